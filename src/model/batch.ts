@@ -1,0 +1,67 @@
+import type { Positions } from './position.ts'
+import type { Table } from './table.ts'
+import type { Tuple } from './tuple.ts'
+
+/**
+ * One set-based piece of work at the target. Rows of one step never meet twice, except where the
+ * table has no key. Steps are carried out in order.
+ */
+export type Step =
+  | {
+      readonly kind: 'insert'
+      readonly table: Table
+      /** Whole rows. */
+      readonly rows: readonly Tuple[]
+      /** What to do when the row is there already: it is a fault, or it is overwritten. */
+      readonly existing: 'refuse' | 'overwrite'
+    }
+  | {
+      readonly kind: 'update'
+      readonly table: Table
+      /** Indexes of the columns to set; the other cells of `rows` are unchanged in every row. */
+      readonly set: readonly number[]
+      readonly rows: readonly Tuple[]
+      /** The tuples that find the rows, where they differ from `rows`; else null. */
+      readonly old: readonly Tuple[] | null
+    }
+  | {
+      readonly kind: 'delete'
+      readonly table: Table
+      /** Tuples whose identifying cells find the rows. */
+      readonly old: readonly Tuple[]
+    }
+  | {
+      readonly kind: 'truncate'
+      readonly tables: readonly Table[]
+      readonly restartSequences: boolean
+    }
+  | { readonly kind: 'schema'; readonly from: Table; readonly to: Table }
+
+/** A stretch of a batch that fits in memory. */
+export interface Part {
+  readonly steps: readonly Step[]
+}
+
+/**
+ * One target transaction: whole source transactions and the positions that they make true.
+ * `parts` can be read again from the start, for a second attempt.
+ */
+export interface Batch {
+  /** What the checkpoint must say before, and what it says after; same lanes. */
+  readonly previous: Positions
+  readonly positions: Positions
+  readonly parts: Iterable<Part> | AsyncIterable<Part>
+  /** True when changes were collapsed by key, so that it may be worth trying `inOrder`. */
+  readonly collapsed: boolean
+  /** The same batch change by change in source order. */
+  inOrder(): Batch
+  readonly transactions: number
+  /** Row changes read from the source, before collapsing. */
+  readonly changes: number
+  /** Bytes of tuples, before collapsing. */
+  readonly bytes: number
+  /** Source commit time of the newest transaction, microseconds since 1970. */
+  readonly committedAt: bigint | null
+  /** Must be flushed before `apply` returns (somebody waits for it, or the mirror stops). */
+  readonly flush: boolean
+}

@@ -1,0 +1,23 @@
+import type { CatalogueEntry } from '../fault.ts'
+import { configFaults } from './config.ts'
+import { dataFaults } from './data.ts'
+import { logFaults } from './log.ts'
+import { processFaults } from './process.ts'
+import { sourceFaults } from './source.ts'
+import { targetFaults } from './target.ts'
+import { verifyFaults } from './verify.ts'
+
+const entries = {
+  ...configFaults,
+  ...sourceFaults,
+  ...logFaults,
+  ...targetFaults,
+  ...dataFaults,
+  ...verifyFaults,
+  ...processFaults,
+}
+
+export type FaultCode = keyof typeof entries
+
+/** Every code that there is; never renumbered, never reused. */
+export const catalogue: Readonly<Record<FaultCode, CatalogueEntry>> = entries

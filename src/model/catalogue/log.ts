@@ -1,0 +1,3 @@
+import type { CatalogueEntry } from '../fault.ts'
+
+export const logFaults = {} as const satisfies Record<string, CatalogueEntry>

@@ -1,0 +1,3 @@
+import type { CatalogueEntry } from '../fault.ts'
+
+export const targetFaults = {} as const satisfies Record<string, CatalogueEntry>

@@ -1,0 +1,21 @@
+/** Where a mirror is. */
+export type Phase =
+  | 'configured'
+  | 'preparing'
+  | 'snapshotting'
+  | 'catching-up'
+  | 'streaming'
+  | 'waiting'
+  | 'halted'
+  | 'stopped'
+
+export const PHASES: readonly Phase[] = [
+  'configured',
+  'preparing',
+  'snapshotting',
+  'catching-up',
+  'streaming',
+  'waiting',
+  'halted',
+  'stopped',
+]

@@ -1,0 +1,110 @@
+/**
+ * A row as one run of bytes, in every encoding.
+ *
+ * Layout (that of pgoutput's TupleData, so that a source that speaks it need not copy):
+ * int16 number of cells, then for each cell one kind byte — `n` null, `u` unchanged (the value is
+ * the one that the row already has), `t` text or canonical form, `b` the encoding's binary form —
+ * and for `t` and `b` an int32 length and that many bytes. Integers are big-endian.
+ *
+ * The core moves tuples and compares cells byte by byte; what the bytes mean is the business of
+ * the encoding's two ends.
+ */
+export type Tuple = Buffer
+
+export const NULL = 0x6e
+export const UNCHANGED = 0x75
+export const TEXT = 0x74
+export const BINARY = 0x62
+
+/** Number of cells. */
+export function cells(tuple: Tuple): number {
+  return tuple.readUInt16BE(0)
+}
+
+/**
+ * Fills `offsets` with the offset of each cell's kind byte, and one more entry for the end.
+ * Returns the number of cells. The caller keeps `offsets` and uses it again, since this runs for
+ * each row.
+ */
+export function locate(tuple: Tuple, offsets: number[]): number {
+  const count = tuple.readUInt16BE(0)
+  let at = 2
+  for (let i = 0; i < count; i++) {
+    offsets[i] = at
+    const kind = tuple[at]
+    at += kind === NULL || kind === UNCHANGED ? 1 : 5 + tuple.readInt32BE(at + 1)
+  }
+  offsets[count] = at
+  return count
+}
+
+export interface Cell {
+  readonly kind: number
+  /** Empty for null and unchanged. */
+  readonly bytes: Buffer
+}
+
+const NOTHING = Buffer.alloc(0)
+
+/** Cell number `index`; for code that is not on the path of every row. */
+export function cell(tuple: Tuple, index: number): Cell {
+  const offsets: number[] = []
+  const count = locate(tuple, offsets)
+  const from = offsets[index]
+  const to = offsets[index + 1]
+  if (index >= count || from === undefined || to === undefined) {
+    throw new RangeError(`cell ${index} of a tuple of ${count}`)
+  }
+  const kind = tuple[from] ?? NULL
+  return { kind, bytes: kind === TEXT || kind === BINARY ? tuple.subarray(from + 5, to) : NOTHING }
+}
+
+/** Builds a tuple from cells: null, `undefined` for unchanged, text, or bytes in binary form. */
+export function tupleOf(values: readonly (string | Buffer | null | undefined)[]): Tuple {
+  const head = Buffer.alloc(2)
+  head.writeUInt16BE(values.length, 0)
+  const pieces: Buffer[] = [head]
+  for (const value of values) {
+    if (value === null) pieces.push(Buffer.from([NULL]))
+    else if (value === undefined) pieces.push(Buffer.from([UNCHANGED]))
+    else {
+      const bytes = typeof value === 'string' ? Buffer.from(value, 'utf8') : value
+      const lead = Buffer.alloc(5)
+      lead[0] = typeof value === 'string' ? TEXT : BINARY
+      lead.writeInt32BE(bytes.length, 1)
+      pieces.push(lead, bytes)
+    }
+  }
+  return Buffer.concat(pieces)
+}
+
+/** The cells of a tuple as text, null, or `undefined` for unchanged; for tests and reports. */
+export function textsOf(tuple: Tuple): (string | null | undefined)[] {
+  return Array.from({ length: cells(tuple) }, (_, i) => {
+    const { kind, bytes } = cell(tuple, i)
+    if (kind === NULL) return null
+    return kind === UNCHANGED ? undefined : bytes.toString('utf8')
+  })
+}
+
+/** Tuples one after another, each after its int32 length: the copy encoding `values`. */
+export function frame(tuples: readonly Tuple[]): Buffer {
+  const pieces: Buffer[] = []
+  for (const tuple of tuples) {
+    const length = Buffer.alloc(4)
+    length.writeInt32BE(tuple.length, 0)
+    pieces.push(length, tuple)
+  }
+  return Buffer.concat(pieces)
+}
+
+/** The tuples of a buffer made by `frame`. */
+export function unframe(framed: Buffer): Tuple[] {
+  const tuples: Tuple[] = []
+  for (let at = 0; at < framed.length; ) {
+    const end = at + 4 + framed.readInt32BE(at)
+    tuples.push(framed.subarray(at + 4, end))
+    at = end
+  }
+  return tuples
+}

@@ -1,0 +1,23 @@
+import { Fault } from '../model/fault.ts'
+import type { Source, SourceOptions } from './source.ts'
+
+/** Connectors by URL scheme, loaded when first used. */
+const connectors: Readonly<
+  Record<string, () => Promise<(options: SourceOptions) => Promise<Source>>>
+> = {
+  postgres: async () => (await import('./postgres/index.ts')).openPostgresSource,
+}
+
+export const sourceSchemes: readonly string[] = Object.keys(connectors)
+
+/** Connects; faults at once when the server cannot be reached or entered. */
+export async function openSource(options: SourceOptions): Promise<Source> {
+  const load = connectors[options.endpoint.scheme]
+  if (load === undefined) {
+    throw new Fault('HF-C101', {
+      what: `there is no source for ${options.endpoint.scheme}:// URLs; known are ${sourceSchemes.join(', ')}`,
+    })
+  }
+  const open = await load()
+  return open(options)
+}

@@ -1,0 +1,122 @@
+import type { StreamItem } from '../model/change.ts'
+import type { Identities } from '../model/checkpoint.ts'
+import type { Endpoint } from '../model/endpoint.ts'
+import type { Finding } from '../model/fault.ts'
+import type { Comparison, Position, Positions } from '../model/position.ts'
+import type { SourceReader } from '../model/reader.ts'
+import type { Blueprint, Sequence, Table } from '../model/table.ts'
+
+/** Which tables are wanted. Patterns are `schema.table` with `*`; `"…"` quotes a name. */
+export interface Selection {
+  readonly include: readonly string[]
+  readonly exclude: readonly string[]
+  /** What becomes of a table without an identity: nothing starts, it is left out, inserts only. */
+  readonly keyless: 'refuse' | 'exclude' | 'append'
+}
+
+export interface SourceOptions {
+  readonly endpoint: Endpoint
+  /** Names what the source keeps for this mirror. */
+  readonly mirror: string
+  readonly selection: Selection
+}
+
+/** Facts that the core may branch on. It never asks who the source is. */
+export interface SourceTraits {
+  /** A target of the same dialect can use `Blueprint.native`. */
+  readonly dialect: string
+  /** The stream brings what was committed together as one transaction. */
+  readonly wholeTransactions: boolean
+}
+
+/** A piece of a table, read by itself. */
+export interface Chunk {
+  readonly table: Table
+  /** 0 to `of` - 1. */
+  readonly index: number
+  readonly of: number
+  /** Estimates, for progress and for balancing. */
+  readonly rows: number
+  readonly bytes: number
+  /** What the source needs to read it; nobody else looks. */
+  readonly range: unknown
+}
+
+/** A view of the source at one commit, open until disposed or until its session dies. */
+export interface Snapshot extends AsyncDisposable {
+  /** Everything committed at or before is in the view, nothing after it is. */
+  readonly positions: Positions
+  /** Pieces of about `bytes`; at least one, also for an empty table. */
+  chunks(table: Table, bytes: number): Promise<readonly Chunk[]>
+  /**
+   * The chunk's rows in a copy encoding. `values` is framed tuples (model/tuple.ts); other
+   * encodings are byte streams that the two ends agree on by name. Safe to call concurrently.
+   */
+  read(chunk: Chunk, encoding: string, signal: AbortSignal): AsyncIterable<Buffer>
+}
+
+/** What the source keeps for the mirror, in bytes; null where there is no limit or no figure. */
+export interface LogState {
+  readonly retainedBytes: number | null
+  readonly limitBytes: number | null
+}
+
+/**
+ * Where changes come from. All methods throw `Fault`; a transient one means that the source may
+ * be opened again and read from the checkpoint.
+ */
+export interface Source extends AsyncDisposable {
+  readonly traits: SourceTraits
+  /** `PostgreSQL 16.4 at host:5432/shop`. */
+  readonly label: string
+
+  /** What would stop, endanger or harm; changes nothing and creates nothing. */
+  preflight(): Promise<readonly Finding[]>
+  /** The selected tables and what surrounds them. */
+  inspect(): Promise<Blueprint>
+  /** Encodings that rows of this table can be read in, best first; `values` is always among them. */
+  encodings(table: Table): { readonly stream: readonly string[]; readonly copy: readonly string[] }
+
+  /** Facts that say which log this is (promise 7). Faults when the mirror's hold on it is gone. */
+  identity(): Promise<Identities>
+  /** The oldest place that can be read from, and the newest that is safe on the source's disk. */
+  range(): Promise<{ readonly from: Positions; readonly head: Positions }>
+  compare(a: Position, b: Position): Comparison
+  /** The position that a checkpoint's token stood for. */
+  position(lane: string, token: string): Position
+
+  /** Makes the log carry changes of these tables; safe to repeat. Comes before the snapshot. */
+  prepare(tables: readonly Table[]): Promise<void>
+  /**
+   * Opens a view. `keep: true` is the first one: from its position on the log is kept for the
+   * mirror. `keep: false` is for tables to be copied anew beside a log that is kept already.
+   */
+  snapshot(options: { readonly keep: boolean }, signal: AbortSignal): Promise<Snapshot>
+
+  /**
+   * Everything committed after `after`, in order, in bursts of what has arrived. Reading stops
+   * while nobody asks for the next burst; the connection is kept alive meanwhile.
+   * `tables` are the tables as the checkpoint knows them; a table that reads differently now comes
+   * as a schema change when its older rows are known to hold null in every column added, else it
+   * is a fault.
+   */
+  stream(
+    after: Positions,
+    options: { readonly tables: readonly Table[]; readonly encoding: string },
+    signal: AbortSignal,
+  ): AsyncIterable<readonly StreamItem[]>
+  /** Promise 1: called only with what the target has on disk. Never waits for the source. */
+  acknowledge(durable: Positions): void
+
+  /** A place at or after everything that is committed now, which the stream will pass soon. */
+  fence(): Promise<Positions>
+  /** Looks at the catalogue; faults when a mirrored table can no longer be followed. */
+  look(tables: readonly Table[]): Promise<void>
+  sequences(): Promise<readonly Sequence[]>
+  log(): Promise<LogState>
+
+  /** A consistent view of the tables for comparing them. Needs no stream. */
+  reader(tables: readonly Table[], signal: AbortSignal): Promise<SourceReader>
+  /** Removes what the source keeps for the mirror; says what it removed. Safe to repeat. */
+  destroy(): Promise<readonly string[]>
+}

@@ -1,0 +1,112 @@
+import type { Batch } from '../model/batch.ts'
+import type { Checkpoint, Identities, TableMode, TableState } from '../model/checkpoint.ts'
+import type { Endpoint } from '../model/endpoint.ts'
+import type { Finding } from '../model/fault.ts'
+import type { Position, Positions } from '../model/position.ts'
+import type { TargetReader } from '../model/reader.ts'
+import type { Blueprint, Sequence, Table } from '../model/table.ts'
+
+export interface TargetOptions {
+  readonly endpoint: Endpoint
+  readonly mirror: string
+  /** Turns a stored token into a position; only the source can. */
+  readonly position: (lane: string, token: string) => Position
+}
+
+/** Facts that the core may branch on. It never asks who the target is. */
+export interface TargetTraits {
+  readonly dialect: string
+  /** Rows and checkpoint commit together. Without it rows are upserts and the checkpoint follows. */
+  readonly transactional: boolean
+  /** Schema steps commit with the rows around them. */
+  readonly transactionalDdl: boolean
+}
+
+/** A table of the source and what it is to be at the target. */
+export interface PlannedTable {
+  readonly table: Table
+  readonly target: { readonly schema: string; readonly name: string }
+  readonly mode: TableMode
+}
+
+export interface TargetPlan {
+  readonly blueprint: Blueprint
+  readonly tables: readonly PlannedTable[]
+  /** What to do where a table of that name holds rows already. */
+  readonly onExisting: 'refuse' | 'merge' | 'replace'
+}
+
+export interface ClaimRequest {
+  readonly settings: Readonly<Record<string, unknown>>
+  /** How long to wait for a live holder, milliseconds. */
+  readonly patience: number
+}
+
+/** The right to write, until disposed or lost. */
+export interface Claim extends AsyncDisposable {
+  /** Null when nobody claimed this mirror before. */
+  readonly checkpoint: Checkpoint | null
+  readonly epoch: bigint
+  /** Aborted, with the Fault as reason, when another process took over or renewing fails. */
+  readonly lost: AbortSignal
+}
+
+/**
+ * Where rows go. All methods throw `Fault`; a transient one means that the target may be opened
+ * and claimed again. After `claim`, every write asserts the claim's epoch inside the server.
+ */
+export interface Target extends AsyncDisposable {
+  readonly traits: TargetTraits
+  readonly label: string
+
+  /** What would stop or endanger; changes nothing and creates nothing. */
+  preflight(plan: TargetPlan): Promise<readonly Finding[]>
+  /** Encodings that rows of this table can be taken in; `values` is always among them. */
+  encodings(table: Table): { readonly stream: readonly string[]; readonly copy: readonly string[] }
+  /** Facts about the target itself, for people (`HF-` identity of its state included). */
+  identity(): Promise<Readonly<Record<string, string>>>
+
+  /** Reads the checkpoint without a claim; null when there is none. */
+  checkpoint(): Promise<Checkpoint | null>
+  /** The names of all mirrors whose state is here. */
+  mirrors(): Promise<readonly string[]>
+  /** Takes the lease and a new epoch; creates the state it needs. */
+  claim(request: ClaimRequest, signal: AbortSignal): Promise<Claim>
+
+  /** Creates what is missing and records every table as pending. One transaction if it can. */
+  prepare(plan: TargetPlan): Promise<void>
+  /**
+   * Records that these tables are now copied from a snapshot at `positions`: they are emptied of
+   * what an earlier attempt copied. `first` also makes `positions` and `source` the checkpoint's.
+   */
+  begin(
+    tables: readonly Table[],
+    snapshot: {
+      readonly positions: Positions
+      readonly source: Identities
+      readonly first: boolean
+    },
+  ): Promise<void>
+  /** Rows of a chunk and its mark, in one transaction. Returns the number of rows. */
+  copy(
+    chunk: { readonly table: Table; readonly index: number; readonly of: number },
+    encoding: string,
+    data: AsyncIterable<Buffer>,
+    signal: AbortSignal,
+  ): Promise<number>
+  /** All chunks are there: builds the table's key and marks it as copied. */
+  copied(table: Table): Promise<void>
+  /** Builds secondary indexes and foreign keys; safe to repeat. */
+  finish(): Promise<void>
+
+  /** Promise 2. Returned means visible, checkpoint included. */
+  apply(batch: Batch): Promise<void>
+  /** What a crash of the target can no longer take back. */
+  durable(): Promise<Positions>
+  setSequences(sequences: readonly Sequence[]): Promise<void>
+
+  /** A consistent view of the mirrored tables and of the position that it stands at. */
+  reader(tables: readonly TableState[], signal: AbortSignal): Promise<TargetReader>
+  /** Removes the mirror's state (never a mirrored table); says what it removed. */
+  destroy(): Promise<readonly string[]>
+}
