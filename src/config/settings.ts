@@ -1,0 +1,33 @@
+import type { Endpoint } from '../model/endpoint.ts'
+import type { Selection } from '../source/source.ts'
+
+/** How much the engine may take at a time. */
+export interface Limits {
+  /** A batch is cut when it holds this many row changes, bytes, or is this old (milliseconds). */
+  readonly batchRows: number
+  readonly batchBytes: number
+  readonly batchMillis: number
+  /** A transaction larger than this goes to the spill on disk; bytes. */
+  readonly memoryBytes: number
+  readonly spillDirectory: string
+}
+
+export type OnExisting = 'refuse' | 'merge' | 'replace'
+
+/** All that a mirror needs, complete and checked; what the engine is opened with. */
+export interface MirrorSettings {
+  readonly name: string
+  /** False for one that is configured but not to be started with the others. */
+  readonly autostart: boolean
+  readonly source: Endpoint
+  readonly target: Endpoint
+  readonly selection: Selection
+  readonly onExisting: OnExisting
+  readonly copyWorkers: number
+  readonly limits: Limits
+  /** How long to go on trying to open an end that cannot be reached; milliseconds. */
+  readonly await: { readonly source: number; readonly target: number }
+}
+
+/** What the name of a mirror looks like; it becomes part of identifiers at the source. */
+export const MIRROR_NAME = /^[a-z][a-z0-9_]{0,39}$/
