@@ -1,0 +1,225 @@
+import type { Type } from '../../model/value.ts'
+import type { PgType, PgTypeUse } from './schema.ts'
+
+/** Types by OID. */
+export type TypeIndex = ReadonlyMap<number, PgType>
+
+export function typeIndex(types: readonly PgType[]): TypeIndex {
+  return new Map(types.map((type) => [type.oid, type]))
+}
+
+/**
+ * OIDs below this are written down in PostgreSQL's own sources and are the same on every server
+ * (access/transam.h, FirstGenbkiObjectId); those above are handed out by each server.
+ */
+const FIRST_LOCAL_OID = 10000
+
+export function isBuiltIn(oid: number): boolean {
+  return oid < FIRST_LOCAL_OID
+}
+
+/**
+ * Types whose binary form is an OID of the source or that have none: their text names what they
+ * mean.
+ */
+const TEXT_ONLY = new Set([
+  'aclitem',
+  'regclass',
+  'regcollation',
+  'regconfig',
+  'regdictionary',
+  'regnamespace',
+  'regoper',
+  'regoperator',
+  'regproc',
+  'regprocedure',
+  'regrole',
+  'regtype',
+])
+
+/** Built-in types that no client can write. */
+const CLOSED = new Set([
+  'gtsvector',
+  'pg_brin_bloom_summary',
+  'pg_brin_minmax_multi_summary',
+  'pg_dependencies',
+  'pg_mcv_list',
+  'pg_ndistinct',
+  'pg_node_tree',
+  'pg_ddl_command',
+])
+
+/** Types whose values name objects of their own server, so that they mean little elsewhere. */
+export function isReference(type: PgType): boolean {
+  return type.builtIn && (type.name === 'oid' || TEXT_ONLY.has(type.name))
+}
+
+/**
+ * How a value travels in binary. same: byte for byte. patched: the OIDs of user-defined types
+ * inside it are to be those of the reading server (src/target/postgres/rewrite.ts). none: only
+ * its text is understood elsewhere.
+ */
+export type BinaryForm = 'same' | 'patched' | 'none'
+
+export function binaryForm(oid: number, types: TypeIndex): BinaryForm {
+  const type = types.get(oid)
+  if (type === undefined) return 'none'
+  switch (type.kind) {
+    case 'base':
+      return type.builtIn && type.binary && !TEXT_ONLY.has(type.name) ? 'same' : 'none'
+    case 'enum':
+      return 'same'
+    case 'domain':
+      return binaryForm(type.base.oid, types)
+    case 'array':
+      return holding([type.element], types)
+    case 'composite':
+      return holding(
+        type.fields.map((field) => field.type.oid),
+        types,
+      )
+    case 'range':
+      return type.builtIn || type.extension === null ? binaryForm(type.subtype, types) : 'none'
+    case 'multirange':
+      return binaryForm(type.range, types)
+    case 'other':
+      return 'none'
+  }
+}
+
+/** The form of a value that writes the OIDs of these types before their values. */
+function holding(oids: readonly number[], types: TypeIndex): BinaryForm {
+  const forms = oids.map((oid) => binaryForm(oid, types))
+  if (forms.includes('none')) return 'none'
+  return forms.includes('patched') || oids.some((oid) => !isBuiltIn(oid)) ? 'patched' : 'same'
+}
+
+/** False where `=` is missing or compares something else than the value (areas, lengths). */
+export function hasEquality(oid: number, types: TypeIndex): boolean {
+  const type = types.get(oid)
+  if (type === undefined) return false
+  switch (type.kind) {
+    case 'base':
+      return type.equality
+    case 'enum':
+    case 'range':
+    case 'multirange':
+      return true
+    case 'domain':
+      return hasEquality(type.base.oid, types)
+    case 'array':
+      return hasEquality(type.element, types)
+    case 'composite':
+      return type.fields.every((field) => hasEquality(field.type.oid, types))
+    case 'other':
+      return false
+  }
+}
+
+/** Why values of this type cannot be mirrored; null when they can. */
+export function unsupported(oid: number, types: TypeIndex): string | null {
+  const type = types.get(oid)
+  if (type === undefined) return `type ${oid} is not in the catalogue`
+  switch (type.kind) {
+    case 'base':
+      if (type.builtIn && CLOSED.has(type.name)) return `no client can write ${type.name}`
+      if (type.builtIn || type.extension !== null) return null
+      return `${type.schema}.${type.name} is a base type of no extension`
+    case 'enum':
+      return null
+    case 'domain':
+      return unsupported(type.base.oid, types)
+    case 'array':
+      return unsupported(type.element, types)
+    case 'composite':
+      return firstReason(
+        type.fields.map((field) => field.type.oid),
+        types,
+      )
+    case 'range':
+      return type.functions.length > 0 && type.extension === null
+        ? `${type.schema}.${type.name} needs ${type.functions.join(', ')}`
+        : unsupported(type.subtype, types)
+    case 'multirange':
+      return unsupported(type.range, types)
+    case 'other':
+      return `${type.schema}.${type.name} is the row type of a table or a pseudo-type`
+  }
+}
+
+function firstReason(oids: readonly number[], types: TypeIndex): string | null {
+  for (const oid of oids) {
+    const reason = unsupported(oid, types)
+    if (reason !== null) return reason
+  }
+  return null
+}
+
+/** The neutral type (model/value.ts) of a built-in base type, by its catalogue name. */
+const NEUTRAL: Readonly<Record<string, (typmod: number) => Type>> = {
+  bool: () => ({ kind: 'bool' }),
+  int2: () => ({ kind: 'int', bits: 16, unsigned: false }),
+  int4: () => ({ kind: 'int', bits: 32, unsigned: false }),
+  int8: () => ({ kind: 'int', bits: 64, unsigned: false }),
+  oid: () => ({ kind: 'int', bits: 32, unsigned: true }),
+  xid: () => ({ kind: 'int', bits: 32, unsigned: true }),
+  cid: () => ({ kind: 'int', bits: 32, unsigned: true }),
+  xid8: () => ({ kind: 'int', bits: 64, unsigned: true }),
+  float4: () => ({ kind: 'float', bits: 32 }),
+  float8: () => ({ kind: 'float', bits: 64 }),
+  numeric: decimal,
+  text: () => ({ kind: 'text' }),
+  varchar: () => ({ kind: 'text' }),
+  bpchar: () => ({ kind: 'text' }),
+  name: () => ({ kind: 'text' }),
+  bytea: () => ({ kind: 'bytes' }),
+  uuid: () => ({ kind: 'uuid' }),
+  json: () => ({ kind: 'json', binary: false }),
+  jsonb: () => ({ kind: 'json', binary: true }),
+  date: () => ({ kind: 'date' }),
+  time: (typmod) => ({ kind: 'time', precision: fraction(typmod) }),
+  timetz: (typmod) => ({ kind: 'timetz', precision: fraction(typmod) }),
+  timestamp: (typmod) => ({ kind: 'timestamp', precision: fraction(typmod) }),
+  timestamptz: (typmod) => ({ kind: 'timestamptz', precision: fraction(typmod) }),
+  interval: () => ({ kind: 'interval' }),
+  bit: (typmod) => ({ kind: 'bit', length: typmod < 0 ? null : typmod, varying: false }),
+  varbit: (typmod) => ({ kind: 'bit', length: typmod < 0 ? null : typmod, varying: true }),
+}
+
+function fraction(typmod: number): number {
+  return typmod < 0 ? 6 : typmod
+}
+
+/** numeric's typmod: precision in the high half, scale in the low 11 bits, signed, plus 4. */
+function decimal(typmod: number): Type {
+  if (typmod < 4) return { kind: 'decimal', precision: null, scale: null }
+  const packed = typmod - 4
+  const scale = ((packed & 0x7ff) ^ 1024) - 1024
+  return { kind: 'decimal', precision: (packed >> 16) & 0xffff, scale }
+}
+
+/** The neutral type of a column; what has none is opaque under its PostgreSQL name. */
+export function neutralType(use: PgTypeUse, types: TypeIndex): Type {
+  const type = types.get(use.oid)
+  const opaque: Type = { kind: 'opaque', dialect: 'postgres', name: use.sql }
+  if (type === undefined) return opaque
+  switch (type.kind) {
+    case 'base':
+      return (type.builtIn ? NEUTRAL[type.name]?.(use.typmod) : undefined) ?? opaque
+    case 'enum':
+      return { kind: 'enum', labels: type.labels }
+    case 'domain':
+      return neutralType(type.base, types)
+    case 'array': {
+      const of = neutralType(elementUse(type.element, use), types)
+      return of.kind === 'opaque' ? opaque : { kind: 'array', of }
+    }
+    default:
+      return opaque
+  }
+}
+
+/** An array's typmod is that of its elements. */
+function elementUse(element: number, use: PgTypeUse): PgTypeUse {
+  return { oid: element, typmod: use.typmod, sql: use.sql.replace(/(\[\])+$/, '') }
+}
