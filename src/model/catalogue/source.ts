@@ -1,3 +1,91 @@
 import type { CatalogueEntry } from '../fault.ts'
 
-export const sourceFaults = {} as const satisfies Record<string, CatalogueEntry>
+export const sourceFaults = {
+  'HF-S101': {
+    title: 'The source cannot be reached',
+    class: 'transient',
+    severity: 'error',
+    exit: 3,
+    why: 'The server is down or restarting, the host or port is wrong, or a network stands between.',
+    safe: 'Nothing is lost: the source keeps every change until the target has it.',
+    todo: [{ text: 'Check the host and port, and that the server accepts connections from here.' }],
+  },
+  'HF-S102': {
+    title: 'The source refuses the user or the password',
+    class: 'persistent',
+    severity: 'error',
+    exit: 3,
+    why: 'The user or password is wrong, or pg_hba.conf has no line for this user, database and address.',
+    safe: 'Nothing is lost: the source keeps every change until the target has it.',
+    todo: [
+      { text: 'Correct the user or password of the source, or add the line to pg_hba.conf.' },
+      { text: 'Then try the connection.', run: 'holdfast check' },
+    ],
+  },
+  'HF-S103': {
+    title: 'No encrypted connection to the source',
+    class: 'persistent',
+    severity: 'error',
+    exit: 3,
+    why: 'The server offers no TLS, its certificate cannot be proven, or a certificate file cannot be read.',
+    safe: 'Nothing is lost: the source keeps every change until the target has it.',
+    todo: [
+      {
+        text: 'Give the right authority with sslrootcert, use the name that the certificate was made for, or choose another sslmode (disable, prefer, require, verify-ca, verify-full).',
+      },
+    ],
+  },
+  'HF-S104': {
+    title: 'The source has no such database',
+    class: 'persistent',
+    severity: 'error',
+    exit: 3,
+    why: 'The database name in the URL is wrong or the database was dropped.',
+    safe: 'Nothing is lost: the source keeps every change until the target has it.',
+    todo: [{ text: 'Correct the database name at the end of the URL.' }],
+  },
+  'HF-S105': {
+    title: 'The source has no free connection',
+    class: 'transient',
+    severity: 'error',
+    exit: 3,
+    why: 'All connections of the server, the database or the role are in use.',
+    safe: 'Nothing is lost: the source keeps every change until the target has it.',
+    todo: [
+      {
+        text: 'See who holds them; raise max_connections or the limit of the role if they are needed.',
+        sql: 'SELECT usename, application_name, state, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3 ORDER BY 4 DESC',
+        at: 'source',
+      },
+    ],
+  },
+  'HF-S106': {
+    title: 'The source denies a permission',
+    class: 'persistent',
+    severity: 'error',
+    exit: 3,
+    why: 'The role lacks a right that was there before or was never granted.',
+    safe: 'Nothing is lost: the source keeps every change until the target has it.',
+    todo: [{ text: 'Print the grants that the role needs.', run: 'holdfast check --sql' }],
+  },
+  'HF-S107': {
+    title: 'The source refused a statement',
+    class: 'persistent',
+    severity: 'error',
+    exit: 1,
+    why: 'The server answered with an error that is not one of the usual ones; its words are in the evidence.',
+    safe: 'Nothing is lost: the source keeps every change until the target has it.',
+    todo: [{ text: 'Look at the SQLSTATE and at the log of the source at that moment.' }],
+  },
+  'HF-S108': {
+    title: 'The source was too busy or interrupted the work',
+    class: 'transient',
+    severity: 'warn',
+    exit: 1,
+    why: 'A lock, a deadlock, a conflict with another transaction, missing memory or a cancel ended the statement.',
+    safe: 'Nothing is lost: the source keeps every change until the target has it.',
+    todo: [
+      { text: 'Nothing: it is tried again. If it stays, look for long transactions and locks.' },
+    ],
+  },
+} as const satisfies Record<string, CatalogueEntry>

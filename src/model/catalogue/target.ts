@@ -1,3 +1,115 @@
 import type { CatalogueEntry } from '../fault.ts'
 
-export const targetFaults = {} as const satisfies Record<string, CatalogueEntry>
+export const targetFaults = {
+  'HF-T201': {
+    title: 'The target cannot be reached',
+    class: 'transient',
+    severity: 'error',
+    exit: 3,
+    why: 'The server is down or restarting, the host or port is wrong, or a network stands between.',
+    safe: 'Nothing is lost: the target stands at a source commit and the source keeps what came after.',
+    todo: [{ text: 'Check the host and port, and that the server accepts connections from here.' }],
+  },
+  'HF-T204': {
+    title: 'The target refuses the user or the password',
+    class: 'persistent',
+    severity: 'error',
+    exit: 3,
+    why: 'The user or password is wrong, or pg_hba.conf has no line for this user, database and address.',
+    safe: 'Nothing is lost: the target stands at a source commit and the source keeps what came after.',
+    todo: [
+      { text: 'Correct the user or password of the target, or add the line to pg_hba.conf.' },
+      { text: 'Then try the connection.', run: 'holdfast check' },
+    ],
+  },
+  'HF-T211': {
+    title: 'No encrypted connection to the target',
+    class: 'persistent',
+    severity: 'error',
+    exit: 3,
+    why: 'The server offers no TLS, its certificate cannot be proven, or a certificate file cannot be read.',
+    safe: 'Nothing is lost: the target stands at a source commit and the source keeps what came after.',
+    todo: [
+      {
+        text: 'Give the right authority with sslrootcert, use the name that the certificate was made for, or choose another sslmode (disable, prefer, require, verify-ca, verify-full).',
+      },
+    ],
+  },
+  'HF-T212': {
+    title: 'The target has no such database',
+    class: 'persistent',
+    severity: 'error',
+    exit: 3,
+    why: 'The database name in the URL is wrong or the database was dropped.',
+    safe: 'Nothing is lost: the target stands at a source commit and the source keeps what came after.',
+    todo: [{ text: 'Correct the database name at the end of the URL.' }],
+  },
+  'HF-T213': {
+    title: 'The target has no free connection',
+    class: 'transient',
+    severity: 'error',
+    exit: 3,
+    why: 'All connections of the server, the database or the role are in use.',
+    safe: 'Nothing is lost: the target stands at a source commit and the source keeps what came after.',
+    todo: [
+      {
+        text: 'See who holds them; raise max_connections or the limit of the role if they are needed.',
+        sql: 'SELECT usename, application_name, state, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3 ORDER BY 4 DESC',
+        at: 'target',
+      },
+    ],
+  },
+  'HF-T214': {
+    title: 'The target denies a permission',
+    class: 'persistent',
+    severity: 'error',
+    exit: 3,
+    why: 'The role lacks a right that was there before or was never granted.',
+    safe: 'Nothing is lost: the target stands at a source commit and the source keeps what came after.',
+    todo: [{ text: 'Print the grants that the role needs.', run: 'holdfast check --sql' }],
+  },
+  'HF-T216': {
+    title: 'The target refused a statement',
+    class: 'persistent',
+    severity: 'error',
+    exit: 1,
+    why: 'The server answered with an error that is not one of the usual ones; its words are in the evidence.',
+    safe: 'Nothing is lost: the target stands at a source commit and the source keeps what came after.',
+    todo: [{ text: 'Look at the SQLSTATE and at the log of the target at that moment.' }],
+  },
+  'HF-T217': {
+    title: 'The target was too busy or interrupted the work',
+    class: 'transient',
+    severity: 'warn',
+    exit: 1,
+    why: 'A lock, a deadlock, a conflict with another transaction, missing memory or a cancel ended the statement.',
+    safe: 'Nothing is lost: the target stands at a source commit and the source keeps what came after.',
+    todo: [
+      { text: 'Nothing: it is tried again. If it stays, look for long transactions and locks.' },
+    ],
+  },
+  'HF-T203': {
+    title: 'The disk of the target is full',
+    class: 'transient',
+    severity: 'critical',
+    exit: 1,
+    why: 'The server could not write or extend a file.',
+    safe: 'Nothing is lost: the transaction was rolled back whole and the source keeps every change.',
+    todo: [{ text: 'Free or add disk space at the target; the mirror then goes on by itself.' }],
+  },
+  'HF-T215': {
+    title: 'The target is read-only',
+    class: 'persistent',
+    severity: 'error',
+    exit: 4,
+    why: 'The server is a standby, or default_transaction_read_only is on for the server, database or role.',
+    safe: 'Nothing was written.',
+    todo: [
+      {
+        text: 'See whether it is a standby, and where the setting comes from.',
+        sql: "SELECT pg_is_in_recovery(), setting, source FROM pg_settings WHERE name = 'default_transaction_read_only'",
+        at: 'target',
+      },
+    ],
+  },
+} as const satisfies Record<string, CatalogueEntry>

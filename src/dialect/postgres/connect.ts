@@ -1,0 +1,206 @@
+import pg from 'pg'
+import { within } from '../../async/clock.ts'
+import type { Endpoint } from '../../model/endpoint.ts'
+import type { Fault } from '../../model/fault.ts'
+import { type ErrorContext, faultOf, MissingPassword, serverError } from './errors.ts'
+import { pinned, poolableSettings } from './settings.ts'
+import { type Attempt, attempts } from './tls.ts'
+
+export type TextRow = Readonly<Record<string, string | null>>
+
+export interface ConnectOptions {
+  readonly side: 'source' | 'target'
+  readonly mirror: string
+  /** What the session is for; shown in `application_name` as `holdfast:<mirror>:<purpose>`. */
+  readonly purpose: string
+  /** A walsender session of the database: only simple queries and replication commands. */
+  readonly replication?: boolean
+  /** Further settings of the session. At a target they go through poolers only if those know them. */
+  readonly settings?: Readonly<Record<string, string>>
+}
+
+/** One connection to a PostgreSQL server with pinned settings. */
+export interface Session extends AsyncDisposable {
+  /** The raw client, for Submittables. */
+  readonly client: pg.Client
+  /** `host:port`. */
+  readonly label: string
+  /** The process that BackendKeyData named; behind a pooler it is not the backend's. */
+  readonly pid: number
+  /** server_version_num, such as 140023. */
+  readonly version: number
+  /** Aborted with a Fault when the connection ends by itself. */
+  readonly lost: AbortSignal
+  /**
+   * The rows of the last statement in `sql`, all values as the server's text. Statements of one
+   * session run one after another, in the order of the calls. Throws Fault, with the SQLSTATE in
+   * its evidence (`sqlstateOf`).
+   */
+  query(sql: string, params?: readonly (string | Buffer | null)[]): Promise<TextRow[]>
+}
+
+const CONNECT_TIMEOUT_MS = 5000
+const GOODBYE_MS = 1000
+
+/** The port of an endpoint that names none. */
+const DEFAULT_PORT = 5432
+
+export function endpointLabel(endpoint: Endpoint): string {
+  const host = endpoint.host.includes(':') ? `[${endpoint.host}]` : endpoint.host
+  return `${host}:${endpoint.port ?? DEFAULT_PORT}`
+}
+
+/**
+ * Connects within 5 s. The environment (PGHOST, PGOPTIONS, PGSSLMODE, a password file …) has no
+ * say. Throws Fault.
+ */
+export async function connect(endpoint: Endpoint, options: ConnectOptions): Promise<Session> {
+  const label = endpointLabel(endpoint)
+  const context: ErrorContext = { side: options.side, doing: 'connecting', label }
+  try {
+    const ways = await attempts(endpoint.tls, endpoint.host)
+    return await firstThatWorks(ways, (way) => open(endpoint, options, way))
+  } catch (error) {
+    throw faultOf(error, context)
+  }
+}
+
+async function firstThatWorks(
+  ways: readonly Attempt[],
+  attempt: (way: Attempt) => Promise<Session>,
+): Promise<Session> {
+  let failed: unknown
+  for (const way of ways) {
+    try {
+      return await attempt(way)
+    } catch (error) {
+      failed = error
+      if (!worthPlain(error)) break
+    }
+  }
+  throw failed
+}
+
+/** As libpq: what TLS or the server's host rules refused may be allowed without TLS. */
+function worthPlain(error: unknown): boolean {
+  if (serverError(error)?.code === '28000') return true
+  const kind = faultOf(error, { side: 'source', doing: '', label: '' }).code
+  return kind === 'HF-S103'
+}
+
+/** What of pg's client has no types: it is set so that the environment has no say. */
+interface Startup {
+  getStartupConf: () => Record<string, string>
+  processID: number | null
+}
+
+async function open(endpoint: Endpoint, options: ConnectOptions, ssl: Attempt): Promise<Session> {
+  const user = endpoint.user ?? 'postgres'
+  const database = endpoint.database ?? user
+  const client = new pg.Client({
+    host: endpoint.host,
+    port: endpoint.port ?? DEFAULT_PORT,
+    user,
+    database,
+    password: () => {
+      const password = endpoint.password?.reveal() ?? ''
+      if (password === '') throw new MissingPassword('no password given')
+      return password
+    },
+    ssl,
+    sslnegotiation: 'postgres',
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    types: { getTypeParser: () => (value: string) => value },
+  })
+  const startup = client as unknown as Startup
+  startup.getStartupConf = () => startupPacket(user, database, options)
+  let version = 0
+  const parameters = client.connection as unknown as NodeJS.EventEmitter
+  parameters.on('parameterStatus', (status: { parameterName: string; parameterValue: string }) => {
+    if (status.parameterName === 'server_version') version = versionNumber(status.parameterValue)
+  })
+  const session = watch(client, endpointLabel(endpoint), options.side)
+  try {
+    await client.connect()
+  } catch (error) {
+    client.connection.stream.destroy()
+    throw error
+  }
+  return session(startup.processID ?? 0, version)
+}
+
+function startupPacket(
+  user: string,
+  database: string,
+  options: ConnectOptions,
+): Record<string, string> {
+  return {
+    user,
+    database,
+    application_name: `holdfast:${options.mirror}:${options.purpose}`,
+    ...(options.replication === true ? { replication: 'database' } : {}),
+    ...(options.side === 'source' ? pinned : poolableSettings()),
+    ...options.settings,
+  }
+}
+
+/** server_version_num of what `server_version` says: `16.4 (Debian …)` is 160004. */
+export function versionNumber(text: string): number {
+  const parts = /^(\d+)(?:\.(\d+))?/.exec(text)
+  return Number(parts?.[1] ?? 0) * 10_000 + Number(parts?.[2] ?? 0)
+}
+
+function watch(
+  client: pg.Client,
+  label: string,
+  side: 'source' | 'target',
+): (pid: number, version: number) => Session {
+  const lost = new AbortController()
+  let closing = false
+  const fault = (error: unknown, doing: string): Fault => faultOf(error, { side, doing, label })
+  client.on('error', (error: unknown) => {
+    if (!closing) lost.abort(fault(error, 'the session was open'))
+  })
+  client.on('end', () => {
+    if (!closing) lost.abort(fault(new Error('Connection terminated'), 'the session was open'))
+  })
+  let last: Promise<unknown> = Promise.resolve()
+  const query: Session['query'] = (sql, params) => {
+    const run = last.then(async () => {
+      lost.signal.throwIfAborted()
+      try {
+        return await rowsOf(client, sql, params)
+      } catch (error) {
+        throw fault(error, 'running a statement')
+      }
+    })
+    last = run.catch(() => undefined)
+    return run
+  }
+  const dispose = async (): Promise<void> => {
+    closing = true
+    await within(GOODBYE_MS, client.end(), () => client.connection.stream.destroy())
+  }
+  return (pid, version) => ({
+    client,
+    label,
+    pid,
+    version,
+    lost: lost.signal,
+    query,
+    [Symbol.asyncDispose]: dispose,
+  })
+}
+
+async function rowsOf(
+  client: pg.Client,
+  sql: string,
+  params: readonly (string | Buffer | null)[] | undefined,
+): Promise<TextRow[]> {
+  const result: unknown =
+    params === undefined ? await client.query(sql) : await client.query(sql, [...params])
+  const last: unknown = Array.isArray(result) ? result.at(-1) : result
+  return (last as pg.QueryResult<Record<string, string | null>>).rows
+}
