@@ -21,7 +21,11 @@ export type Step =
       /** Indexes of the columns to set; the other cells of `rows` are unchanged in every row. */
       readonly set: readonly number[]
       readonly rows: readonly Tuple[]
-      /** The tuples that find the rows, where they differ from `rows`; else null. */
+      /**
+       * The tuples that find the rows; null when the key cells of `rows` do. With `old` (keys that
+       * change, tables without a key) rows are updated one after another in this order, since
+       * each may make room for the next.
+       */
       readonly old: readonly Tuple[] | null
     }
   | {

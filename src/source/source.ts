@@ -69,6 +69,8 @@ export interface Source extends AsyncDisposable {
   readonly traits: SourceTraits
   /** `PostgreSQL 16.4 at host:5432/shop`. */
   readonly label: string
+  /** Equal to a target's `place` exactly when both are the same database. */
+  readonly place: string
 
   /** What would stop, endanger or harm; changes nothing and creates nothing. */
   preflight(): Promise<readonly Finding[]>

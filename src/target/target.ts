@@ -58,6 +58,8 @@ export interface Claim extends AsyncDisposable {
 export interface Target extends AsyncDisposable {
   readonly traits: TargetTraits
   readonly label: string
+  /** Equal to a source's `place` exactly when both are the same database. */
+  readonly place: string
 
   /** What would stop or endanger; changes nothing and creates nothing. */
   preflight(plan: TargetPlan): Promise<readonly Finding[]>

@@ -1,0 +1,53 @@
+import { locate, type Tuple, UNCHANGED } from '../model/tuple.ts'
+
+const offsets: number[] = []
+
+/**
+ * The cells of `columns` as a string that is equal exactly when the cells are. A stored value has
+ * one representation and every change of its row carries that one, so bytes decide.
+ */
+export function keyOf(tuple: Tuple, columns: readonly number[]): string {
+  locate(tuple, offsets)
+  if (columns.length === 1) {
+    const i = columns[0] ?? 0
+    return tuple.toString('latin1', offsets[i], offsets[i + 1])
+  }
+  let key = ''
+  for (const i of columns) key += tuple.toString('latin1', offsets[i], offsets[i + 1])
+  return key
+}
+
+const wholeRows: (readonly number[])[] = []
+
+/** Indexes of the cells that are not unchanged; the same array for all whole rows of a width. */
+export function presentCells(tuple: Tuple): readonly number[] {
+  const count = locate(tuple, offsets)
+  let unchanged = false
+  for (let i = 0; i < count; i++) unchanged ||= tuple[offsets[i] ?? 0] === UNCHANGED
+  if (!unchanged) {
+    const known = wholeRows[count] ?? Array.from({ length: count }, (_, i) => i)
+    wholeRows[count] = known
+    return known
+  }
+  const present: number[] = []
+  for (let i = 0; i < count; i++) if (tuple[offsets[i] ?? 0] !== UNCHANGED) present.push(i)
+  return present
+}
+
+const baseOffsets: number[] = []
+
+/** `over` with its unchanged cells taken from `base`. */
+export function merge(base: Tuple, over: Tuple): Tuple {
+  const count = locate(over, offsets)
+  let unchanged = false
+  for (let i = 0; i < count; i++) unchanged ||= over[offsets[i] ?? 0] === UNCHANGED
+  if (!unchanged) return over
+  if (locate(base, baseOffsets) !== count) throw new RangeError('tuples of different widths')
+  const pieces: Buffer[] = [over.subarray(0, 2)]
+  for (let i = 0; i < count; i++) {
+    const kept = over[offsets[i] ?? 0] === UNCHANGED
+    const from = kept ? baseOffsets : offsets
+    pieces.push((kept ? base : over).subarray(from[i], from[i + 1]))
+  }
+  return Buffer.concat(pieces)
+}

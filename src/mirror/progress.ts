@@ -1,0 +1,188 @@
+import type { Batch } from '../model/batch.ts'
+import type { TableMode, TableState } from '../model/checkpoint.ts'
+import type { Fault } from '../model/fault.ts'
+import type { Phase } from '../model/phase.ts'
+import type { Positions } from '../model/position.ts'
+
+/** What a mirror tells while it works; everything that is shown derives from these. */
+export type MirrorEvent =
+  | { readonly kind: 'phase'; readonly phase: Phase; readonly reason: string | null }
+  | { readonly kind: 'opened'; readonly source: string; readonly target: string }
+  | { readonly kind: 'tables'; readonly tables: readonly TableProgress[] }
+  | { readonly kind: 'expected'; readonly id: string; readonly rows: number; readonly bytes: number }
+  | { readonly kind: 'copied-rows'; readonly id: string; readonly rows: number }
+  | { readonly kind: 'copied-table'; readonly id: string }
+  | {
+      readonly kind: 'applied'
+      readonly positions: Positions
+      readonly transactions: number
+      readonly changes: number
+      readonly committedAt: bigint | null
+      /** The batch was refused as collapsed and applied change by change. */
+      readonly replayed: boolean
+    }
+  | { readonly kind: 'durable'; readonly positions: Positions }
+  | {
+      readonly kind: 'source'
+      readonly head: Positions
+      readonly retainedBytes: number | null
+      readonly limitBytes: number | null
+    }
+  | { readonly kind: 'fault'; readonly fault: Fault; readonly retryInMillis: number | null }
+  | { readonly kind: 'notice'; readonly text: string }
+
+export interface TableProgress {
+  readonly id: string
+  /** `schema.table` at the source, for people. */
+  readonly name: string
+  readonly mode: TableMode
+  readonly copied: boolean
+  readonly rowsCopied: number
+  /** Estimate; null until the snapshot is open. */
+  readonly rowsExpected: number | null
+}
+
+/** Everything that there is to say about a running mirror; times are microseconds since 1970. */
+export interface Progress {
+  readonly mirror: string
+  readonly source: string | null
+  readonly target: string | null
+  readonly phase: Phase
+  /** Why it is in this phase, where that is not plain. */
+  readonly reason: string | null
+  readonly since: bigint
+  readonly startedAt: bigint
+  readonly tables: ReadonlyMap<string, TableProgress>
+  readonly applied: Positions
+  readonly durable: Positions
+  readonly head: Positions
+  readonly retainedBytes: number | null
+  readonly limitBytes: number | null
+  readonly transactions: number
+  readonly changes: number
+  readonly batches: number
+  readonly replayed: number
+  readonly retries: number
+  readonly lastAppliedAt: bigint | null
+  /** Source commit time of the newest transaction applied. */
+  readonly committedAt: bigint | null
+  readonly fault: Fault | null
+}
+
+export function startProgress(mirror: string, now: bigint): Progress {
+  const nowhere: Positions = new Map()
+  return {
+    mirror,
+    source: null,
+    target: null,
+    phase: 'configured',
+    reason: null,
+    since: now,
+    startedAt: now,
+    tables: new Map(),
+    applied: nowhere,
+    durable: nowhere,
+    head: nowhere,
+    retainedBytes: null,
+    limitBytes: null,
+    transactions: 0,
+    changes: 0,
+    batches: 0,
+    replayed: 0,
+    retries: 0,
+    lastAppliedAt: null,
+    committedAt: null,
+    fault: null,
+  }
+}
+
+/** The progress after an event that happened at `now`. Pure. */
+export function reduce(progress: Progress, event: MirrorEvent, now: bigint): Progress {
+  switch (event.kind) {
+    case 'phase':
+      return event.phase === progress.phase && event.reason === progress.reason
+        ? progress
+        : { ...progress, phase: event.phase, reason: event.reason, since: now }
+    case 'opened':
+      return { ...progress, source: event.source, target: event.target, fault: null }
+    case 'tables':
+      return { ...progress, tables: new Map(event.tables.map((table) => [table.id, table])) }
+    case 'expected':
+      return withTable(progress, event.id, (t) => ({ ...t, rowsExpected: event.rows }))
+    case 'copied-rows':
+      return withTable(progress, event.id, (t) => ({ ...t, rowsCopied: t.rowsCopied + event.rows }))
+    case 'copied-table':
+      return withTable(progress, event.id, (t) => ({ ...t, copied: true }))
+    case 'applied':
+      return {
+        ...progress,
+        applied: event.positions,
+        transactions: progress.transactions + event.transactions,
+        changes: progress.changes + event.changes,
+        batches: progress.batches + 1,
+        replayed: progress.replayed + (event.replayed ? 1 : 0),
+        lastAppliedAt: now,
+        committedAt: event.committedAt ?? progress.committedAt,
+      }
+    case 'durable':
+      return { ...progress, durable: event.positions }
+    case 'source': {
+      const { head, retainedBytes, limitBytes } = event
+      return { ...progress, head, retainedBytes, limitBytes }
+    }
+    case 'fault':
+      return {
+        ...progress,
+        fault: event.fault,
+        retries: progress.retries + (event.retryInMillis === null ? 0 : 1),
+      }
+    case 'notice':
+      return progress
+  }
+}
+
+function withTable(
+  progress: Progress,
+  id: string,
+  change: (table: TableProgress) => TableProgress,
+): Progress {
+  const table = progress.tables.get(id)
+  if (table === undefined) return progress
+  return { ...progress, tables: new Map(progress.tables).set(id, change(table)) }
+}
+
+export interface Lag {
+  /** Source head minus applied position, in the log's own units (bytes for most); 0 at the head. */
+  readonly bytes: bigint
+  /** How old the newest applied commit is while the source is ahead; 0 at the head. */
+  readonly seconds: number
+}
+
+/** Null until both ends are known. */
+export function lagOf(progress: Progress, now: bigint): Lag | null {
+  if (progress.head.size === 0 || progress.applied.size === 0) return null
+  let bytes = 0n
+  for (const [lane, { order }] of progress.head) {
+    const reached = progress.applied.get(lane)?.order ?? 0n
+    if (order > reached) bytes += order - reached
+  }
+  const age = bytes === 0n || progress.committedAt === null ? 0n : now - progress.committedAt
+  // A clock of the source that is ahead of ours must not make the lag negative.
+  return { bytes, seconds: age > 0n ? Number(age) / 1e6 : 0 }
+}
+
+export function tableProgress(states: readonly TableState[]): TableProgress[] {
+  return states.map(({ table, mode, state, rowsCopied }) => ({
+    id: table.id,
+    name: `${table.schema}.${table.name}`,
+    mode,
+    copied: state === 'copied',
+    rowsCopied,
+    rowsExpected: null,
+  }))
+}
+
+export function appliedEvent(batch: Batch, replayed: boolean): MirrorEvent {
+  const { positions, transactions, changes, committedAt } = batch
+  return { kind: 'applied', positions, transactions, changes, committedAt, replayed }
+}

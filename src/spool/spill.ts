@@ -1,0 +1,173 @@
+import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Change, RowChange } from '../model/change.ts'
+import type { Table } from '../model/table.ts'
+import type { Tuple } from '../model/tuple.ts'
+
+/**
+ * Changes of one transaction on disk, in the order in which they were added. Scratch: worthless
+ * after a crash, and never flushed.
+ *
+ * A record: uint32 length of what follows; uint8 kind; uint32 number of the table, or of the
+ * change itself for those that are not rows; uint32 number of the sub-transaction; int32 length of
+ * the row (-1: none) and its bytes; the same for the old tuple.
+ */
+export class Spill implements AsyncDisposable {
+  readonly #path: string
+  readonly #file: FileHandle
+  readonly #tables = new Numbers<Table>()
+  readonly #subs = new Numbers<string | null>()
+  readonly #others: Change[] = []
+  readonly #discarded = new Set<number>()
+  #pending: Buffer[] = []
+  #pendingBytes = 0
+  #written = 0
+
+  private constructor(path: string, file: FileHandle) {
+    this.#path = path
+    this.#file = file
+  }
+
+  static async create(directory: string, name: string): Promise<Spill> {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    const path = join(directory, name)
+    return new Spill(path, await open(path, 'w+', 0o600))
+  }
+
+  /** Bytes on disk. */
+  get bytes(): number {
+    return this.#written + this.#pendingBytes
+  }
+
+  async add(sub: string | null, changes: readonly Change[]): Promise<void> {
+    const number = this.#subs.of(sub)
+    for (const change of changes) this.#push(this.#record(number, change))
+    if (this.#pendingBytes >= WRITE) await this.#flush()
+  }
+
+  /** Takes back what this sub-transaction added. */
+  discard(sub: string): void {
+    this.#discarded.add(this.#subs.of(sub))
+  }
+
+  /** What was added and not taken back, in runs of about `bytes`. May be read again. */
+  async *read(bytes: number): AsyncIterable<readonly Change[]> {
+    await this.#flush()
+    let run: Change[] = []
+    let size = 0
+    for await (const record of this.#records()) {
+      if (this.#discarded.has(record.readUInt32BE(5))) continue
+      run.push(this.#change(record))
+      size += record.length
+      if (size < bytes) continue
+      yield run
+      run = []
+      size = 0
+    }
+    if (run.length > 0) yield run
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file.close()
+    await rm(this.#path, { force: true })
+  }
+
+  #push(record: Buffer): void {
+    this.#pending.push(record)
+    this.#pendingBytes += record.length
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#pendingBytes === 0) return
+    const block = Buffer.concat(this.#pending)
+    this.#pending = []
+    this.#pendingBytes = 0
+    for (let at = 0; at < block.length; ) {
+      const { bytesWritten } = await this.#file.write(block, at, block.length - at, this.#written)
+      at += bytesWritten
+      this.#written += bytesWritten
+    }
+  }
+
+  #record(sub: number, change: Change): Buffer {
+    const isRow = change.kind !== 'truncate' && change.kind !== 'schema'
+    const row = isRow ? change.row : null
+    const old = isRow ? change.old : null
+    const record = Buffer.allocUnsafe(HEAD + 8 + (row?.length ?? 0) + (old?.length ?? 0))
+    record.writeUInt32BE(record.length - 4, 0)
+    record[4] = isRow ? KINDS.indexOf(change.kind) : OTHER
+    record.writeUInt32BE(sub, 5)
+    record.writeUInt32BE(isRow ? this.#tables.of(change.table) : this.#others.push(change) - 1, 9)
+    const next = putTuple(record, HEAD, row)
+    putTuple(record, next, old)
+    return record
+  }
+
+  #change(record: Buffer): Change {
+    const number = record.readUInt32BE(9)
+    if (record[4] === OTHER) return must(this.#others[number])
+    const kind = must(KINDS[record[4] ?? OTHER])
+    const row = getTuple(record, HEAD)
+    const old = getTuple(record, HEAD + 4 + (row?.length ?? 0))
+    return { kind, table: this.#tables.at(number), row, old }
+  }
+
+  /** Every record with its length, cut out of blocks that are read one after another. */
+  async *#records(): AsyncIterable<Buffer> {
+    let rest: Buffer = Buffer.alloc(0)
+    for (let at = 0; at < this.#written; ) {
+      const block = Buffer.allocUnsafe(Math.min(WRITE, this.#written - at))
+      const { bytesRead } = await this.#file.read(block, 0, block.length, at)
+      if (bytesRead === 0) throw new RangeError(`the spill ${this.#path} is shorter than written`)
+      at += bytesRead
+      const have = Buffer.concat([rest, block.subarray(0, bytesRead)])
+      let from = 0
+      while (from + 4 <= have.length && from + 4 + have.readUInt32BE(from) <= have.length) {
+        const to = from + 4 + have.readUInt32BE(from)
+        yield have.subarray(from, to)
+        from = to
+      }
+      rest = have.subarray(from)
+    }
+  }
+}
+
+const KINDS: readonly RowChange['kind'][] = ['insert', 'update', 'delete']
+const OTHER = 255
+/** Bytes before the first tuple. */
+const HEAD = 13
+/** Bytes that are gathered before they are written, and read at once. */
+const WRITE = 1 << 20
+
+function putTuple(record: Buffer, at: number, tuple: Tuple | null): number {
+  record.writeInt32BE(tuple === null ? -1 : tuple.length, at)
+  if (tuple !== null) tuple.copy(record, at + 4)
+  return at + 4 + (tuple?.length ?? 0)
+}
+
+function getTuple(record: Buffer, at: number): Tuple | null {
+  const length = record.readInt32BE(at)
+  return length < 0 ? null : record.subarray(at + 4, at + 4 + length)
+}
+
+function must<T>(value: T | undefined): T {
+  if (value === undefined) throw new RangeError('a spill record that was never written')
+  return value
+}
+
+/** Numbers things by identity, from 0. */
+class Numbers<T> {
+  readonly #numbers = new Map<T, number>()
+  readonly #things: T[] = []
+
+  of(thing: T): number {
+    const known = this.#numbers.get(thing)
+    if (known !== undefined) return known
+    this.#numbers.set(thing, this.#things.length)
+    return this.#things.push(thing) - 1
+  }
+
+  at(number: number): T {
+    return must(this.#things[number])
+  }
+}

@@ -1,0 +1,152 @@
+import type { Change, StreamItem, TransactionId } from '../model/change.ts'
+import type { Positions } from '../model/position.ts'
+import { Spill } from '../spool/spill.ts'
+
+/** A committed transaction with all that it changed, rolled back sub-transactions left out. */
+export interface Assembled {
+  readonly positions: Positions
+  readonly committedAt: bigint | null
+  /** In memory, or null when they are in `spill`. */
+  readonly changes: readonly Change[] | null
+  readonly spill: Spill | null
+  readonly count: number
+  readonly bytes: number
+}
+
+/** What is known of a transaction that has not committed yet. */
+interface Open {
+  segments: { readonly sub: string | null; readonly changes: readonly Change[] }[]
+  bytes: number
+  count: number
+  spill: Spill | null
+}
+
+/** What a change keeps in memory, bytes; the constant stands for its objects. */
+export function weigh(change: Change): number {
+  if (change.kind === 'truncate' || change.kind === 'schema') return 200
+  return 100 + (change.row?.length ?? 0) + (change.old?.length ?? 0)
+}
+
+export interface AssembleOptions {
+  /** Bytes of uncommitted transactions in memory before the largest goes to disk. */
+  readonly memory: number
+  readonly directory: string
+}
+
+/**
+ * Puts transactions together that arrive in parts, maybe several at once. Memory stays bounded:
+ * past the limit the largest one moves to a spill (promise 8).
+ */
+export class Assembler implements AsyncDisposable {
+  readonly #options: AssembleOptions
+  readonly #open = new Map<TransactionId, Open>()
+  #bytes = 0
+  #spills = 0
+
+  constructor(options: AssembleOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Takes in an item; returns the transaction that it completes. Small whole transactions, the
+   * common case, need no waiting and get none.
+   */
+  take(item: StreamItem): Assembled | null | Promise<Assembled | null> {
+    switch (item.kind) {
+      case 'part':
+        return this.#grow(item.transaction, item.sub, item.changes)
+      case 'discard':
+        return this.#discard(item.transaction, item.sub)
+      case 'commit': {
+        const open = this.#open.get(item.transaction)
+        return open === undefined ? whole(item) : this.#complete(item, open)
+      }
+      case 'progress':
+        return null
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { spill } of this.#open.values()) await spill?.[Symbol.asyncDispose]()
+    this.#open.clear()
+  }
+
+  async #grow(
+    transaction: TransactionId,
+    sub: string | null,
+    changes: readonly Change[],
+  ): Promise<null> {
+    let open = this.#open.get(transaction)
+    if (open === undefined) {
+      open = { segments: [], bytes: 0, count: 0, spill: null }
+      this.#open.set(transaction, open)
+    }
+    const bytes = changes.reduce((sum, change) => sum + weigh(change), 0)
+    open.segments.push({ sub, changes })
+    open.bytes += bytes
+    open.count += changes.length
+    this.#bytes += bytes
+    while (this.#bytes > this.#options.memory) await this.#spillLargest()
+    return null
+  }
+
+  async #spillLargest(): Promise<void> {
+    let largest: Open | null = null
+    for (const open of this.#open.values()) {
+      if (largest === null || open.bytes > largest.bytes) largest = open
+    }
+    if (largest !== null) await this.#toDisk(largest)
+  }
+
+  async #toDisk(open: Open): Promise<void> {
+    const name = `${process.pid}-${this.#spills++}.spill`
+    open.spill ??= await Spill.create(this.#options.directory, name)
+    for (const { sub, changes } of open.segments) await open.spill.add(sub, changes)
+    this.#bytes -= open.bytes
+    open.bytes = 0
+    open.segments = []
+  }
+
+  async #discard(transaction: TransactionId, sub: string | null): Promise<null> {
+    const open = this.#open.get(transaction)
+    if (open === undefined) return null
+    if (sub === null) {
+      this.#open.delete(transaction)
+      this.#bytes -= open.bytes
+      await open.spill?.[Symbol.asyncDispose]()
+      return null
+    }
+    for (const segment of open.segments) {
+      if (segment.sub !== sub) continue
+      const bytes = segment.changes.reduce((sum, change) => sum + weigh(change), 0)
+      open.bytes -= bytes
+      this.#bytes -= bytes
+    }
+    open.segments = open.segments.filter((segment) => segment.sub !== sub)
+    open.spill?.discard(sub)
+    return null
+  }
+
+  async #complete(item: Commit, open: Open): Promise<Assembled> {
+    if (item.changes.length > 0) await this.#grow(item.transaction, null, item.changes)
+    if (open.spill !== null) await this.#toDisk(open)
+    this.#open.delete(item.transaction)
+    this.#bytes -= open.bytes
+    return {
+      positions: item.positions,
+      committedAt: item.committedAt,
+      changes: open.spill === null ? open.segments.flatMap((segment) => segment.changes) : null,
+      spill: open.spill,
+      count: open.count,
+      bytes: open.spill?.bytes ?? open.bytes,
+    }
+  }
+}
+
+type Commit = Extract<StreamItem, { kind: 'commit' }>
+
+function whole({ positions, committedAt, changes }: Commit): Assembled {
+  let bytes = 0
+  for (const change of changes) bytes += weigh(change)
+  return { positions, committedAt, changes, spill: null, count: changes.length, bytes }
+}

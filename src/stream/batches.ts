@@ -1,0 +1,173 @@
+import type { Route } from '../apply/route.ts'
+import { anyOf } from '../async/abort.ts'
+import { every } from '../async/clock.ts'
+import { Bell } from '../async/deferred.ts'
+import type { StreamItem } from '../model/change.ts'
+import { type Compare, covers, type Positions } from '../model/position.ts'
+import { type Assembled, type AssembleOptions, Assembler } from './assemble.ts'
+import { Draft, type SealedBatch } from './draft.ts'
+
+export interface Limits extends AssembleOptions {
+  /** Row changes and bytes after which a batch grows no more. */
+  readonly rows: number
+  readonly bytes: number
+  /** Progress of an idle stream is stored after this many milliseconds, or this much log. */
+  readonly idleMillis: number
+  readonly idleDistance: bigint
+}
+
+export interface BatchOptions {
+  readonly stream: (signal: AbortSignal) => AsyncIterable<readonly StreamItem[]>
+  readonly after: Positions
+  readonly route: Route
+  readonly compare: Compare
+  readonly limits: Limits
+  /** True for positions that somebody waits for: their batch is flushed and not held back. */
+  readonly awaited: (positions: Positions) => boolean
+  /** Ends reading; what was read completely is still delivered. */
+  readonly drain: AbortSignal
+}
+
+/**
+ * Cuts the stream into batches. Reading and assembling go on while the consumer is busy with the
+ * batch before: when the source is quiet a transaction is handed over at once, when it is busy
+ * batches grow up to their limits, and at the limit reading stops.
+ */
+export async function* batches(options: BatchOptions): AsyncGenerator<SealedBatch> {
+  await using intake = new Intake(options)
+  const reading = intake.read()
+  try {
+    for (;;) {
+      const batch = await intake.next()
+      if (batch === null) break
+      await using delivered = batch
+      yield delivered
+    }
+    await reading
+  } finally {
+    intake.close()
+    await reading.catch(() => undefined)
+  }
+}
+
+/** Where the reader and the consumer meet. */
+class Intake implements AsyncDisposable {
+  readonly #options: BatchOptions
+  readonly #assembler: Assembler
+  readonly #arrived = new Bell()
+  readonly #room = new Bell()
+  readonly #stop = new AbortController()
+  readonly #waiting: Assembled[] = []
+  #draft: Draft
+  #sealedTo: Positions
+  #due = false
+  #ended: { readonly error: unknown } | 'drained' | null = null
+
+  constructor(options: BatchOptions) {
+    this.#options = options
+    this.#assembler = new Assembler(options.limits)
+    this.#sealedTo = options.after
+    this.#draft = new Draft(options.route, options.after)
+  }
+
+  /** Reads until the stream ends, fails, or nobody wants more. Never rejects. */
+  async read(): Promise<void> {
+    const { stream, limits, drain } = this.#options
+    using _idle = every(
+      limits.idleMillis,
+      () => this.#idle(),
+      () => undefined,
+    )
+    try {
+      for await (const burst of stream(anyOf(drain, this.#stop.signal))) {
+        for (const item of burst) {
+          const taken = this.#assembler.take(item)
+          this.#accept(item, taken instanceof Promise ? await taken : taken)
+        }
+        this.#arrived.ring()
+        while (this.#full && !this.#stop.signal.aborted) await this.#room.wait()
+        if (this.#stop.signal.aborted) break
+      }
+      this.#ended = 'drained'
+    } catch (error) {
+      this.#ended = drain.aborted ? 'drained' : { error }
+    }
+    this.#arrived.ring()
+  }
+
+  /** The next batch as soon as there is something to put in it; null at the end. */
+  async next(): Promise<SealedBatch | null> {
+    for (;;) {
+      if (!this.#draft.empty || this.#progressed()) return this.#seal()
+      if (this.#ended === 'drained') return null
+      if (this.#ended !== null) throw this.#ended.error
+      await this.#arrived.wait()
+    }
+  }
+
+  /** Ends the reader wherever it waits. */
+  close(): void {
+    this.#stop.abort()
+    this.#room.ring()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { spill } of this.#waiting) await spill?.[Symbol.asyncDispose]()
+    if (!this.#draft.empty) await this.#draft.seal(false)[Symbol.asyncDispose]()
+    await this.#assembler[Symbol.asyncDispose]()
+  }
+
+  get #full(): boolean {
+    const { rows, bytes } = this.#options.limits
+    return this.#draft.count >= rows || this.#draft.bytes >= bytes || this.#waiting.length > 0
+  }
+
+  #accept(item: StreamItem, transaction: Assembled | null): void {
+    if (item.kind === 'progress') {
+      if (this.#waiting.length === 0) this.#draft.reach(item.positions)
+      return
+    }
+    if (transaction === null || this.#seen(transaction)) return
+    if (this.#waiting.length === 0 && this.#draft.fits(transaction)) this.#draft.add(transaction)
+    else this.#waiting.push(transaction)
+  }
+
+  /** A source may send again what it sent before a reconnect; its place tells. */
+  #seen({ positions }: Assembled): boolean {
+    return covers(this.#options.compare, this.#options.after, positions)
+  }
+
+  #idle(): void {
+    this.#due = true
+    this.#arrived.ring()
+  }
+
+  /** True when the stream has passed places without changes that are worth storing now. */
+  #progressed(): boolean {
+    const { compare, limits, awaited } = this.#options
+    const reached = this.#draft.positions
+    if (covers(compare, this.#sealedTo, reached)) return false
+    if (this.#due || this.#ended !== null || awaited(reached)) return true
+    for (const [lane, { order }] of reached) {
+      const from = this.#sealedTo.get(lane)
+      if (from === undefined || order - from.order >= limits.idleDistance) return true
+    }
+    return false
+  }
+
+  #seal(): SealedBatch {
+    const { positions } = this.#draft
+    const batch = this.#draft.seal(this.#ended !== null || this.#options.awaited(positions))
+    this.#due = false
+    this.#sealedTo = positions
+    this.#draft = new Draft(this.#options.route, positions)
+    let next = this.#waiting[0]
+    while (next !== undefined && this.#draft.fits(next)) {
+      this.#draft.add(next)
+      this.#waiting.shift()
+      next = this.#waiting[0]
+    }
+    this.#room.ring()
+    return batch
+  }
+}
