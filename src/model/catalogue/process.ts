@@ -25,4 +25,37 @@ export const processFaults = {
     safe: 'Nothing is lost: what was not committed at the target is read again from the source.',
     todo: [{ text: 'Start it again when you like.', run: 'holdfast run' }],
   },
+  'HF-X301': {
+    title: 'The demo found no PostgreSQL to run',
+    class: 'persistent',
+    severity: 'error',
+    exit: 3,
+    why: 'The demo starts two PostgreSQL servers of its own. It takes the programs that a checkout brings, then those of the machine, then (Linux, x86-64) fetches them from npm.',
+    safe: 'Nothing was started and nothing was changed.',
+    todo: [
+      { text: 'Install PostgreSQL 14 or later, so that postgres and initdb are on the path.' },
+      {
+        text: 'Or mirror two databases of your own.',
+        run: 'holdfast run --source postgres://… --target postgres://…',
+      },
+    ],
+  },
+  'HF-X302': {
+    title: 'A part of the demo failed',
+    class: 'internal',
+    severity: 'error',
+    exit: 1,
+    why: 'One of the servers, the load or the mirror process of the demo ended by itself.',
+    safe: 'The demo touches nothing but its own servers and its temporary folder, which it removes.',
+    todo: [{ text: 'Run it again with -v and look at the last lines.', run: 'holdfast demo -v' }],
+  },
+  'HF-X303': {
+    title: 'The last verification of the demo did not pass',
+    class: 'data',
+    severity: 'error',
+    exit: 4,
+    why: 'The two databases of the demo were not equal when they were compared last.',
+    safe: 'The demo touches nothing but its own servers and its temporary folder, which it removes.',
+    todo: [{ text: 'This is a defect of Holdfast: report it with the lines above.' }],
+  },
 } as const satisfies Record<string, CatalogueEntry>
