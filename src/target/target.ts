@@ -101,8 +101,11 @@ export interface Target extends AsyncDisposable {
   /** Builds secondary indexes and foreign keys; safe to repeat. */
   finish(): Promise<void>
 
-  /** Promise 2. Returned means visible, checkpoint included. */
-  apply(batch: Batch): Promise<void>
+  /**
+   * Promise 2. Returned means visible, checkpoint included. `encoding` is the one that the stream
+   * was opened with, thus what the cells of the batch's tuples hold.
+   */
+  apply(batch: Batch, encoding: string): Promise<void>
   /** What a crash of the target can no longer take back. */
   durable(): Promise<Positions>
   setSequences(sequences: readonly Sequence[]): Promise<void>
