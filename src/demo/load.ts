@@ -1,6 +1,5 @@
 import pg from 'pg'
 import { monotonic, sleep } from '../async/clock.ts'
-import { CUSTOMERS } from './shop.ts'
 
 /** Rows written so far, by what was done to them; only what was committed counts. */
 export interface Written {
@@ -12,13 +11,24 @@ export interface Written {
 /** One transaction of the shop; counts the rows that it changes. */
 class Order {
   readonly #client: pg.Client
+  readonly #customers: number
   readonly count = { inserts: 0, updates: 0, deletes: 0 }
 
-  constructor(client: pg.Client) {
+  constructor(client: pg.Client, customers: number) {
     this.#client = client
+    this.#customers = customers
   }
 
-  read(sql: string, values: readonly unknown[]): Promise<pg.QueryResult> {
+  /** One of those that were there at the start. */
+  customer(): number {
+    return 1 + pick(this.#customers)
+  }
+  /** One of those that were there at the start, or of the first ones after them. */
+  order(): number {
+    return 1 + pick(this.#customers * 5)
+  }
+
+  read(sql: string, values: readonly unknown[] = []): Promise<pg.QueryResult> {
     return this.#client.query(sql, [...values])
   }
   async insert(sql: string, values: readonly unknown[]): Promise<pg.QueryResult> {
@@ -49,15 +59,13 @@ const pick = (below: number): number => Math.floor(Math.random() * below)
 
 /** The order with this number, or the next one that still exists. */
 const someOrder = '(select id from shop.orders where id >= $1 order by id limit 1)'
-/** Of the orders that were there at the start and the thousands after them. */
-const orderNumber = (): number => 1 + pick(CUSTOMERS * 5)
 const someProduct = '(select sku from shop.products where sku >= $1 order by sku limit 1)'
 const sku = (): string => (pick(30) === 0 ? `R-${1 + pick(200)}` : `P-${1 + pick(500)}`)
 
 async function placeOrder(order: Order): Promise<void> {
   const made = await order.insert(
     'insert into shop.orders (customer_id, total) values ($1, $2) returning id',
-    [1 + pick(CUSTOMERS), pick(30_000) / 100],
+    [order.customer(), pick(30_000) / 100],
   )
   const id = Number(made.rows[0].id)
   for (let line = 1; line <= 1 + pick(4); line++) {
@@ -83,7 +91,7 @@ async function newCustomer(order: Order): Promise<void> {
 }
 
 async function pay(order: Order): Promise<void> {
-  const id = orderNumber()
+  const id = order.order()
   await order.insert(
     `insert into shop.payments (order_id, method, amount)
      select id, 'card', total from shop.orders where id = ${someOrder} for update`,
@@ -101,7 +109,7 @@ async function ship(order: Order): Promise<void> {
     `update shop.orders set status = 'shipped', shipped_at = now(),
        history = history || 'shipped'::shop.order_status
      where id = ${someOrder}`,
-    [orderNumber()],
+    [order.order()],
   )
 }
 
@@ -110,10 +118,10 @@ async function changeCustomer(order: Order): Promise<void> {
     `update shop.customers set balance = balance + $2, tags = tags || $3::text,
        address = address || jsonb_build_object('moved', now())
      where id = $1`,
-    [1 + pick(CUSTOMERS), pick(1000) / 100, 'seen'],
+    [order.customer(), pick(1000) / 100, 'seen'],
   )
   await order.update('update shop.customers set email = gen_random_uuid() || $2 where id = $1', [
-    1 + pick(CUSTOMERS),
+    order.customer(),
     '@example.org',
   ])
 }
@@ -140,7 +148,7 @@ async function renameProduct(order: Order): Promise<void> {
 
 async function forgetOrder(order: Order): Promise<void> {
   const found = await order.read(`select id from shop.orders where id = ${someOrder} for update`, [
-    orderNumber(),
+    order.order(),
   ])
   const id = found.rows.map((row) => row.id)
   await order.delete('delete from shop.payments where order_id = any($1)', [id])
@@ -152,7 +160,7 @@ async function forgetEvents(order: Order): Promise<void> {
   await order.delete(
     `delete from shop.events where id in
        (select id from shop.events where id >= $1 order by id limit 3)`,
-    [pick(CUSTOMERS * 6)],
+    [order.order()],
   )
 }
 
@@ -184,6 +192,9 @@ const inTheWay = new Set(['40P01', '40001', '23505', '23503'])
 /** Writes about `rate` rows a second over `sessions` connections until stopped. */
 export function startLoad(options: {
   readonly url: string
+  /** As the shop was opened with. */
+  readonly customers: number
+  /** Rows a second. */
   readonly rate: number
   readonly sessions: number
   readonly failed: (error: unknown) => void
@@ -207,7 +218,7 @@ export function startLoad(options: {
       while (!stopped.signal.aborted) {
         const ahead = (total() / options.rate) * 1000 - (monotonic() - began)
         if (ahead > 0) await sleep(Math.min(ahead, 100), stopped.signal).catch(() => {})
-        else await transact(client, due(), written)
+        else await transact(new Order(client, options.customers), due(), written)
       }
     } finally {
       await client.end()
@@ -226,20 +237,19 @@ export function startLoad(options: {
 }
 
 async function transact(
-  client: pg.Client,
+  order: Order,
   kind: keyof Written,
   written: { inserts: number; updates: number; deletes: number },
 ): Promise<void> {
-  const order = new Order(client)
   const choices = works[kind]
   const work = choices[pick(choices.length)]
   if (work === undefined) return
-  await client.query('begin')
+  await order.read('begin')
   try {
     await work(order)
-    await client.query('commit')
+    await order.read('commit')
   } catch (error) {
-    await client.query('rollback')
+    await order.read('rollback')
     if (error instanceof pg.DatabaseError && inTheWay.has(error.code ?? '')) return
     throw error
   }

@@ -65,10 +65,9 @@ create table shop.events (
 );
 `
 
-/** How many customers there are at the start; the other tables follow from it. */
-export const CUSTOMERS = 4000
+const PRODUCTS = 700
 
-const rows = `
+const rows = (customers: number): string => `
 insert into shop.customers (email, name, tags, address, balance, notes)
 select format('c%s@example.com', n), format('Customer %s', n),
   case n % 3 when 0 then array['early', 'news'] when 1 then '{}' else array[null, 'say "hi"'] end,
@@ -76,7 +75,7 @@ select format('c%s@example.com', n), format('Customer %s', n),
   (n % 1000) / 7.0,
   case when n % 20 = 0
     then (select string_agg(md5(n::text || i), '') from generate_series(1, 150) i) end
-from generate_series(1, ${CUSTOMERS}) n;
+from generate_series(1, ${customers}) n;
 insert into shop.products (sku, title, price, sizes, attributes, stock)
 select format('P-%s', n), 'Product ' || n, 1 + (n % 500) / 3.0, array[n % 40, 42],
   jsonb_build_object('colour', (array['red', 'green', 'blue'])[1 + n % 3], 'weight', n * 0.1),
@@ -85,22 +84,22 @@ from generate_series(1, 500) n;
 insert into shop.products (sku, title, price)
 select format('R-%s', n), 'Rarity ' || n, 1000 + n from generate_series(1, 200) n;
 insert into shop.orders (customer_id, status, history, total)
-select 1 + n % ${CUSTOMERS}, 'paid', array['new', 'paid']::shop.order_status[], n % 300
-from generate_series(1, ${CUSTOMERS * 4}) n;
+select 1 + n % ${customers}, 'paid', array['new', 'paid']::shop.order_status[], n % 300
+from generate_series(1, ${customers * 4}) n;
 insert into shop.order_items (order_id, line, sku, quantity, price)
 select o, l,
   case when (o + l) % 40 = 0 then format('R-%s', 1 + o % 200)
     else format('P-%s', 1 + (o * 7 + l) % 500) end,
   1 + (o + l) % 5, 1 + (o % 500) / 3.0
-from generate_series(1, ${CUSTOMERS * 4}) o, generate_series(1, 3) l;
+from generate_series(1, ${customers * 4}) o, generate_series(1, 3) l;
 insert into shop.payments (order_id, method, amount, details)
 select n, (array['card', 'invoice', 'transfer'])[1 + n % 3], n % 300,
   case when n % 4 > 0 then jsonb_build_object('ref', md5(n::text)) end
-from generate_series(1, ${CUSTOMERS * 4}) n;
+from generate_series(1, ${customers * 4}) n;
 insert into shop.events (kind, subject, payload)
 select (array['seen', 'clicked', 'searched'])[1 + n % 3], 'P-' || 1 + n % 500,
   jsonb_build_object('n', n, 'path', array['/', '/shop'])
-from generate_series(1, ${CUSTOMERS * 6}) n;
+from generate_series(1, ${customers * 6}) n;
 analyze;
 `
 
@@ -113,9 +112,12 @@ export const SHOP_TABLES: readonly string[] = [
   'events',
 ]
 
-/** Makes the shop and fills it; returns the number of rows. */
-export async function openShop(client: pg.Client): Promise<number> {
+/**
+ * Makes the shop and fills it; all tables grow with the number of customers. Returns the number
+ * of rows.
+ */
+export async function openShop(client: pg.Client, customers: number): Promise<number> {
   await client.query(tables)
-  await client.query(rows)
-  return CUSTOMERS * (1 + 4 + 12 + 4 + 6) + 700
+  await client.query(rows(customers))
+  return customers * (1 + 4 + 12 + 4 + 6) + PRODUCTS
 }
