@@ -1,3 +1,107 @@
 import type { CatalogueEntry } from '../fault.ts'
 
-export const logFaults = {} as const satisfies Record<string, CatalogueEntry>
+export const logFaults = {
+  'HF-L101': {
+    title: 'The source threw away changes that were not read yet',
+    class: 'persistent',
+    severity: 'critical',
+    exit: 1,
+    why: 'The slot was held back for longer than the source keeps its log (max_slot_wal_keep_size, idle_replication_slot_timeout, or rows removed on a standby).',
+    safe: 'Source and target are intact and nothing was skipped: the target stands where it stood. The changes in between can only be had by a new copy.',
+    todo: [
+      {
+        text: 'Let the source keep more of its log from now on.',
+        sql: "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf()",
+        at: 'source',
+      },
+      { text: 'Remove the mirror and make it again.', run: 'holdfast destroy' },
+    ],
+  },
+  'HF-L103': {
+    title: 'The replication slot of the mirror is gone',
+    class: 'persistent',
+    severity: 'critical',
+    exit: 1,
+    why: 'It was dropped by hand, or the server is another one (a failover without failover slots, a restored copy).',
+    safe: 'Source and target are intact and nothing was skipped. The changes since the checkpoint can only be had by a new copy.',
+    todo: [
+      {
+        text: 'See which slots there are.',
+        sql: 'SELECT slot_name, plugin, database, active, wal_status FROM pg_replication_slots',
+        at: 'source',
+      },
+      { text: 'Remove the mirror and make it again.', run: 'holdfast destroy' },
+    ],
+  },
+  'HF-L104': {
+    title: 'Somebody else reads from the replication slot of the mirror',
+    class: 'transient',
+    severity: 'error',
+    exit: 4,
+    why: 'A slot serves one reader at a time, and this reader is not Holdfast.',
+    safe: 'Nothing is lost. What the other reader acknowledges is no longer sent to this mirror, so find it.',
+    todo: [
+      {
+        text: 'See who it is.',
+        sql: 'SELECT s.slot_name, a.pid, a.usename, a.application_name, a.client_addr FROM pg_replication_slots s JOIN pg_stat_activity a ON a.pid = s.active_pid',
+        at: 'source',
+      },
+    ],
+  },
+  'HF-L105': {
+    title: 'The replication slot is not one of this mirror',
+    class: 'persistent',
+    severity: 'critical',
+    exit: 1,
+    why: 'A slot of that name was made anew, for another database, or with other options.',
+    safe: 'Nothing was read from it and nothing was changed.',
+    todo: [
+      { text: 'Give the mirror another name.', run: 'holdfast run --name …' },
+      { text: 'Or remove the mirror and make it again.', run: 'holdfast destroy' },
+    ],
+  },
+  'HF-L106': {
+    title: 'The source is another server, or went back in time',
+    class: 'persistent',
+    severity: 'critical',
+    exit: 1,
+    why: 'The system identifier, the timeline or the database is not the one of the checkpoint: the server was restored, replaced or failed over.',
+    safe: 'Nothing was applied from it. The target stands where it stood, and may hold rows that this source no longer has.',
+    todo: [
+      { text: 'If the URL is wrong, correct it.' },
+      { text: 'If the source was restored, make the mirror again.', run: 'holdfast destroy' },
+    ],
+  },
+  'HF-L107': {
+    title: 'The log of the source holds something that is not understood',
+    class: 'persistent',
+    severity: 'critical',
+    exit: 1,
+    why: 'The bytes are damaged, or a newer server sends a kind of message that this version does not know. An unknown message is never skipped.',
+    safe: 'Nothing of it was applied; the target stands at the last whole transaction and the source keeps what follows.',
+    todo: [
+      {
+        text: 'Start it again; if it comes back, report it with the output of -v.',
+        run: 'holdfast run',
+      },
+    ],
+  },
+  'HF-L108': {
+    title: 'The source went silent',
+    class: 'transient',
+    severity: 'error',
+    exit: 3,
+    why: 'No keepalive came although one was asked for: the connection hangs or the server is stuck.',
+    safe: 'Nothing is lost: the source keeps every change until the target has it.',
+    todo: [{ text: 'Nothing: the connection is made anew.' }],
+  },
+  'HF-L109': {
+    title: 'The snapshot of the source is gone',
+    class: 'transient',
+    severity: 'error',
+    exit: 1,
+    why: 'A snapshot lives as long as the session that holds it, and that session ended.',
+    safe: 'Tables that were copied whole stay; one that was not is emptied and copied anew.',
+    todo: [{ text: 'Nothing: the copy goes on by itself with a new snapshot.' }],
+  },
+} as const satisfies Record<string, CatalogueEntry>

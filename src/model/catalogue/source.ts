@@ -88,4 +88,66 @@ export const sourceFaults = {
       { text: 'Nothing: it is tried again. If it stays, look for long transactions and locks.' },
     ],
   },
+  'HF-S201': {
+    title: 'The source does not write a logical log',
+    class: 'config',
+    severity: 'error',
+    exit: 4,
+    why: 'wal_level is below logical, which is the default of PostgreSQL.',
+    safe: 'Nothing was started and nothing was changed.',
+    todo: [
+      {
+        text: 'Set it and restart the server.',
+        sql: "ALTER SYSTEM SET wal_level = 'logical'",
+        at: 'source',
+      },
+    ],
+  },
+  'HF-S204': {
+    title: 'The source has no free replication slot or walsender',
+    class: 'persistent',
+    severity: 'error',
+    exit: 4,
+    why: 'max_replication_slots or max_wal_senders is reached.',
+    safe: 'Nothing was started.',
+    todo: [
+      {
+        text: 'Look for slots that nobody uses any more; dropping one is your decision.',
+        sql: 'SELECT slot_name, database, active, pg_size_pretty(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)) AS held FROM pg_replication_slots ORDER BY 3, 1',
+        at: 'source',
+      },
+      {
+        text: 'Or raise the limits and restart the server.',
+        sql: 'ALTER SYSTEM SET max_replication_slots = 20; ALTER SYSTEM SET max_wal_senders = 20',
+        at: 'source',
+      },
+    ],
+  },
+  'HF-S206': {
+    title: 'The publication of the mirror is missing, changed or does not hold a table',
+    class: 'data',
+    severity: 'critical',
+    exit: 1,
+    why: 'It was dropped, made anew or altered. What was written meanwhile may not have been sent.',
+    safe: 'The mirror stopped before anything after it was applied. Changes made while the publication was not whole may be missing.',
+    todo: [
+      {
+        text: 'Find out who altered it.',
+        sql: 'SELECT pubname, schemaname, tablename FROM pg_publication_tables ORDER BY 1, 2, 3',
+        at: 'source',
+      },
+      { text: 'Remove the mirror and make it again.', run: 'holdfast destroy' },
+    ],
+  },
+  'HF-S207': {
+    title: 'The role at the source may not replicate',
+    class: 'persistent',
+    severity: 'error',
+    exit: 4,
+    why: 'Reading the log needs the REPLICATION attribute (on RDS and Aurora the role rds_replication).',
+    safe: 'Nothing was started and nothing was changed.',
+    todo: [
+      { text: 'Print the script for the owner of the database.', run: 'holdfast check --sql' },
+    ],
+  },
 } as const satisfies Record<string, CatalogueEntry>
