@@ -1,11 +1,111 @@
+import type { Change } from './change.ts'
+import type { Checkpoint } from './checkpoint.ts'
 import type { Positions } from './position.ts'
+import type { Table } from './table.ts'
+import type { Tuple } from './tuple.ts'
 
-/** One end of a comparison: a consistent view of tables, open until disposed. */
+/** What one end says of a table before its rows are compared. */
+export interface Described {
+  /** False when there is no such table. */
+  readonly exists: boolean
+  /** Columns that the table should have and has not. */
+  readonly lacking: readonly string[]
+  /**
+   * For each column, the forms that its cells can be digested in, best first; none for a column
+   * that is lacking. A form is a name: equal names at two ends mean that equal values, and only
+   * those, have equal digests there.
+   */
+  readonly forms: readonly (readonly string[])[]
+  /** An estimate. */
+  readonly rows: number
+}
+
+/** How the rows of a table are digested, alike at both ends. */
+export interface Recipe {
+  readonly table: Table
+  /** The form of each column. */
+  readonly forms: readonly string[]
+  /** A power of two. */
+  readonly buckets: number
+}
+
+/** The rows of one bucket: their number and the sum of their digests. */
+export interface Sum {
+  readonly count: bigint
+  readonly sum: bigint
+}
+
+/** Sums by bucket; an empty bucket is left out. */
+export type Sums = ReadonlyMap<number, Sum>
+
+/** A row without its values. */
+export interface Print {
+  /** Of what identifies the row; the row's bucket is its lowest bits. */
+  readonly hash: bigint
+  /** Of all cells. */
+  readonly digest: bigint
+  /** The cells that identify the row, in the order of the identity; no cells without a key. */
+  readonly key: Tuple
+  /** How many rows look like this; 1 with a key. */
+  readonly count: number
+}
+
+export interface Found {
+  readonly print: Print
+  /** All cells as text: the values, or the digest of each. */
+  readonly row: Tuple
+}
+
+/**
+ * One end of a comparison: a consistent view of tables, open until disposed. It writes nothing.
+ * All methods throw `Fault` and may be called concurrently.
+ */
 export interface Reader extends AsyncDisposable {
   /** Where the view stands. */
   readonly at: Positions
+  describe(tables: readonly Table[]): Promise<readonly Described[]>
+  /** Every row of the table, digested once. */
+  sums(recipe: Recipe): Promise<Sums>
+  /** The rows of these buckets (null: of all) in ascending order of `hash`. */
+  list(recipe: Recipe, buckets: readonly number[] | null): AsyncIterable<readonly Print[]>
+  /** The rows that have these keys (tuples of the identifying cells), in any order. */
+  find(recipe: Recipe, keys: readonly Tuple[], what: 'values' | 'digests'): Promise<Found[]>
+  /** What `list` would say of these rows; text cells, none of them unchanged. */
+  print(recipe: Recipe, rows: readonly Tuple[]): Promise<readonly Print[]>
 }
 
-export interface SourceReader extends Reader {}
+/** A transaction of the log as a view of the source sees it. */
+export interface LoggedTransaction {
+  readonly positions: Positions
+  /** The view holds its changes. */
+  readonly visible: boolean
+  readonly changes: readonly Change[]
+}
 
-export interface TargetReader extends Reader {}
+/**
+ * A view of the source together with the log around it. Everything that the view holds is in the
+ * log at or before `at`; a little that is there may not be in the view.
+ */
+export interface SourceReader extends Reader {
+  /** Everything committed at or before is in the view; the log is known from here on. */
+  readonly from: Positions
+  /**
+   * Why the promise of `from` may not hold: transactions that were ended in the log before and
+   * that the source does not show yet. Null nearly always.
+   */
+  readonly unsettled: string | null
+  /**
+   * The transactions that end after `from`, or after what an earlier call reached, and at or before
+   * `through`, in commit order. Rows are tuples of text cells.
+   */
+  changes(through: Positions, signal: AbortSignal): AsyncIterable<readonly LoggedTransaction[]>
+}
+
+/** A view of the target; `at` is the checkpoint's position in the same view. */
+export interface TargetReader extends Reader {
+  readonly checkpoint: Checkpoint
+  /** Some process holds the mirror, as far as the target can tell. */
+  readonly held: boolean
+  /** Moves the view to the present. */
+  renew(): Promise<void>
+}
