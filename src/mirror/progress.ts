@@ -9,7 +9,12 @@ export type MirrorEvent =
   | { readonly kind: 'phase'; readonly phase: Phase; readonly reason: string | null }
   | { readonly kind: 'opened'; readonly source: string; readonly target: string }
   | { readonly kind: 'tables'; readonly tables: readonly TableProgress[] }
-  | { readonly kind: 'expected'; readonly id: string; readonly rows: number; readonly bytes: number }
+  | {
+      readonly kind: 'expected'
+      readonly id: string
+      readonly rows: number
+      readonly bytes: number
+    }
   | { readonly kind: 'copied-rows'; readonly id: string; readonly rows: number }
   | { readonly kind: 'copied-table'; readonly id: string }
   | {

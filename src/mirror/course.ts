@@ -1,0 +1,55 @@
+import { type Compare, covers, type Positions } from '../model/position.ts'
+import type { Watch } from './options.ts'
+import type { MirrorEvent } from './progress.ts'
+
+/** Where a stream is to go; it follows the events and says when it has arrived. */
+export class Course {
+  readonly #compare: Compare
+  readonly #head: Positions
+  readonly #goal: Positions | null
+  readonly #watch: Watch
+  readonly #arrived = new AbortController()
+  #caughtUp = false
+  durable: Positions
+
+  constructor(options: {
+    readonly compare: Compare
+    /** The source's head when the stream began: past it the mirror has caught up. */
+    readonly head: Positions
+    readonly goal: Positions | null
+    readonly durable: Positions
+    readonly watch: Watch
+  }) {
+    this.#compare = options.compare
+    this.#head = options.head
+    this.#goal = options.goal
+    this.#watch = options.watch
+    this.durable = options.durable
+  }
+
+  /** Aborted once the goal is durable in the target. */
+  get arrived(): AbortSignal {
+    return this.#arrived.signal
+  }
+
+  /** True when reaching these positions is waited for, so that they are stored without delay. */
+  readonly awaited = (positions: Positions): boolean =>
+    (!this.#caughtUp && this.reached(positions, this.#head)) ||
+    (this.#goal !== null && this.reached(positions, this.#goal))
+
+  reached(positions: Positions, wanted: Positions): boolean {
+    return covers(this.#compare, positions, wanted)
+  }
+
+  /** Passes the event on, and then what follows from it. */
+  readonly watch: Watch = (event: MirrorEvent) => {
+    this.#watch(event)
+    if (event.kind === 'applied' && !this.#caughtUp && this.reached(event.positions, this.#head)) {
+      this.#caughtUp = true
+      this.#watch({ kind: 'phase', phase: 'streaming', reason: null })
+    }
+    if (event.kind !== 'durable') return
+    this.durable = event.positions
+    if (this.#goal !== null && this.reached(this.durable, this.#goal)) this.#arrived.abort()
+  }
+}

@@ -1,0 +1,59 @@
+import { sleep, wallMicros } from '../async/clock.ts'
+import { asFault, type Fault } from '../model/fault.ts'
+import { backoff } from '../supervise/backoff.ts'
+import type { MirrorOptions, MirrorOutcome, Watch } from './options.ts'
+import { type Run, session } from './session.ts'
+
+/**
+ * Runs a mirror until its goal is reached or `drain` aborts (what was read is then applied).
+ * A server that cannot be reached at the start is a Fault at once; once the mirror is open,
+ * transient faults are retried for good and every other Fault ends the run (phase `halted`).
+ */
+export async function runMirror(
+  options: MirrorOptions,
+  drain: AbortSignal,
+  watch: Watch,
+): Promise<MirrorOutcome> {
+  const run: Run = { options, watch, drain, goal: null, opened: false }
+  let attempt = 0
+  for (;;) {
+    const began = wallMicros()
+    try {
+      const outcome = await session(run)
+      watch({ kind: 'phase', phase: 'stopped', reason: null })
+      return outcome
+    } catch (thrown) {
+      if (drain.aborted) return stopped(watch)
+      const fault = asFault(thrown)
+      if (!run.opened || !fault.transient) throw halted(fault, watch)
+      attempt = wallMicros() - began > LONG ? 1 : attempt + 1
+      await waitAfter(fault, attempt, { watch, drain })
+      if (drain.aborted) return stopped(watch)
+    }
+  }
+}
+
+/** A session of this many microseconds was a success, whatever ended it. */
+const LONG = 60_000_000n
+
+async function waitAfter(
+  fault: Fault,
+  attempt: number,
+  { watch, drain }: { readonly watch: Watch; readonly drain: AbortSignal },
+): Promise<void> {
+  const pause = backoff(attempt)
+  watch({ kind: 'fault', fault, retryInMillis: pause })
+  watch({ kind: 'phase', phase: 'waiting', reason: `${fault.code} ${fault.message}` })
+  await sleep(pause, drain).catch(() => undefined)
+}
+
+function halted(fault: Fault, watch: Watch): Fault {
+  watch({ kind: 'fault', fault, retryInMillis: null })
+  watch({ kind: 'phase', phase: 'halted', reason: `${fault.code} ${fault.message}` })
+  return fault
+}
+
+function stopped(watch: Watch): MirrorOutcome {
+  watch({ kind: 'phase', phase: 'stopped', reason: null })
+  return { ended: 'drained', positions: new Map() }
+}

@@ -1,0 +1,89 @@
+import type { Checkpoint } from '../model/checkpoint.ts'
+import { Fault, type Finding } from '../model/fault.ts'
+import type { Position } from '../model/position.ts'
+import type { Blueprint } from '../model/table.ts'
+import { openSource } from '../source/registry.ts'
+import type { Source } from '../source/source.ts'
+import { openTarget } from '../target/registry.ts'
+import type { Target } from '../target/target.ts'
+import { preflight } from './birth.ts'
+import type { MirrorOptions } from './options.ts'
+import { refuseSamePlace } from './plan.ts'
+
+async function sourceOf(options: MirrorOptions): Promise<Source> {
+  const { source: endpoint, name: mirror, selection } = options
+  return openSource({ endpoint, mirror, selection })
+}
+
+async function targetOf(options: MirrorOptions, source: Source | null): Promise<Target> {
+  const { target: endpoint, name: mirror } = options
+  const position = (lane: string, token: string): Position =>
+    source === null ? { log: lane, order: 0n, token } : source.position(lane, token)
+  return openTarget({ endpoint, mirror, position })
+}
+
+/** Would it work? Changes nothing. */
+export async function checkMirror(options: MirrorOptions): Promise<readonly Finding[]> {
+  await using source = await sourceOf(options)
+  await using target = await targetOf(options, source)
+  refuseSamePlace(source, target)
+  const findings: Finding[] = [
+    { level: 'ok', subject: 'source', what: `reachable, ${source.label}` },
+    { level: 'ok', subject: 'target', what: `reachable, ${target.label}` },
+  ]
+  const known = await target.checkpoint()
+  if (known !== null && known.positions.size > 0) {
+    const what = `mirror ${options.name} stands here already; run goes on from its checkpoint`
+    return [...findings, { level: 'ok', subject: 'mirror', what }]
+  }
+  return [...findings, ...(await preflight({ options, source, target }))]
+}
+
+/** What the source holds. */
+export async function discoverMirror(
+  options: Pick<MirrorOptions, 'name' | 'source' | 'selection'>,
+): Promise<{
+  readonly label: string
+  readonly blueprint: Blueprint
+  readonly findings: readonly Finding[]
+}> {
+  const { source: endpoint, name: mirror, selection } = options
+  await using source = await openSource({ endpoint, mirror, selection })
+  const findings = await source.preflight()
+  return { label: source.label, blueprint: await source.inspect(), findings }
+}
+
+/** What the target's state says of a mirror; null when it knows none of that name. */
+export async function storedMirror(options: Pick<MirrorOptions, 'name' | 'target'>): Promise<{
+  readonly label: string
+  readonly checkpoint: Checkpoint | null
+  readonly mirrors: readonly string[]
+}> {
+  const position = (lane: string, token: string): Position => ({ log: lane, order: 0n, token })
+  const { target: endpoint, name: mirror } = options
+  await using target = await openTarget({ endpoint, mirror, position })
+  return {
+    label: target.label,
+    checkpoint: await target.checkpoint(),
+    mirrors: await target.mirrors(),
+  }
+}
+
+/**
+ * Removes what the source keeps for the mirror, then its state at the target. Mirrored tables
+ * stay. A running mirror is refused.
+ */
+export async function destroyMirror(options: MirrorOptions): Promise<readonly string[]> {
+  await using source = await sourceOf(options)
+  await using target = await targetOf(options, source)
+  const known = await target.checkpoint()
+  if (known === null) {
+    const removed = await source.destroy()
+    if (removed.length > 0) return removed
+    throw new Fault('HF-C112', { what: `there is no mirror named ${options.name} here` })
+  }
+  const quiet = new AbortController()
+  await using _claim = await target.claim({ settings: known.settings, patience: 0 }, quiet.signal)
+  const removed = await source.destroy()
+  return [...removed, ...(await target.destroy())]
+}

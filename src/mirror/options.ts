@@ -1,0 +1,42 @@
+import type { Endpoint } from '../model/endpoint.ts'
+import type { Positions } from '../model/position.ts'
+import type { Selection } from '../source/source.ts'
+import type { MirrorEvent } from './progress.ts'
+
+export interface MirrorLimits {
+  /** Row changes, and bytes of rows, after which a batch grows no more. */
+  readonly batchRows: number
+  readonly batchBytes: number
+  /** Bytes of uncommitted transactions in memory before the largest goes to disk. */
+  readonly memoryBytes: number
+  readonly spillDirectory: string
+}
+
+export const defaultLimits: MirrorLimits = {
+  batchRows: 100_000,
+  batchBytes: 16 << 20,
+  memoryBytes: 64 << 20,
+  spillDirectory: '.holdfast/spill',
+}
+
+export interface MirrorOptions {
+  readonly name: string
+  readonly source: Endpoint
+  readonly target: Endpoint
+  readonly selection: Selection
+  readonly onExisting: 'refuse' | 'merge' | 'replace'
+  readonly copyWorkers: number
+  readonly limits: MirrorLimits
+  /** Ends once this is durable in the target; `position` is a token of the source. */
+  readonly until?: 'caught-up' | { readonly position: string }
+  readonly snapshotOnly?: boolean
+  /** Milliseconds to wait for a live holder of the mirror. */
+  readonly patience: number
+}
+
+export interface MirrorOutcome {
+  readonly ended: 'drained' | 'caught-up' | 'snapshot'
+  readonly positions: Positions
+}
+
+export type Watch = (event: MirrorEvent) => void

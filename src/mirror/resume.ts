@@ -1,0 +1,89 @@
+import { catalogue } from '../model/catalogue/index.ts'
+import type { Checkpoint, Identities } from '../model/checkpoint.ts'
+import { Fault, type FaultCode } from '../model/fault.ts'
+import { describePositions, type Positions } from '../model/position.ts'
+import type { Source } from '../source/source.ts'
+import type { MirrorOptions } from './options.ts'
+import { settingsOf } from './plan.ts'
+
+/**
+ * Promise 7: before the source is asked for anything, what the checkpoint says is compared with
+ * what the source is. A log that is another one, that no longer holds what comes next, or that
+ * ends before what was applied, is a named state and never an apply.
+ */
+export async function compareLogs(source: Source, checkpoint: Checkpoint): Promise<void> {
+  refuseForeignLog(checkpoint.source, await source.identity())
+  const { from, head } = await source.range()
+  refuseGap(source, checkpoint.positions, from)
+  refuseOlderLog(source, checkpoint.positions, head)
+}
+
+function refuseForeignLog(known: Identities, now: Identities): void {
+  const changed = Object.entries(known).filter(([name, { value }]) => now[name]?.value !== value)
+  const first = changed[0]
+  if (first === undefined) return
+  const words = changed.map(
+    ([name, { value }]) => `${name} was ${value} and is ${now[name]?.value ?? 'gone'}`,
+  )
+  const code = isFaultCode(first[1].changed) ? first[1].changed : 'HF-L106'
+  throw new Fault(code, {
+    what: `the source is not the one that was mirrored: ${words.join('; ')}`,
+  })
+}
+
+function isFaultCode(text: string): text is FaultCode {
+  return Object.hasOwn(catalogue, text)
+}
+
+function refuseGap(source: Source, applied: Positions, from: Positions): void {
+  for (const [lane, oldest] of from) {
+    const reached = applied.get(lane)
+    const how = reached === undefined ? 'unrelated' : source.compare(reached, oldest)
+    if (how === 'equal' || how === 'after') continue
+    throw new Fault('HF-L105', {
+      what:
+        `the target stands at ${describePositions(applied)}, ` +
+        `but the source's log for this mirror begins at ${oldest.token}`,
+      evidence: { applied: describePositions(applied), oldest: oldest.token },
+    })
+  }
+}
+
+function refuseOlderLog(source: Source, applied: Positions, head: Positions): void {
+  for (const [lane, reached] of applied) {
+    const newest = head.get(lane)
+    const how = newest === undefined ? 'unrelated' : source.compare(reached, newest)
+    if (how === 'equal' || how === 'before') continue
+    throw new Fault('HF-L106', {
+      what:
+        `the target has applied up to ${reached.token}, ` +
+        `but the source's log ends at ${newest?.token ?? 'nothing'}`,
+      evidence: { applied: reached.token, head: newest?.token ?? 'none' },
+    })
+  }
+}
+
+/** A mirror goes on with what it was set up with; other wishes need another mirror. */
+export function refuseOtherSettings(checkpoint: Checkpoint, options: MirrorOptions): void {
+  const wanted = settingsOf(options)
+  const changed = Object.entries(checkpoint.settings).filter(
+    ([name, value]) => name in wanted && JSON.stringify(wanted[name]) !== JSON.stringify(value),
+  )
+  if (changed.length === 0 || isDefault(options)) return
+  const words = changed.map(
+    ([name, value]) => `${name} ${JSON.stringify(value)} (now ${JSON.stringify(wanted[name])})`,
+  )
+  throw new Fault('HF-C111', {
+    what: `mirror ${options.name} was set up with ${words.join(', ')}`,
+  })
+}
+
+/** True when the user chose nothing, so that what was chosen at the beginning holds. */
+function isDefault({ selection, onExisting }: MirrorOptions): boolean {
+  return (
+    selection.include.length === 0 &&
+    selection.exclude.length === 0 &&
+    selection.keyless === 'refuse' &&
+    onExisting === 'refuse'
+  )
+}

@@ -1,0 +1,101 @@
+import { anyOf } from '../async/abort.ts'
+import type { Checkpoint } from '../model/checkpoint.ts'
+import { Fault } from '../model/fault.ts'
+import type { Position, Positions } from '../model/position.ts'
+import { openSource } from '../source/registry.ts'
+import type { Source } from '../source/source.ts'
+import { openTarget } from '../target/registry.ts'
+import type { Claim, Target } from '../target/target.ts'
+import { birth, copyAgain, type Ends, preflight, refuseFailures } from './birth.ts'
+import type { MirrorOptions, MirrorOutcome, Watch } from './options.ts'
+import { refuseSamePlace, settingsOf } from './plan.ts'
+import { tableProgress } from './progress.ts'
+import { compareLogs, refuseOtherSettings } from './resume.ts'
+import { streamMirror } from './stream.ts'
+
+/** What lasts over all sessions of one run. */
+export interface Run {
+  readonly options: MirrorOptions
+  readonly watch: Watch
+  /** A person's wish to stop; what was read is applied first. */
+  readonly drain: AbortSignal
+  /** What the run was asked to reach; set by the first session. */
+  goal: Positions | null
+  /** True once the mirror was claimed: from then on transient faults are retried for good. */
+  opened: boolean
+}
+
+/** From opening both ends to closing them; throws the Fault that ended it. */
+export async function session(run: Run): Promise<MirrorOutcome> {
+  const { options, watch } = run
+  watch({ kind: 'phase', phase: 'preparing', reason: null })
+  await using source = await openSource({
+    endpoint: options.source,
+    mirror: options.name,
+    selection: options.selection,
+  })
+  await using target = await openTarget({
+    endpoint: options.target,
+    mirror: options.name,
+    position: (lane, token): Position => source.position(lane, token),
+  })
+  refuseSamePlace(source, target)
+  watch({ kind: 'opened', source: source.label, target: target.label })
+  await refuseBeforehand(run, source, target)
+  run.goal ??= await goalOf(options, source)
+  await using claim = await target.claim(
+    { settings: settingsOf(options), patience: options.patience },
+    run.drain,
+  )
+  run.opened = true
+  const signal = anyOf(run.drain, claim.lost)
+  const ends: Ends = { options, source, target, watch, signal }
+  const checkpoint = await prepared(ends, claim)
+  if (options.snapshotOnly === true) {
+    await target.finish()
+    return { ended: 'snapshot', positions: checkpoint.positions }
+  }
+  return streamMirror({ run, source, target, claim, checkpoint })
+}
+
+/** Read-only looks, before the target's state is touched for the first time. */
+async function refuseBeforehand(run: Run, source: Source, target: Target): Promise<void> {
+  const known = await target.checkpoint()
+  if (known !== null) refuseOtherSettings(known, run.options)
+  if (known !== null && known.positions.size > 0) return
+  const { options, watch } = run
+  refuseFailures(await preflight({ options, source, target }), watch)
+}
+
+async function goalOf(options: MirrorOptions, source: Source): Promise<Positions | null> {
+  if (options.until === undefined) return null
+  if (options.until === 'caught-up') return source.fence()
+  const { position } = options.until
+  const { head } = await source.range()
+  return new Map([...head.keys()].map((lane) => [lane, source.position(lane, position)]))
+}
+
+/** The checkpoint with every table copied: from nothing, or from where an earlier process stood. */
+async function prepared(ends: Ends, claim: Claim): Promise<Checkpoint> {
+  const { source, target, watch } = ends
+  const known = claim.checkpoint
+  if (known === null || known.positions.size === 0) {
+    await birth(ends)
+    return read(target)
+  }
+  await compareLogs(source, known)
+  watch({ kind: 'tables', tables: tableProgress(known.tables) })
+  const unfinished = known.tables.filter(({ state }) => state !== 'copied')
+  if (unfinished.length === 0) return known
+  await copyAgain(
+    ends,
+    unfinished.map(({ table }) => table),
+  )
+  return read(target)
+}
+
+async function read(target: Target): Promise<Checkpoint> {
+  const checkpoint = await target.checkpoint()
+  if (checkpoint !== null) return checkpoint
+  throw new Fault('HF-X001', { what: 'the checkpoint that was just written is not there' })
+}

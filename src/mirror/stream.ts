@@ -1,0 +1,76 @@
+import { Route } from '../apply/route.ts'
+import { anyOf } from '../async/abort.ts'
+import { point } from '../async/point.ts'
+import type { StreamItem } from '../model/change.ts'
+import type { Checkpoint } from '../model/checkpoint.ts'
+import type { Source } from '../source/source.ts'
+import { batches, type Limits } from '../stream/batches.ts'
+import type { Claim, Target } from '../target/target.ts'
+import { Course } from './course.ts'
+import type { MirrorLimits, MirrorOutcome } from './options.ts'
+import { streamEncoding } from './plan.ts'
+import { follow } from './run.ts'
+import type { Run } from './session.ts'
+import { watchOver } from './vigil.ts'
+
+export interface Streaming {
+  readonly run: Run
+  readonly source: Source
+  readonly target: Target
+  readonly claim: Claim
+  readonly checkpoint: Checkpoint
+}
+
+/** Follows the source until the goal is durable, a person stops it, or something fails. */
+export async function streamMirror(all: Streaming): Promise<MirrorOutcome> {
+  const { run, source, target, claim, checkpoint } = all
+  const { head } = await source.range()
+  const { positions, tables } = checkpoint
+  const { compare } = source
+  const course = new Course({ compare, head, goal: run.goal, durable: positions, watch: run.watch })
+  run.watch({ kind: 'phase', phase: 'catching-up', reason: null })
+  run.watch({ kind: 'source', head, retainedBytes: null, limitBytes: null })
+  await using vigil = await watchOver({ source, target, checkpoint, course })
+  const lost = anyOf(claim.lost, vigil.broken)
+  const encoding = streamEncoding(
+    source,
+    target,
+    tables.map(({ table }) => table),
+  )
+  const flow = batches({
+    stream: (signal) => read(all, encoding, { signal, lost }),
+    after: positions,
+    route: new Route(compare, tables),
+    compare,
+    limits: streamLimits(run.options.limits),
+    awaited: course.awaited,
+    drain: anyOf(run.drain, course.arrived),
+  })
+  await follow({ source, target, batches: flow, encoding, watch: course.watch, lost })
+  lost.throwIfAborted()
+  await vigil.conclude()
+  return { ended: course.arrived.aborted ? 'caught-up' : 'drained', positions: course.durable }
+}
+
+/** The source's stream; ends with the reason when the mirror has lost what it needs to go on. */
+async function* read(
+  { source, checkpoint }: Streaming,
+  encoding: string,
+  { signal, lost }: { readonly signal: AbortSignal; readonly lost: AbortSignal },
+): AsyncIterable<readonly StreamItem[]> {
+  point('stream-opened')
+  const tables = checkpoint.tables.map(({ table }) => table)
+  yield* source.stream(checkpoint.positions, { tables, encoding }, anyOf(signal, lost))
+  lost.throwIfAborted()
+}
+
+function streamLimits(limits: MirrorLimits): Limits {
+  return {
+    rows: limits.batchRows,
+    bytes: limits.batchBytes,
+    memory: limits.memoryBytes,
+    directory: limits.spillDirectory,
+    idleMillis: 10_000,
+    idleDistance: 16n << 20n,
+  }
+}

@@ -1,0 +1,80 @@
+import { every } from '../async/clock.ts'
+import type { Checkpoint } from '../model/checkpoint.ts'
+import { asFault } from '../model/fault.ts'
+import type { Source } from '../source/source.ts'
+import type { Target } from '../target/target.ts'
+import type { Course } from './course.ts'
+
+export interface Vigil extends AsyncDisposable {
+  /** Aborted, with the Fault as reason, when a look found what must end the stream. */
+  readonly broken: AbortSignal
+  /** What is done once more when the stream has ended well. */
+  conclude(): Promise<void>
+}
+
+export interface VigilOptions {
+  readonly source: Source
+  readonly target: Target
+  readonly checkpoint: Checkpoint
+  readonly course: Course
+}
+
+/** Milliseconds between two looks. */
+const ACKNOWLEDGE = 1_000
+const HEAD = 2_000
+const CATALOGUE = 10_000
+
+/**
+ * What goes on beside the loop: acknowledging what has become durable while nothing is applied,
+ * looking at the source's head and catalogue, keeping sequences in step, building indexes and
+ * foreign keys as soon as every table has passed its start.
+ */
+export async function watchOver(options: VigilOptions): Promise<Vigil> {
+  const { source, target, checkpoint, course } = options
+  const broken = new AbortController()
+  const finish = finisher(options)
+  await finish()
+  const acknowledge = async (): Promise<void> => {
+    const positions = await target.durable()
+    source.acknowledge(positions)
+    course.watch({ kind: 'durable', positions })
+    await finish()
+  }
+  const head = async (): Promise<void> => {
+    const [range, log] = [await source.range(), await source.log()]
+    course.watch({ kind: 'source', head: range.head, ...log })
+  }
+  const sequences = async (): Promise<void> => target.setSequences(await source.sequences())
+  const catalogue = async (): Promise<void> => {
+    await source.look(checkpoint.tables.map(({ table }) => table))
+    await sequences()
+  }
+  const failed = (error: unknown): void => broken.abort(asFault(error))
+  const tickers = [
+    every(ACKNOWLEDGE, acknowledge, failed),
+    every(HEAD, head, failed),
+    every(CATALOGUE, catalogue, failed),
+  ]
+  const stop = async (): Promise<void> => {
+    for (const ticker of tickers) await ticker.stop()
+  }
+  return {
+    broken: broken.signal,
+    conclude: async () => {
+      await stop()
+      await sequences()
+    },
+    [Symbol.asyncDispose]: stop,
+  }
+}
+
+/** Builds what comes after the copy, once, when every table stands at or past its start. */
+function finisher({ target, checkpoint, course }: VigilOptions): () => Promise<void> {
+  const starts = checkpoint.tables.flatMap(({ start }) => (start === null ? [] : [start]))
+  let finished = checkpoint.finished
+  return async () => {
+    if (finished || !starts.every((start) => course.reached(course.durable, start))) return
+    await target.finish()
+    finished = true
+  }
+}
