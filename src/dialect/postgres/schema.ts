@@ -80,7 +80,9 @@ export type PgType = PgTypeFacts &
         readonly subtype: number
         readonly opclass: PgName | null
         readonly collation: PgName | null
-        /** A canonical or difference function of the source's own, which is not carried. */
+        /** A built-in difference function. */
+        readonly subtypeDiff: string | null
+        /** Canonical and difference functions of the source's own, which are not carried. */
         readonly functions: readonly string[]
         readonly multirange: PgName | null
       }
@@ -180,7 +182,7 @@ export interface PgIndex {
    */
   readonly sql: string | null
   readonly obstacle: string | null
-  /** The id of the table that this index is attached to a partitioned index of. */
+  /** Part of an index of the partitioned parent. */
   readonly attached: boolean
 }
 
@@ -218,6 +220,7 @@ export interface PgOmission {
     | 'foreign table'
     | 'unlogged table'
     | 'temporary table'
+    | 'table of an extension'
     | 'keyless table'
     | 'foreign key'
     | 'inheritance'

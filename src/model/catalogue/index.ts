@@ -2,6 +2,7 @@ import type { CatalogueEntry } from '../fault.ts'
 import { configFaults } from './config.ts'
 import { dataFaults } from './data.ts'
 import { logFaults } from './log.ts'
+import { preflightFaults } from './preflight.ts'
 import { processFaults } from './process.ts'
 import { sourceFaults } from './source.ts'
 import { targetFaults } from './target.ts'
@@ -10,6 +11,7 @@ import { verifyFaults } from './verify.ts'
 const entries = {
   ...configFaults,
   ...sourceFaults,
+  ...preflightFaults,
   ...logFaults,
   ...targetFaults,
   ...dataFaults,
