@@ -96,9 +96,14 @@ export interface SourceReader extends Reader {
   readonly unsettled: string | null
   /**
    * The transactions that end after `from`, or after what an earlier call reached, and at or before
-   * `through`, in commit order. Rows are tuples of text cells.
+   * `through` (a few later ones may follow), in commit order. Rows are tuples of text cells. Those
+   * in the view that end at or before `known` come without their changes. Faults when there is
+   * more than fits in memory.
    */
-  changes(through: Positions, signal: AbortSignal): AsyncIterable<readonly LoggedTransaction[]>
+  changes(
+    range: { readonly through: Positions; readonly known: Positions },
+    signal: AbortSignal,
+  ): AsyncIterable<readonly LoggedTransaction[]>
 }
 
 /** A view of the target; `at` is the checkpoint's position in the same view. */

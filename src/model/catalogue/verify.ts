@@ -1,3 +1,61 @@
 import type { CatalogueEntry } from '../fault.ts'
 
-export const verifyFaults = {} as const satisfies Record<string, CatalogueEntry>
+/** Comparing both ends. */
+export const verifyFaults = {
+  'HF-V101': {
+    title: 'Rows differ between source and target',
+    class: 'data',
+    severity: 'critical',
+    exit: 4,
+    why: 'Somebody else wrote to the target, changes were skipped, or the mirror has a defect. Lag is never counted as a difference.',
+    safe: 'Verification changes nothing; every key that differs is listed.',
+    todo: [
+      { text: 'See every key.', run: 'holdfast verify --json' },
+      { text: 'Find out who else writes to the target, and take that right away.' },
+    ],
+  },
+  'HF-V103': {
+    title: 'The target is too far behind to be compared',
+    class: 'persistent',
+    severity: 'error',
+    exit: 4,
+    why: 'Changes that the target does not hold yet are put on top of its rows in memory, which has a limit.',
+    safe: 'Nothing was changed; the source keeps the changes for the mirror.',
+    todo: [
+      {
+        text: 'Let the mirror catch up, then verify again.',
+        run: 'holdfast run --until caught-up',
+      },
+    ],
+  },
+  'HF-V105': {
+    title: 'A table was changed while it was compared',
+    class: 'transient',
+    severity: 'warn',
+    exit: 1,
+    why: 'A column was added, renamed or dropped at the source between the position of the target and now.',
+    safe: 'Nothing was changed, and no difference is claimed.',
+    todo: [{ text: 'Let the mirror carry the change, then verify again.', run: 'holdfast verify' }],
+  },
+  'HF-V106': {
+    title: 'The source does not show transactions yet that are in its log',
+    class: 'transient',
+    severity: 'warn',
+    exit: 1,
+    why: 'Commits wait for a synchronous standby: they are in the log and perhaps in the target, and nobody at the source sees them.',
+    safe: 'Nothing was changed. Rows were found that differ, but these transactions may be the reason.',
+    todo: [
+      { text: 'See what the standby does, then verify again.', run: 'holdfast verify' },
+      { text: 'The standbys:', sql: 'SELECT * FROM pg_stat_replication;', at: 'source' },
+    ],
+  },
+  'HF-V107': {
+    title: 'The target stands before what the source has kept',
+    class: 'persistent',
+    severity: 'critical',
+    exit: 1,
+    why: 'The target was restored, or somebody moved the replication slot: the changes between both places are no longer known.',
+    safe: 'Nothing was changed.',
+    todo: [{ text: 'Start the mirror; it names the gap and the way out.', run: 'holdfast run' }],
+  },
+} as const satisfies Record<string, CatalogueEntry>

@@ -1,0 +1,177 @@
+import { sleep } from '../../async/clock.ts'
+import { connect, type Session } from '../../dialect/postgres/connect.ts'
+import { literal } from '../../dialect/postgres/quote.ts'
+import { View } from '../../dialect/postgres/view.ts'
+import type { Endpoint } from '../../model/endpoint.ts'
+import type { Positions } from '../../model/position.ts'
+import type {
+  Described,
+  Found,
+  LoggedTransaction,
+  Print,
+  Recipe,
+  SourceReader,
+  Sums,
+} from '../../model/reader.ts'
+import type { Table } from '../../model/table.ts'
+import type { Tuple } from '../../model/tuple.ts'
+import { type Lsn, lsnOf, parseLsn, positionsAt } from './position.ts'
+import { LogCopy } from './reader-log.ts'
+import { isVisible, parseSnapshot, type Seen, settle } from './reader-snapshot.ts'
+
+export interface SourceReaderOptions {
+  readonly endpoint: Endpoint
+  readonly mirror: string
+  readonly tables: readonly Table[]
+  /** The mirror's durable slot. */
+  readonly slot: string
+  readonly publications: readonly string[]
+  /** The name of the log in positions. */
+  readonly log: string
+  /** Sessions that read tables. */
+  readonly width?: number
+  /** Bytes of changes that may be held against the view. */
+  readonly limit?: number
+}
+
+const WIDTH = 2
+const LIMIT = 256 << 20
+const FLUSH_STEP_MS = 5
+
+/** Nothing of ours may wait for, or be planned as, what others have set. */
+const VIEW_SETTINGS = {
+  max_parallel_workers_per_gather: '0',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+}
+
+/**
+ * Opens a view of the source. The copy of the slot comes first, so that the log is known from a
+ * place at which everything is in the view. Throws Fault.
+ */
+export async function openSourceReader(
+  options: SourceReaderOptions,
+  signal: AbortSignal,
+): Promise<SourceReader> {
+  await using opened = new AsyncDisposableStack()
+  const { endpoint, mirror } = options
+  const session = async (purpose: string): Promise<Session> =>
+    opened.use(
+      await connect(endpoint, { side: 'source', mirror, purpose, settings: VIEW_SETTINGS }),
+    )
+  const logSession = await session('verify-log')
+  const log = await LogCopy.open(logSession, {
+    slot: options.slot,
+    publications: options.publications,
+    tables: options.tables,
+    limit: options.limit ?? LIMIT,
+  })
+  const running = await logSession.query('SELECT pg_current_snapshot() AS snapshot')
+  const suspects = parseSnapshot(running[0]?.['snapshot'] ?? '').running
+  const unsettled = await settle(logSession, suspects, signal)
+  const sessions = await Promise.all(
+    Array.from({ length: options.width ?? WIDTH }, () => session('verify')),
+  )
+  const { seen, at } = await openViews(sessions)
+  await flushed(logSession, at, signal)
+  return new PostgresSourceReader(opened.move(), {
+    view: new View(sessions, ({ id }) => ({ oid: id })),
+    log,
+    name: options.log,
+    seen,
+    at,
+    unsettled,
+  })
+}
+
+async function openViews(
+  sessions: readonly Session[],
+): Promise<{ readonly seen: Seen; readonly at: Lsn }> {
+  const [first, ...others] = sessions
+  if (first === undefined) throw new RangeError('a view needs a session')
+  const begin = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY'
+  await first.query(begin)
+  const [row] = await first.query(
+    `SELECT pg_current_snapshot() AS snapshot, pg_export_snapshot() AS exported,
+            pg_current_wal_insert_lsn() AS lsn`,
+  )
+  const exported = literal(row?.['exported'] ?? '')
+  await Promise.all(
+    others.map((session) => session.query(`${begin}; SET TRANSACTION SNAPSHOT ${exported}`)),
+  )
+  return { seen: parseSnapshot(row?.['snapshot'] ?? ''), at: parseLsn(row?.['lsn'] ?? '') }
+}
+
+/** Commits that are in the view may not be on disk yet; the log is read only as far as it is. */
+async function flushed(session: Session, at: Lsn, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const [row] = await session.query('SELECT pg_current_wal_flush_lsn() AS lsn')
+    if (parseLsn(row?.['lsn'] ?? '') >= at) return
+    await sleep(FLUSH_STEP_MS, signal)
+  }
+}
+
+interface Opened {
+  readonly view: View
+  readonly log: LogCopy
+  readonly name: string
+  readonly seen: Seen
+  readonly at: Lsn
+  readonly unsettled: string | null
+}
+
+class PostgresSourceReader implements SourceReader {
+  readonly at: Positions
+  readonly from: Positions
+  readonly unsettled: string | null
+  readonly #resources: AsyncDisposableStack
+  readonly #opened: Opened
+
+  constructor(resources: AsyncDisposableStack, opened: Opened) {
+    this.#resources = resources
+    this.#opened = opened
+    this.at = positionsAt(opened.name, opened.at)
+    this.from = positionsAt(opened.name, opened.log.from)
+    this.unsettled = opened.unsettled
+  }
+
+  describe(tables: readonly Table[]): Promise<readonly Described[]> {
+    return this.#opened.view.describe(tables)
+  }
+  sums(recipe: Recipe): Promise<Sums> {
+    return this.#opened.view.sums(recipe)
+  }
+  list(recipe: Recipe, buckets: readonly number[] | null): AsyncIterable<readonly Print[]> {
+    return this.#opened.view.list(recipe, buckets)
+  }
+  find(recipe: Recipe, keys: readonly Tuple[], what: 'values' | 'digests'): Promise<Found[]> {
+    return this.#opened.view.find(recipe, keys, what)
+  }
+  print(recipe: Recipe, rows: readonly Tuple[]): Promise<readonly Print[]> {
+    return this.#opened.view.print(recipe, rows)
+  }
+
+  async *changes(
+    range: { readonly through: Positions; readonly known: Positions },
+    signal: AbortSignal,
+  ): AsyncGenerator<readonly LoggedTransaction[], void, undefined> {
+    const { log, name, seen } = this.#opened
+    const known = lsnOf(range.known, name)
+    const commits = log.read(lsnOf(range.through, name), {
+      visible: (xid) => isVisible(seen, xid),
+      skip: (visible, commitLsn) => visible && commitLsn < known,
+    })
+    for await (const burst of commits) {
+      signal.throwIfAborted()
+      yield burst.map(({ endLsn, visible, changes }) => ({
+        positions: positionsAt(name, endLsn),
+        visible,
+        changes,
+      }))
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#resources.disposeAsync()
+  }
+}
