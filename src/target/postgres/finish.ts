@@ -1,0 +1,143 @@
+import type { Session } from '../../dialect/postgres/connect.ts'
+import { ident, qualified } from '../../dialect/postgres/quote.ts'
+import type {
+  PgForeignKey,
+  PgIndex,
+  PgName,
+  PgSchema,
+  PgTable,
+} from '../../dialect/postgres/schema.ts'
+import type { TargetPlan } from '../target.ts'
+import { hasKey, indexStatement, nativeSchema, placesOf, schemasOf } from './ddl.ts'
+import { readExisting } from './existing.ts'
+
+export interface FinishOptions {
+  /**
+   * The mirror's sessions may set session_replication_role, so that foreign keys rest while it
+   * writes. Without it they are made to be checked at commit and to change nothing themselves.
+   */
+  readonly replicaRole: boolean
+}
+
+/**
+ * Builds what the copy did without: the remaining unique constraints and indexes, then the
+ * foreign keys. Each statement commits by itself and is left out when its work is there, so that
+ * it can be begun again after a kill. The tables must be those of one commit of the source.
+ */
+export async function finishSchema(
+  session: Session,
+  plan: TargetPlan,
+  options: FinishOptions,
+): Promise<void> {
+  const schema = nativeSchema(plan.blueprint)
+  if (schema === null) return
+  const places = placesOf(plan)
+  for (const table of innermostFirst(schema.tables)) {
+    const place = places.get(table.id)
+    if (place !== undefined) await finishIndexes(session, { table, place, plan })
+  }
+  for (const foreignKey of schema.foreignKeys) {
+    await finishForeignKey(session, foreignKey, { schema, places, options })
+  }
+}
+
+/** An index of a partitioned table takes in those that its partitions have. */
+function innermostFirst(tables: readonly PgTable[]): PgTable[] {
+  return [...tables].reverse()
+}
+
+async function finishIndexes(
+  session: Session,
+  of: { readonly table: PgTable; readonly place: PgName; readonly plan: TargetPlan },
+): Promise<void> {
+  const { table, place, plan } = of
+  for (const index of table.indexes) {
+    if (!isCarried(index) || (await isThere(session, place, index))) continue
+    const existing = await readExisting(session, schemasOf(plan))
+    await session.query(indexStatement(index, { place, existing }))
+  }
+}
+
+/** Exclusion constraints and what needs code of the source are not made. */
+export function isCarried(index: PgIndex): boolean {
+  return index.sql !== null && index.constraint?.kind !== 'exclusion'
+}
+
+const INDEXES = `
+select x.relname as name, i.indisprimary as primary, k.contype is not null as constrained
+from pg_catalog.pg_index i
+join pg_catalog.pg_class x on x.oid = i.indexrelid
+join pg_catalog.pg_class c on c.oid = i.indrelid
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+left join pg_catalog.pg_constraint k on k.conindid = i.indexrelid and k.conrelid = c.oid
+  and k.contype in ('p', 'u', 'x')
+where n.nspname = $1 and c.relname = $2`
+
+async function isThere(session: Session, place: PgName, index: PgIndex): Promise<boolean> {
+  const rows = await session.query(INDEXES, [place.schema, place.name])
+  if (rows.some((row) => row['name'] === index.name)) return true
+  const { constraint, columns } = index
+  if (constraint?.kind === 'primary') return rows.some((row) => row['primary'] === 't')
+  if (!index.identifies || columns === null) return false
+  return await hasKey(session, place, columns)
+}
+
+interface ForeignKeyContext {
+  readonly schema: PgSchema
+  readonly places: ReadonlyMap<string, PgName>
+  readonly options: FinishOptions
+}
+
+const FOREIGN_KEYS = `
+select k.conname as name, k.convalidated as validated
+from pg_catalog.pg_constraint k
+join pg_catalog.pg_class c on c.oid = k.conrelid
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = $1 and c.relname = $2 and k.contype = 'f'`
+
+async function finishForeignKey(
+  session: Session,
+  foreignKey: PgForeignKey,
+  { places, options }: ForeignKeyContext,
+): Promise<void> {
+  const place = places.get(foreignKey.table)
+  const references = places.get(foreignKey.references)
+  if (place === undefined || references === undefined) return
+  const rows = await session.query(FOREIGN_KEYS, [place.schema, place.name])
+  if (rows.some((row) => row['name'] === foreignKey.name)) return
+  await session.query(foreignKeyStatement(foreignKey, { place, references, options }))
+}
+
+export function foreignKeyStatement(
+  foreignKey: PgForeignKey,
+  at: { readonly place: PgName; readonly references: PgName; readonly options: FinishOptions },
+): string {
+  const names = (columns: readonly string[]): string => {
+    const quoted = columns.map(ident)
+    const last = quoted.length - 1
+    return quoted
+      .map((name, index) => (foreignKey.period && index === last ? `PERIOD ${name}` : name))
+      .join(', ')
+  }
+  return [
+    `ALTER TABLE ${qualified(at.place)} ADD CONSTRAINT ${ident(foreignKey.name)}`,
+    `FOREIGN KEY (${names(foreignKey.columns)})`,
+    `REFERENCES ${qualified(at.references)} (${names(foreignKey.referencedColumns)})`,
+    foreignKey.full ? 'MATCH FULL' : '',
+    ...(at.options.replicaRole ? asTheSource(foreignKey) : ['DEFERRABLE INITIALLY DEFERRED']),
+    foreignKey.enforced ? '' : 'NOT ENFORCED',
+    foreignKey.validated || !foreignKey.enforced ? '' : 'NOT VALID',
+  ]
+    .filter((part) => part !== '')
+    .join(' ')
+}
+
+function asTheSource(foreignKey: PgForeignKey): string[] {
+  const limited = foreignKey.setColumns.map(ident).join(', ')
+  return [
+    `ON UPDATE ${foreignKey.onUpdate}`,
+    `ON DELETE ${foreignKey.onDelete}${limited === '' ? '' : ` (${limited})`}`,
+    foreignKey.deferrable ? 'DEFERRABLE' : '',
+    foreignKey.deferred ? 'INITIALLY DEFERRED' : '',
+  ]
+}
