@@ -15,6 +15,11 @@ export function wallTime(): Date {
   return new Date()
 }
 
+/** ISO 8601 in UTC, with milliseconds, of microseconds since 1970. */
+export function isoTime(micros: bigint): string {
+  return new Date(Number(micros / 1000n)).toISOString()
+}
+
 /** Milliseconds since some fixed moment; never goes back. */
 export function monotonic(): number {
   return performance.now()

@@ -1,16 +1,6 @@
+import type { MirrorLimits } from '../mirror/options.ts'
 import type { Endpoint } from '../model/endpoint.ts'
 import type { Selection } from '../source/source.ts'
-
-/** How much the engine may take at a time. */
-export interface Limits {
-  /** A batch is cut when it holds this many row changes, bytes, or is this old (milliseconds). */
-  readonly batchRows: number
-  readonly batchBytes: number
-  readonly batchMillis: number
-  /** A transaction larger than this goes to the spill on disk; bytes. */
-  readonly memoryBytes: number
-  readonly spillDirectory: string
-}
 
 export type OnExisting = 'refuse' | 'merge' | 'replace'
 
@@ -24,7 +14,7 @@ export interface MirrorSettings {
   readonly selection: Selection
   readonly onExisting: OnExisting
   readonly copyWorkers: number
-  readonly limits: Limits
+  readonly limits: MirrorLimits
   /** How long to go on trying to open an end that cannot be reached; milliseconds. */
   readonly await: { readonly source: number; readonly target: number }
 }

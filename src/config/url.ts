@@ -14,17 +14,24 @@ export const TLS_MODES: readonly TlsMode[] = [
 const OWN = ['host', 'port', 'user', 'password', 'dbname']
 const TLS = ['sslmode', 'sslrootcert', 'sslcert', 'sslkey']
 /** Parameters that are left to the connector. */
-const PASSED = ['application_name', 'connect_timeout', 'keepalives', 'target_session_attrs']
-/** Parameters by which other programs tune their own pools; they mean nothing here. */
+const PASSED = ['channel_binding']
+/** Parameters by which other programs tune their own connections; they change nothing here. */
 const FOREIGN = [
+  'application_name',
+  'connect_timeout',
   'connection_limit',
+  'keepalives',
+  'keepalives_count',
+  'keepalives_idle',
+  'keepalives_interval',
   'pgbouncer',
-  'pool_timeout',
   'pool_size',
+  'pool_timeout',
   'prepare_threshold',
   'schema',
-  'statement_cache_size',
   'socket_timeout',
+  'statement_cache_size',
+  'uselibpqcompat',
 ]
 
 /** Other names of a scheme. */

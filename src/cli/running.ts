@@ -1,0 +1,217 @@
+import { every, monotonic, sleep, type Ticker } from '../async/clock.ts'
+import { ENVIRONMENT_PREFIX } from '../config/describe.ts'
+import type { MirrorSettings } from '../config/settings.ts'
+import { runMirror } from '../mirror/open.ts'
+import type { MirrorOptions, MirrorOutcome } from '../mirror/options.ts'
+import type { MirrorEvent } from '../mirror/progress.ts'
+import { asFault, type Fault } from '../model/fault.ts'
+import { Follower } from '../observe/follower.ts'
+import { Log } from '../observe/log.ts'
+import { answer, openSettings } from '../observe/socket.ts'
+import { runningStatus } from '../observe/status.ts'
+import type { Call } from './command.ts'
+import { faultData } from './format.ts'
+import { progressLine } from './live.ts'
+import { count, plural } from './words.ts'
+
+/** What a run is to reach. */
+export interface Goal {
+  readonly until?: 'caught-up' | { readonly position: string }
+  readonly snapshotOnly: boolean
+}
+
+/** How one mirror of a run ended. */
+export interface Ended {
+  readonly settings: MirrorSettings
+  readonly follower: Follower
+  readonly outcome: MirrorOutcome | null
+  readonly fault: Fault | null
+  /** True once the mirror was this process's own: an end after that is a halt. */
+  readonly claimed: boolean
+}
+
+/** Milliseconds to wait for a live holder of the mirror; it may be draining. */
+const PATIENCE = 10_000
+/** Milliseconds between attempts to open an end that is waited for. */
+const AGAIN = 1_000
+/** Milliseconds between two lines of progress. */
+const ON_TERMINAL = 250
+const IN_LOGS = 10_000
+const AS_JSON = 1_000
+
+/** Runs one mirror to its end and tells about it all the way; does not throw. */
+export async function runWatched(call: Call, settings: MirrorSettings, goal: Goal): Promise<Ended> {
+  const follower = new Follower(settings.name)
+  const teller = new Teller(call, follower)
+  const options = optionsOf(settings, goal)
+  let outcome: MirrorOutcome | null = null
+  let fault: Fault | null = null
+  try {
+    outcome = await opened(call, settings, () =>
+      runMirror(options, call.signal, (event) => teller.take(event, settings)),
+    )
+  } catch (error) {
+    fault = asFault(error)
+  }
+  await teller.end()
+  return { settings, follower, outcome, fault, claimed: teller.claimed }
+}
+
+/** The engine's options of a mirror with these settings. */
+export function optionsOf(settings: MirrorSettings, goal: Goal): MirrorOptions {
+  const { name, source, target, selection, onExisting, copyWorkers, limits } = settings
+  const mirror = { name, source, target, selection, onExisting, copyWorkers, limits }
+  const until = goal.until === undefined ? {} : { until: goal.until }
+  return { ...mirror, ...until, snapshotOnly: goal.snapshotOnly, patience: PATIENCE }
+}
+
+/** Tries again while an end cannot be reached and the settings say to wait for it. */
+async function opened<T>(
+  call: Call,
+  settings: MirrorSettings,
+  attempt: () => Promise<T>,
+): Promise<T> {
+  const began = monotonic()
+  for (;;) {
+    try {
+      return await attempt()
+    } catch (error) {
+      const fault = asFault(error)
+      const side = fault.detail.side
+      const patience = side === 'source' || side === 'target' ? settings.await[side] : 0
+      if (!fault.transient || monotonic() - began >= patience) throw error
+      call.out.say(`[${settings.name}] ${fault.code} ${fault.message}; trying again`)
+      await sleep(AGAIN, call.signal)
+    }
+  }
+}
+
+/** Tells what a mirror does: lines in a log, one living line, or records. */
+class Teller {
+  readonly #call: Call
+  readonly #follower: Follower
+  readonly #log: Log
+  readonly #ticker: Ticker
+  #door: Promise<AsyncDisposable | null> | null = null
+
+  constructor(call: Call, follower: Follower) {
+    this.#call = call
+    this.#follower = follower
+    this.#log = logOf(call, follower.progress.mirror)
+    const { json, paint } = call.out
+    const pace = json ? AS_JSON : paint.stderr.terminal ? ON_TERMINAL : IN_LOGS
+    this.#ticker = every(
+      pace,
+      () => this.#beat(),
+      (error) => this.#log.error(`progress cannot be shown: ${asFault(error).message}`),
+    )
+  }
+
+  get claimed(): boolean {
+    return this.#door !== null
+  }
+
+  take(event: MirrorEvent, settings: MirrorSettings): void {
+    this.#follower.take(event)
+    if (event.kind === 'tables') this.#door ??= this.#open(settings)
+    this.#tell(event)
+    this.#call.out.record({ schema: EVENT, ...recordOf(event, settings.name) })
+  }
+
+  async end(): Promise<void> {
+    await this.#ticker.stop()
+    if (this.#call.out.json) this.#beat()
+    const door = await this.#door
+    await door?.[Symbol.asyncDispose]()
+  }
+
+  /** Lets others on this machine ask; a mirror runs without, too. */
+  async #open(settings: MirrorSettings): Promise<AsyncDisposable | null> {
+    try {
+      return await answer(this.#call.directory, settings.name, {
+        status: () => runningStatus(this.#follower),
+        settings: () => openSettings(settings),
+      })
+    } catch (error) {
+      this.#log.warn(`status cannot be asked for in this folder: ${asFault(error).message}`)
+      return null
+    }
+  }
+
+  #beat(): void {
+    const { out } = this.#call
+    if (out.json) {
+      const rates = this.#follower.rates()
+      const status = runningStatus(this.#follower)
+      out.record({ schema: EVENT, event: 'progress', ...status, rates })
+      return
+    }
+    const line = progressLine(this.#follower)
+    if (out.paint.stderr.terminal) out.live(line)
+    else out.say(line)
+  }
+
+  #tell(event: MirrorEvent): void {
+    const told = toldOf(event, this.#follower)
+    if (told !== null) this.#log[told.level](told.text)
+  }
+}
+
+/** What a log says of an event; null for those that are shown as progress. */
+function toldOf(
+  event: MirrorEvent,
+  follower: Follower,
+): { readonly level: 'info' | 'warn'; readonly text: string } | null {
+  switch (event.kind) {
+    case 'opened':
+      return { level: 'info', text: `source is ${event.source}; target is ${event.target}` }
+    case 'phase':
+      return { level: 'info', text: phaseWords(event.phase, event.reason, follower) }
+    case 'copied-table': {
+      const table = follower.progress.tables.get(event.id)
+      const rows = plural(table?.rowsCopied ?? 0, 'row')
+      return { level: 'info', text: `copied ${table?.name ?? event.id}, ${rows}` }
+    }
+    case 'fault': {
+      if (event.retryInMillis === null) return null
+      const again = `trying again in ${(event.retryInMillis / 1000).toFixed(1)} s`
+      return { level: 'warn', text: `${event.fault.code} ${event.fault.message}; ${again}` }
+    }
+    case 'notice':
+      return { level: 'warn', text: event.text }
+    default:
+      return null
+  }
+}
+
+const EVENT = 'holdfast.event/1'
+
+function phaseWords(phase: string, reason: string | null, follower: Follower): string {
+  const { tables, changes } = follower.progress
+  switch (phase) {
+    case 'snapshotting':
+      return `copying ${plural(tables.size, 'table')}`
+    case 'catching-up':
+      return 'copied; following the changes made since'
+    case 'streaming':
+      return `streaming: the target is up to date (${count(changes)} changes applied)`
+    default:
+      return reason === null ? phase : `${phase}: ${reason}`
+  }
+}
+
+function recordOf(event: MirrorEvent, mirror: string): Record<string, unknown> {
+  const { kind, ...rest } = event
+  if (event.kind !== 'fault') return { event: kind, mirror, ...rest }
+  return { event: kind, mirror, fault: faultData(event.fault), retry_ms: event.retryInMillis }
+}
+
+/** The log of a mirror; `--quiet` and `--json` leave warnings, `-v` adds details. */
+export function logOf(call: Call, mirror: string): Log {
+  const { config, from } = call.config()
+  const { out } = call
+  const least = out.verbose ? 'debug' : out.quiet || out.json ? 'warn' : config.log.level
+  const json = config.log.format === 'json' || (config.log.format === 'auto' && out.json)
+  const prefix = from === 'environment' ? ENVIRONMENT_PREFIX : mirror
+  return new Log(prefix, { least, format: json ? 'json' : 'pretty', write: (l) => out.log(l) })
+}

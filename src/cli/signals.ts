@@ -1,0 +1,39 @@
+import { Fault } from '../model/fault.ts'
+
+/** The signals by which a person stops a command. */
+export interface Stopper extends Disposable {
+  /** Aborted by the first SIGINT or SIGTERM. */
+  readonly signal: AbortSignal
+  /** 130 or 143, by the signal that came. */
+  exitCode(): number
+}
+
+/**
+ * Turns the first SIGINT or SIGTERM into an abort; at the second one the process ends at once,
+ * after `hurried` was told.
+ */
+export function stopper(hurried: (fault: Fault) => void): Stopper {
+  const stop = new AbortController()
+  let code = 130
+  const onSignal = (name: NodeJS.Signals): void => {
+    if (stop.signal.aborted) {
+      const fault = new Fault('HF-X002', {
+        what: `a second ${name} came before the first was done`,
+      })
+      hurried(fault)
+      process.exit(fault.entry.exit)
+    }
+    code = name === 'SIGTERM' ? 143 : 130
+    stop.abort()
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  return {
+    signal: stop.signal,
+    exitCode: () => code,
+    [Symbol.dispose]() {
+      process.off('SIGINT', onSignal)
+      process.off('SIGTERM', onSignal)
+    },
+  }
+}

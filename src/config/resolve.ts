@@ -1,0 +1,172 @@
+import { join, resolve } from 'node:path'
+import { type Endpoint, Secret, type TlsMode } from '../model/endpoint.ts'
+import { asFault, Fault } from '../model/fault.ts'
+import { sourceSchemes } from '../source/registry.ts'
+import { targetSchemes } from '../target/registry.ts'
+import { faultAt, type Scene } from './diagnose.ts'
+import { readSecret } from './interpolate.ts'
+import { type Loaded, throwAll } from './load.ts'
+import type { MirrorConfig, SideConfig } from './schema.ts'
+import { MIRROR_NAME, type MirrorSettings } from './settings.ts'
+import { originName } from './tree.ts'
+import { bytes, milliseconds } from './units.ts'
+import { parseUrl } from './url.ts'
+
+/** A session of the target that is not a copy worker's: the one that applies, and the lease. */
+const OTHER_SESSIONS = 2
+
+/**
+ * The settings of the chosen mirrors. Throws an AggregateError of every name, address and
+ * contradiction that cannot be followed.
+ */
+export function resolveMirrors(loaded: Loaded, directory: string): MirrorSettings[] {
+  const { config, scene, chosen } = loaded
+  const faults = checkNames(loaded)
+  const settings: MirrorSettings[] = []
+  for (const index of chosen) {
+    const mirror = config.mirrors[index]
+    if (mirror === undefined) continue
+    try {
+      settings.push(resolveMirror(mirror, index, scene, directory))
+    } catch (error) {
+      if (error instanceof AggregateError) faults.push(...error.errors.map(asFault))
+      else faults.push(asFault(error))
+    }
+  }
+  throwAll(faults)
+  return settings
+}
+
+function checkNames({ config, scene }: Loaded): Fault[] {
+  const faults: Fault[] = []
+  for (const [index, { name }] of config.mirrors.entries()) {
+    const path = ['mirrors', index, 'name']
+    if (!MIRROR_NAME.test(name)) {
+      faults.push(faultAt({ code: 'HF-C015', path, what: `"${name}" cannot name a mirror` }, scene))
+    }
+    if (config.mirrors.findIndex((other) => other.name === name) !== index) {
+      const what = `a second mirror is called "${name}"`
+      faults.push(faultAt({ code: 'HF-C016', path, what }, scene))
+    }
+  }
+  return faults
+}
+
+function resolveMirror(
+  mirror: MirrorConfig,
+  index: number,
+  scene: Scene,
+  directory: string,
+): MirrorSettings {
+  const { name, autostart, tables, copy, target } = mirror
+  const ends = bothEnds(mirror, index, scene)
+  const workers = target.pool === null ? copy.workers : target.pool - OTHER_SESSIONS
+  return {
+    name,
+    autostart,
+    ...ends,
+    selection: tables,
+    onExisting: target.on_existing,
+    copyWorkers: Math.max(1, Math.min(copy.workers, workers)),
+    limits: {
+      batchRows: mirror.apply.batch.rows,
+      batchBytes: sizeOf(mirror.apply.batch.bytes),
+      memoryBytes: sizeOf(mirror.apply.memory),
+      spillDirectory: join(resolve(directory, mirror.apply.spill), name),
+    },
+    await: {
+      source: milliseconds(mirror.source.await) ?? 0,
+      target: milliseconds(target.await) ?? 0,
+    },
+  }
+}
+
+function sizeOf(size: number | string): number {
+  return typeof size === 'number' ? size : (bytes(size) ?? 0)
+}
+
+function bothEnds(
+  mirror: MirrorConfig,
+  index: number,
+  scene: Scene,
+): { source: Endpoint; target: Endpoint } {
+  const faults: Fault[] = []
+  const end = (side: 'source' | 'target'): Endpoint | null => {
+    try {
+      return endpointOf(mirror[side], { side, index, scene })
+    } catch (error) {
+      faults.push(asFault(error))
+      return null
+    }
+  }
+  const source = end('source')
+  const target = end('target')
+  throwAll(faults)
+  if (source === null || target === null) throw new AggregateError(faults)
+  return { source, target }
+}
+
+interface Side {
+  readonly side: 'source' | 'target'
+  readonly index: number
+  readonly scene: Scene
+}
+
+function endpointOf(config: SideConfig, at: Side): Endpoint {
+  const { side, index, scene } = at
+  const path = ['mirrors', index, side]
+  const contradiction = contradictionIn(config)
+  if (contradiction !== null) {
+    throw faultAt({ code: 'HF-C016', path, key: true, what: contradiction }, scene)
+  }
+  const schemes = side === 'source' ? sourceSchemes : targetSchemes
+  const origin = scene.tree.near([...path, 'url'], false)
+  const name = origin === null ? side : originName(origin)
+  const base = config.url === null ? byParts(config, at) : parseUrl(config.url, name)
+  if (!schemes.includes(base.scheme)) {
+    const what = `${name}: there is no ${side} for ${base.scheme}:// URLs; known are ${schemes.join(', ')}`
+    throw new Fault('HF-C101', { what })
+  }
+  const { ssl, password, password_file: file } = config
+  const secret = password ?? (file === null ? null : readSecret(file))
+  return {
+    ...base,
+    password: secret === null ? base.password : new Secret(secret),
+    tls: {
+      mode: ssl.mode ?? base.tls.mode,
+      ca: ssl.ca ?? base.tls.ca,
+      cert: ssl.cert ?? base.tls.cert,
+      key: ssl.key ?? base.tls.key,
+    },
+  }
+}
+
+function contradictionIn(config: SideConfig): string | null {
+  const both = (a: keyof SideConfig, b: keyof SideConfig): string | null =>
+    config[a] === null || config[b] === null ? null : `${a} and ${b} are both given`
+  return both('url', 'host') ?? both('url', 'database') ?? both('password', 'password_file')
+}
+
+function byParts(config: SideConfig, { side, index, scene }: Side): Endpoint {
+  const path = ['mirrors', index, side]
+  for (const [key, value] of [
+    ['host', config.host],
+    ['type', config.type],
+  ] as const) {
+    if (value !== null) continue
+    const wanted = key === 'host' ? 'url, or type, host, database, user and password' : 'type'
+    const what = `mirrors.${index}.${side} says not where it is: give ${wanted}`
+    throw faultAt({ code: 'HF-C008', path, key: true, what }, scene)
+  }
+  const mode: TlsMode = 'prefer'
+  return {
+    scheme: config.type ?? '',
+    host: config.host ?? '',
+    port: config.port,
+    database: config.database,
+    user: config.user,
+    password: null,
+    tls: { mode, ca: null, cert: null, key: null },
+    params: {},
+  }
+}

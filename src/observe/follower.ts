@@ -1,0 +1,79 @@
+import { monotonic, wallMicros } from '../async/clock.ts'
+import { type MirrorEvent, type Progress, reduce, startProgress } from '../mirror/progress.ts'
+
+/** Milliseconds that a rate looks back. */
+const WINDOW = 10_000
+
+interface Sample {
+  readonly at: number
+  readonly rows: number
+  readonly changes: number
+}
+
+/** What a mirror does now, per second. */
+export interface Rates {
+  readonly copiedRows: number
+  readonly changes: number
+}
+
+/** Follows the events of one mirror. */
+export class Follower {
+  #progress: Progress
+  #samples: Sample[] = []
+  /** When the source's head and the target's durable position were last seen; microseconds. */
+  #seenSource: bigint | null = null
+  #seenTarget: bigint | null = null
+
+  constructor(mirror: string) {
+    this.#progress = startProgress(mirror, wallMicros())
+  }
+
+  get progress(): Progress {
+    return this.#progress
+  }
+  get seenSource(): bigint | null {
+    return this.#seenSource
+  }
+  get seenTarget(): bigint | null {
+    return this.#seenTarget
+  }
+
+  take(event: MirrorEvent): void {
+    const now = wallMicros()
+    this.#progress = reduce(this.#progress, event, now)
+    if (event.kind === 'source') this.#seenSource = now
+    if (event.kind === 'durable' || event.kind === 'copied-rows') this.#seenTarget = now
+  }
+
+  /** Rates over the last seconds; to be asked for regularly. */
+  rates(): Rates {
+    const at = monotonic()
+    const now: Sample = { at, rows: copiedRows(this.#progress), changes: this.#progress.changes }
+    this.#samples = [...this.#samples.filter((sample) => at - sample.at <= WINDOW), now]
+    const first = this.#samples[0] ?? now
+    const seconds = (at - first.at) / 1000
+    const rate = (later: number, earlier: number): number =>
+      seconds < 0.2 ? 0 : Math.max(0, Math.round((later - earlier) / seconds))
+    return { copiedRows: rate(now.rows, first.rows), changes: rate(now.changes, first.changes) }
+  }
+}
+
+export function copiedRows(progress: Progress): number {
+  return sum(progress, (table) => table.rowsCopied)
+}
+
+/** How many rows the copy will have brought; an estimate, never less than what is there. */
+export function expectedRows(progress: Progress): number {
+  return sum(progress, (table) =>
+    table.copied ? table.rowsCopied : Math.max(table.rowsExpected ?? 0, table.rowsCopied),
+  )
+}
+
+function sum(
+  progress: Progress,
+  of: (table: { rowsCopied: number; rowsExpected: number | null; copied: boolean }) => number,
+): number {
+  let total = 0
+  for (const table of progress.tables.values()) total += of(table)
+  return total
+}

@@ -1,0 +1,202 @@
+import { isoTime, wallMicros } from '../async/clock.ts'
+import { lagOf, type Progress, type TableProgress } from '../mirror/progress.ts'
+import type { Checkpoint } from '../model/checkpoint.ts'
+import type { Phase } from '../model/phase.ts'
+import { describePositions } from '../model/position.ts'
+import { copiedRows, type Follower } from './follower.ts'
+
+export type Overall = 'healthy' | 'degraded' | 'failed'
+/** What one half of a mirror does: the one that reads the source, the one that writes. */
+export type HalfState = 'STARTING' | 'RUNNING' | 'WAITING' | 'FAILED' | 'STOPPED'
+
+export interface TableStatus {
+  readonly name: string
+  readonly mode: string
+  readonly copied: boolean
+  readonly rows_copied: number
+  readonly rows_expected: number | null
+}
+
+/** One mirror in one object; the form that programs rely on. Times are ISO 8601 in UTC. */
+export interface Status {
+  readonly mirror: string
+  readonly overall: Overall
+  readonly phase: Phase
+  readonly reason: string | null
+  readonly since: string | null
+  readonly connector: {
+    readonly state: HalfState
+    readonly healthy: boolean
+    readonly tasks: readonly { readonly id: number; readonly state: HalfState }[]
+    readonly message: string
+  }
+  readonly consumer: {
+    readonly state: HalfState
+    readonly healthy: boolean
+    /** When the target last said what is durable. */
+    readonly last_heartbeat: string | null
+    readonly recent: boolean
+    readonly message: string
+  }
+  readonly config: {
+    readonly status: 'active' | 'configured'
+    readonly active: boolean
+    readonly connector_name: string
+  }
+  readonly statistics: {
+    readonly rows_synced: number
+    readonly tables_enabled: number
+    readonly last_sync: string | null
+  }
+  readonly positions: {
+    readonly applied: string | null
+    readonly durable: string | null
+    readonly head: string | null
+  }
+  readonly lag: { readonly seconds: number; readonly bytes: number } | null
+  readonly log: { readonly retained_bytes: number | null; readonly limit_bytes: number | null }
+  readonly counters: Readonly<Record<string, number>>
+  readonly tables: readonly TableStatus[]
+  readonly fault: { readonly code: string; readonly what: string } | null
+  readonly timestamp: string
+}
+
+/** An answer older than this many microseconds proves nothing; both ends answer every 2 s. */
+const STALE = 15_000_000n
+
+/** The status of a mirror that this process runs. */
+export function runningStatus(follower: Follower): Status {
+  const now = wallMicros()
+  const { progress, seenSource, seenTarget } = follower
+  const fresh = (seen: bigint | null): boolean => seen !== null && now - seen < STALE
+  const halves = { source: fresh(seenSource), target: fresh(seenTarget) }
+  const state = halfState(progress.phase)
+  const lag = lagOf(progress, now)
+  return {
+    mirror: progress.mirror,
+    overall: overallOf(progress.phase, halves),
+    phase: progress.phase,
+    reason: progress.reason,
+    since: timeText(progress.since),
+    connector: {
+      state,
+      healthy: state === 'RUNNING' && halves.source,
+      tasks: [{ id: 0, state }],
+      message: seenMessage('the source', seenSource, now),
+    },
+    consumer: {
+      state,
+      healthy: state === 'RUNNING' && halves.target,
+      last_heartbeat: timeText(seenTarget),
+      recent: halves.target,
+      message: seenMessage('the target', seenTarget, now),
+    },
+    config: configOf(progress.mirror, true),
+    statistics: {
+      rows_synced: copiedRows(progress) + progress.changes,
+      tables_enabled: progress.tables.size,
+      last_sync: timeText(progress.lastAppliedAt),
+    },
+    positions: positionsOf(progress),
+    lag: lag === null ? null : { seconds: lag.seconds, bytes: Number(lag.bytes) },
+    log: { retained_bytes: progress.retainedBytes, limit_bytes: progress.limitBytes },
+    counters: countersOf(progress),
+    tables: [...progress.tables.values()].map(tableStatus),
+    fault: faultOf(progress),
+    timestamp: isoTime(now),
+  }
+}
+
+/** The status of a mirror that runs nowhere within sight, from the state at its target. */
+export function storedStatus(mirror: string, checkpoint: Checkpoint): Status {
+  const tables = checkpoint.tables.map(
+    ({ table, mode, state, rowsCopied }): TableStatus => ({
+      name: `${table.schema}.${table.name}`,
+      mode,
+      copied: state === 'copied',
+      rows_copied: rowsCopied,
+      rows_expected: null,
+    }),
+  )
+  const message = 'no process of this mirror was found from here'
+  const applied = checkpoint.positions.size === 0 ? null : describePositions(checkpoint.positions)
+  return {
+    mirror,
+    overall: 'degraded',
+    phase: 'stopped',
+    reason: message,
+    since: null,
+    connector: { state: 'STOPPED', healthy: false, tasks: [], message },
+    consumer: { state: 'STOPPED', healthy: false, last_heartbeat: null, recent: false, message },
+    config: configOf(mirror, false),
+    statistics: {
+      rows_synced: tables.reduce((total, table) => total + table.rows_copied, 0),
+      tables_enabled: tables.length,
+      last_sync: null,
+    },
+    positions: { applied, durable: applied, head: null },
+    lag: null,
+    log: { retained_bytes: null, limit_bytes: null },
+    counters: {},
+    tables,
+    fault: null,
+    timestamp: isoTime(wallMicros()),
+  }
+}
+
+function overallOf(phase: Phase, fresh: { source: boolean; target: boolean }): Overall {
+  if (phase === 'halted') return 'failed'
+  return phase === 'streaming' && fresh.source && fresh.target ? 'healthy' : 'degraded'
+}
+
+function halfState(phase: Phase): HalfState {
+  switch (phase) {
+    case 'configured':
+    case 'preparing':
+      return 'STARTING'
+    case 'snapshotting':
+    case 'catching-up':
+    case 'streaming':
+      return 'RUNNING'
+    case 'waiting':
+      return 'WAITING'
+    case 'halted':
+      return 'FAILED'
+    case 'stopped':
+      return 'STOPPED'
+  }
+}
+
+function configOf(mirror: string, active: boolean): Status['config'] {
+  const status = active ? 'active' : 'configured'
+  return { status, active, connector_name: `holdfast_${mirror}` }
+}
+
+function positionsOf({ applied, durable, head }: Progress): Status['positions'] {
+  const text = (places: Progress['applied']): string | null =>
+    places.size === 0 ? null : describePositions(places)
+  return { applied: text(applied), durable: text(durable), head: text(head) }
+}
+
+function countersOf(progress: Progress): Record<string, number> {
+  const { transactions, changes, batches, replayed, retries } = progress
+  return { transactions, changes, batches, replayed, retries }
+}
+
+function tableStatus({ name, mode, copied, rowsCopied, rowsExpected }: TableProgress): TableStatus {
+  return { name, mode, copied, rows_copied: rowsCopied, rows_expected: rowsExpected }
+}
+
+function faultOf({ fault, phase }: Progress): Status['fault'] {
+  const present = fault !== null && (phase === 'halted' || phase === 'waiting')
+  return present ? { code: fault.code, what: fault.detail.what } : null
+}
+
+function seenMessage(who: string, seen: bigint | null, now: bigint): string {
+  if (seen === null) return `${who} was not heard of yet`
+  return `${who} answered ${Number((now - seen) / 100_000n) / 10} s ago`
+}
+
+function timeText(micros: bigint | null): string | null {
+  return micros === null ? null : isoTime(micros)
+}
