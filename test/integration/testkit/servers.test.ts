@@ -78,13 +78,15 @@ test('a test process that is killed leaves neither server nor folder', async () 
     import { postgres } from ${JSON.stringify(new URL('../../../testkit/servers/index.ts', import.meta.url).href)}
     const server = await postgres(15)
     console.log(server.dataDirectory)
+    console.log(server.url())
     setInterval(() => {}, 1000)`
   await using child = startChild(process.execPath, ['--input-type=module', '-e', script])
   const data = await child.line(/^\//)
+  const url = await child.line(/^postgres:/)
   assert.ok(statSync(data).isDirectory())
   await child.kill('SIGKILL')
-  // The folder is removed after the server has ended.
   await eventually('the folder of the server is gone', () => !existsSync(data))
+  await assert.rejects(openSession(url), /ECONNREFUSED/)
 })
 
 test('processes that start at once do not get in each other’s way', async () => {
