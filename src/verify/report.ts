@@ -1,0 +1,148 @@
+import { Fault } from '../model/fault.ts'
+import type { Table } from '../model/table.ts'
+import { type Tuple, textsOf } from '../model/tuple.ts'
+
+/** Rows of one key that disagree; it names columns, and values of the key alone. */
+export interface Difference {
+  /** missing: not at the target. extra: only at the target. changed: other values there. */
+  readonly kind: 'missing' | 'extra' | 'changed'
+  /** By column name; null in a table without a key. */
+  readonly key: Readonly<Record<string, string | null>> | null
+  /** Digest of the row, hexadecimal, where there is no key. */
+  readonly digest: string | null
+  /** The columns with other values; null unless changed. */
+  readonly columns: readonly string[] | null
+  /** More than 1 only without a key. */
+  readonly rows: number
+}
+
+export interface TableVerification {
+  /** At the source and at the target, `schema.table`. */
+  readonly table: string
+  readonly target: string
+  /** copying: its first copy is not complete, so nothing is claimed. */
+  readonly state: 'equal' | 'different' | 'copying'
+  /** Rows of the source that were compared. */
+  readonly rows: number
+  readonly missing: number
+  readonly extra: number
+  readonly changed: number
+  /** Rows that only the target holds and may keep. */
+  readonly kept: number
+  /** As many as were asked for; the numbers above count all. */
+  readonly differences: readonly Difference[]
+  /** Why it is as it is, where there is something to say. */
+  readonly note: string | null
+}
+
+export interface Verification {
+  readonly mirror: string
+  /** PASS: every row of every table is equal. PARTIAL: as far as could be compared. */
+  readonly verdict: 'PASS' | 'FAIL' | 'PARTIAL'
+  /** The place in the source's log at which both ends were compared; null when nothing was. */
+  readonly fence: string | null
+  /** Where the target stood by itself. */
+  readonly position: string
+  readonly tables: readonly TableVerification[]
+  readonly rows: number
+  readonly missing: number
+  readonly extra: number
+  readonly changed: number
+  readonly seconds: number
+}
+
+export function summarize(
+  about: {
+    readonly mirror: string
+    readonly fence: string | null
+    readonly position: string
+    readonly seconds: number
+  },
+  tables: readonly TableVerification[],
+): Verification {
+  const total = (field: 'rows' | 'missing' | 'extra' | 'changed'): number =>
+    tables.reduce((sum, table) => sum + table[field], 0)
+  const has = (state: TableVerification['state']): boolean =>
+    tables.some((table) => table.state === state)
+  return {
+    mirror: about.mirror,
+    verdict: has('different') ? 'FAIL' : has('copying') ? 'PARTIAL' : 'PASS',
+    fence: about.fence,
+    position: about.position,
+    tables,
+    rows: total('rows'),
+    missing: total('missing'),
+    extra: total('extra'),
+    changed: total('changed'),
+    seconds: about.seconds,
+  }
+}
+
+/** The fault that a verification which did not pass stands for; null when rows did not differ. */
+export function verificationFault(result: Verification): Fault | null {
+  if (result.verdict !== 'FAIL') return null
+  const different = result.tables.filter(({ state }) => state === 'different')
+  const names = different.slice(0, 3).map(({ table }) => table)
+  const more = different.length > 3 ? ` and ${different.length - 3} more tables` : ''
+  const { changed, missing, extra } = result
+  return new Fault('HF-V101', {
+    what: `${names.join(', ')}${more} differ at ${result.fence}: ${changed} changed, ${missing} missing in the target, ${extra} extra`,
+    side: 'target',
+  })
+}
+
+/** Gathers the differences of one table: counts all, keeps some. */
+export class Findings {
+  readonly #table: Table
+  readonly #keep: number
+  readonly #extraAllowed: boolean
+  readonly kept: { difference: Difference; readonly key: Tuple }[] = []
+  missing = 0
+  extra = 0
+  changed = 0
+  keptRows = 0
+
+  constructor(table: Table, options: { readonly keep: number; readonly extraAllowed: boolean }) {
+    this.#table = table
+    this.#keep = options.keep
+    this.#extraAllowed = options.extraAllowed
+  }
+
+  get any(): boolean {
+    return this.missing + this.extra + this.changed > 0
+  }
+
+  /** `key`: the identifying cells. */
+  keyed(kind: Difference['kind'], key: Tuple, columns: readonly string[] | null = null): void {
+    if (kind === 'extra' && this.#extraAllowed) {
+      this.keptRows++
+      return
+    }
+    this[kind]++
+    if (this.kept.length >= this.#keep) return
+    const texts = textsOf(key)
+    const { identity } = this.#table
+    const indexes = identity.by === 'key' ? identity.columns : []
+    const cells = indexes.map((c, i) => [this.#table.columns[c]?.name ?? '', texts[i] ?? null])
+    const named = Object.fromEntries(cells) as Record<string, string | null>
+    this.kept.push({ difference: { kind, key: named, digest: null, columns, rows: 1 }, key })
+  }
+
+  /** Says which columns of a changed row differ. */
+  name(key: Tuple, columns: readonly string[]): void {
+    const found = this.kept.find((entry) => entry.key === key)
+    if (found !== undefined) found.difference = { ...found.difference, columns }
+  }
+
+  rows(kind: 'missing' | 'extra', digest: bigint, rows: number): void {
+    if (kind === 'extra' && this.#extraAllowed) {
+      this.keptRows += rows
+      return
+    }
+    this[kind] += rows
+    if (this.kept.length >= this.#keep) return
+    const hex = BigInt.asUintN(64, digest).toString(16).padStart(16, '0')
+    const difference: Difference = { kind, key: null, digest: hex, columns: null, rows }
+    this.kept.push({ difference, key: Buffer.alloc(2) })
+  }
+}
