@@ -14,7 +14,12 @@ export async function runMirror(
   drain: AbortSignal,
   watch: Watch,
 ): Promise<MirrorOutcome> {
-  const run: Run = { options, watch, drain, goal: null, opened: false }
+  return keepOn({ options, watch, drain, goal: null, opened: false })
+}
+
+/** Sessions one after another until one ends well, a person stops it, or a Fault must halt it. */
+export async function keepOn(run: Run): Promise<MirrorOutcome> {
+  const { drain, watch } = run
   let attempt = 0
   for (;;) {
     const began = wallMicros()
