@@ -34,6 +34,8 @@ export interface Table {
   readonly identity: Identity
   /** A digest of columns and identity: equal versions read alike. */
   readonly version: string
+  /** What its source noted of the moment to recognise later changes by; only the source reads it. */
+  readonly mark?: string
 }
 
 /** `schema.table` for people; never for SQL. */

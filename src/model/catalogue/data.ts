@@ -1,6 +1,76 @@
 import type { CatalogueEntry } from '../fault.ts'
 
 export const dataFaults = {
+  'HF-D401': {
+    title: 'A new column may hold values in old rows',
+    class: 'data',
+    severity: 'error',
+    exit: 1,
+    why: 'A column that comes with a default, an identity or an expression, or whose table was rewritten, gives values to rows that are never sent.',
+    safe: 'Nothing after it was applied, no value was shifted or lost: the target stands at the last transaction before, and the source keeps what follows.',
+    todo: [
+      {
+        text: 'Remove the mirror and make it again with the table as it is now.',
+        run: 'holdfast destroy',
+      },
+    ],
+  },
+  'HF-D402': {
+    title: 'A column was dropped or renamed at the source',
+    class: 'data',
+    severity: 'error',
+    exit: 1,
+    why: 'The log names columns only, so that a dropped and a renamed column cannot be told apart.',
+    safe: 'Nothing after it was applied, no value was shifted or lost: the target stands at the last transaction before, and the source keeps what follows.',
+    todo: [
+      {
+        text: 'Remove the mirror and make it again with the table as it is now.',
+        run: 'holdfast destroy',
+      },
+    ],
+  },
+  'HF-D403': {
+    title: 'The key of a table changed at the source',
+    class: 'data',
+    severity: 'error',
+    exit: 1,
+    why: 'Rows are found at the target by the key that the mirror began with.',
+    safe: 'Nothing after it was applied, no value was shifted or lost: the target stands at the last transaction before, and the source keeps what follows.',
+    todo: [
+      {
+        text: 'Remove the mirror and make it again with the table as it is now.',
+        run: 'holdfast destroy',
+      },
+    ],
+  },
+  'HF-D404': {
+    title: 'The type of a column changed at the source',
+    class: 'data',
+    severity: 'error',
+    exit: 1,
+    why: 'Rows that were rewritten by ALTER COLUMN … TYPE are never sent, and the target still has the old type.',
+    safe: 'Nothing after it was applied, no value was shifted or lost: the target stands at the last transaction before, and the source keeps what follows.',
+    todo: [
+      {
+        text: 'Remove the mirror and make it again with the table as it is now.',
+        run: 'holdfast destroy',
+      },
+    ],
+  },
+  'HF-D406': {
+    title: 'A mirrored table came, went or was renamed at the source',
+    class: 'data',
+    severity: 'error',
+    exit: 1,
+    why: 'A table was dropped, renamed or moved to another schema, or a partition was added that the mirror does not know.',
+    safe: 'Nothing after it was applied, no value was shifted or lost: the target stands at the last transaction before, and the source keeps what follows.',
+    todo: [
+      {
+        text: 'Remove the mirror and make it again with the table as it is now.',
+        run: 'holdfast destroy',
+      },
+    ],
+  },
   'HF-D410': {
     title: 'A table changed while its copy was prepared',
     class: 'persistent',
@@ -9,5 +79,17 @@ export const dataFaults = {
     why: 'Somebody altered the table between the look at it and the snapshot.',
     safe: 'No row was copied yet.',
     todo: [{ text: 'Remove what was prepared and start again.', run: 'holdfast destroy' }],
+  },
+  'HF-D201': {
+    title: 'The target does not hold a row that the source changed',
+    class: 'data',
+    severity: 'critical',
+    exit: 1,
+    why: 'An update or delete found no row, or more than one: somebody wrote to the target, or the copies had parted before.',
+    safe: 'Nothing is lost: the transaction was rolled back whole, the target stands at a source commit and the source keeps what came after.',
+    todo: [
+      { text: 'See which rows differ.', run: 'holdfast verify' },
+      { text: 'Find who writes to the mirrored tables at the target; only the mirror may.' },
+    ],
   },
 } as const satisfies Record<string, CatalogueEntry>

@@ -67,25 +67,33 @@ export class Transactions {
       case 'insert':
       case 'update':
       case 'delete':
-        return this.#row(message, out)
+        this.#row(message, out)
+        break
       case 'truncate':
-        return this.#truncate(message, out)
+        this.#truncate(message, out)
+        break
       case 'begin':
-        return this.#begin(message.xid)
+        this.#begin(message.xid)
+        break
       case 'commit':
-        return this.#commit(message.endLsn, message.committedAt, out)
+        this.#commit(message.endLsn, message.committedAt, out)
+        break
       case 'stream-start':
-        return this.#streamStart(message.xid)
+        this.#streamStart(message.xid)
+        break
       case 'stream-stop':
-        return this.#streamStop(out)
+        this.#streamStop(out)
+        break
       case 'stream-commit':
-        return this.#streamCommit(message, out)
+        this.#streamCommit(message, out)
+        break
       case 'stream-abort':
-        return this.#streamAbort(message.xid, message.subxid, out)
+        this.#streamAbort(message.xid, message.subxid, out)
+        break
       case 'origin':
       case 'type':
       case 'message':
-        return
+        break
     }
   }
 
