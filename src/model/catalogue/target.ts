@@ -112,4 +112,54 @@ export const targetFaults = {
       },
     ],
   },
+  'HF-T205': {
+    title: 'The target refuses a row',
+    class: 'data',
+    severity: 'error',
+    exit: 1,
+    why: 'A constraint, a trigger or the type of a column at the target does not take a row that the source has.',
+    safe: 'Nothing is lost: the transaction was rolled back whole, the target stands at a source commit and the source keeps what came after.',
+    todo: [
+      {
+        text: 'Look at the named constraint, trigger or column at the target: the source does not have it in this form. Drop or change it there, then start again.',
+        run: 'holdfast run',
+      },
+    ],
+  },
+  'HF-T218': {
+    title: 'A mirrored table or column is missing at the target',
+    class: 'persistent',
+    severity: 'error',
+    exit: 1,
+    why: 'It was dropped or renamed at the target, or never made there.',
+    safe: 'Nothing is lost: the transaction was rolled back whole, the target stands at a source commit and the source keeps what came after.',
+    todo: [{ text: 'Bring the table or column back under the name in the message, then start again.' }],
+  },
+  'HF-T219': {
+    title: 'The source emptied tables that others at the target refer to',
+    class: 'data',
+    severity: 'error',
+    exit: 1,
+    why: 'TRUNCATE needs every table that refers to the emptied ones by a foreign key; one of them is not mirrored.',
+    safe: 'Nothing is lost: the transaction was rolled back whole, the target stands at a source commit and the source keeps what came after.',
+    todo: [
+      {
+        text: 'Drop the foreign key of the table that is not mirrored, or empty that table yourself, then start again.',
+      },
+    ],
+  },
+  'HF-T220': {
+    title: 'A broken-off copy cannot be told from the rows that were there',
+    class: 'data',
+    severity: 'error',
+    exit: 1,
+    why: 'The table has no key, it held rows before the mirror and some of its rows were copied already.',
+    safe: 'Nothing was deleted: the table holds its own rows and a part of the copy.',
+    todo: [
+      {
+        text: 'Empty the table at the target, or remove the copied rows by hand, then destroy the mirror and start it anew.',
+        run: 'holdfast destroy',
+      },
+    ],
+  },
 } as const satisfies Record<string, CatalogueEntry>

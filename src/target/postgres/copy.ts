@@ -1,0 +1,106 @@
+import { orAborted } from '../../async/abort.ts'
+import type { Session } from '../../dialect/postgres/connect.ts'
+import { exchange } from '../../dialect/postgres/exchange.ts'
+import type { Pipe } from '../../dialect/postgres/pipe.ts'
+import type { Tuple } from '../../model/tuple.ts'
+import type { Binding } from './columns.ts'
+import { BINARY_COPY, VALUES } from './config.ts'
+import { refusal } from './refusal.ts'
+import { type Recode, writeRows } from './rows.ts'
+import { type Link, transactionSettings } from './sessions.ts'
+import { copySql, overwriteSql, Stages } from './stage.ts'
+import { STATE } from './state.ts'
+import { columnList } from './statements.ts'
+
+export interface ChunkCopy {
+  readonly link: Link
+  readonly binding: Binding
+  readonly mirror: string
+  readonly epoch: bigint
+  /** Chunks of the table. */
+  readonly of: number
+  readonly encoding: string
+  readonly recode: Recode | null
+  /** Rows that are there already are overwritten; needs the table's key. */
+  readonly overwrite: boolean
+  readonly data: AsyncIterable<Buffer>
+  readonly signal: AbortSignal
+}
+
+/**
+ * Copies a chunk and marks it in one transaction; returns the number of rows. The epoch is
+ * asserted last, so that no copy holds up a claim. When it fails the connection is to be closed.
+ */
+export async function copyChunk(copy: ChunkCopy): Promise<number> {
+  try {
+    const [copied] = await exchange(copy.link.session, (pipe) => send(pipe, copy))
+    const rows = Number(/^COPY (\d+)$/.exec(copied?.tag ?? '')?.[1] ?? 0)
+    await exchange(copy.link.session, (pipe) => end(pipe, copy, rows))
+    return rows
+  } catch (error) {
+    copy.signal.throwIfAborted()
+    const { label } = copy.link.session
+    throw refusal(error, { label, doing: 'copying a table', table: copy.binding.table })
+  }
+}
+
+async function send(pipe: Pipe, copy: ChunkCopy): Promise<void> {
+  const { binding, encoding, signal } = copy
+  pipe.statement('BEGIN ISOLATION LEVEL READ COMMITTED')
+  pipe.statement(transactionSettings(copy.link, { synchronous_commit: 'off' }))
+  const into = copy.overwrite ? new Stages(false).ready(pipe, binding, 'update') : binding.name
+  const form = encoding === BINARY_COPY ? 'binary' : 'text'
+  pipe.statement(copySql(into, columnList(binding), form), { keep: true })
+  pipe.copyBegins()
+  const frames = new Frames()
+  for await (const bytes of copy.data) {
+    if (encoding === VALUES) {
+      const rows = { tuples: frames.take(bytes), columns: null, recode: copy.recode }
+      await writeRows(pipe, rows, 'text')
+    } else pipe.copyBytes(bytes)
+    signal.throwIfAborted()
+    if (pipe.full) await orAborted(pipe.room(), signal)
+    if (pipe.stopped) return
+  }
+  pipe.copyDone()
+}
+
+async function end(pipe: Pipe, copy: ChunkCopy, rows: number): Promise<void> {
+  const { binding, mirror, epoch, of } = copy
+  if (copy.overwrite)
+    pipe.statement(overwriteSql(binding, new Stages(false).nameOf(binding, 'update')))
+  pipe.statement(`SELECT ${STATE}.mark($1, $2, $3, $4, $5)`, {
+    params: [mirror, binding.table.id, epoch.toString(), String(rows), String(of)],
+  })
+  pipe.statement('COMMIT')
+}
+
+/** Puts tuples together that arrive cut anywhere, each after its int32 length. */
+class Frames {
+  #rest: Buffer = Buffer.alloc(0)
+
+  take(bytes: Buffer): Tuple[] {
+    const all = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes])
+    const tuples: Tuple[] = []
+    let at = 0
+    while (at + 4 <= all.length) {
+      const to = at + 4 + all.readInt32BE(at)
+      if (to > all.length) break
+      tuples.push(all.subarray(at + 4, to))
+      at = to
+    }
+    this.#rest = all.subarray(at)
+    return tuples
+  }
+}
+
+/** True when there is a row in the table. */
+export async function heldRows(session: Session, binding: Binding): Promise<boolean> {
+  const [row] = await session.query(`select 1 as one from ${binding.name} limit 1`)
+  return row !== undefined
+}
+
+/** The tables' names for one TRUNCATE. */
+export function emptySql(bindings: readonly Binding[]): string {
+  return `TRUNCATE ${bindings.map((binding) => `${binding.only}${binding.name}`).join(', ')}`
+}

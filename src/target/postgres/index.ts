@@ -1,0 +1,196 @@
+import { endpointLabel } from '../../dialect/postgres/connect.ts'
+import { sqlstateOf } from '../../dialect/postgres/errors.ts'
+import type { Batch } from '../../model/batch.ts'
+import type { Checkpoint, Identities, TableState } from '../../model/checkpoint.ts'
+import { Fault, type Finding } from '../../model/fault.ts'
+import type { Positions } from '../../model/position.ts'
+import type { TargetReader } from '../../model/reader.ts'
+import type { Sequence, Table } from '../../model/table.ts'
+import type {
+  Claim,
+  ClaimRequest,
+  Target,
+  TargetOptions,
+  TargetPlan,
+  TargetTraits,
+} from '../target.ts'
+import * as stored from './checkpoint.ts'
+import { purposeOf, take } from './claim.ts'
+import { nativeSchema } from './ddl.ts'
+import { type Encodings, encodingsOf } from './encodings.ts'
+import { openTargetReader } from './reader.ts'
+import { type Link, openLink } from './sessions.ts'
+import { Tenure } from './tenure.ts'
+
+/** Connects; faults at once when the server cannot be reached or entered. */
+export async function openPostgresTarget(options: TargetOptions): Promise<Target> {
+  const link = await openLink(options, { purpose: 'apply', writesRows: true })
+  try {
+    const [about] = await link.session.query(aboutSql)
+    return new PostgresTarget(options, link, {
+      version: about?.['version'] ?? '',
+      database: about?.['database'] ?? '',
+      system: about?.['system'] ?? '',
+      oid: about?.['oid'] ?? '',
+    })
+  } catch (error) {
+    await link.session[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+const aboutSql = `
+select current_setting('server_version') as version, current_database() as database,
+  (select oid from pg_catalog.pg_database where datname = current_database()) as oid,
+  (select system_identifier from pg_catalog.pg_control_system()) as system`
+
+interface About {
+  readonly version: string
+  readonly database: string
+  /** The server's own identifier and the OID of the database. */
+  readonly system: string
+  readonly oid: string
+}
+
+class PostgresTarget implements Target {
+  readonly traits: TargetTraits = {
+    dialect: 'postgres',
+    transactional: true,
+    transactionalDdl: true,
+  }
+  readonly label: string
+  readonly place: string
+  readonly #options: TargetOptions
+  readonly #link: Link
+  readonly #about: About
+  #plan: TargetPlan | null = null
+  #held: Tenure | null = null
+
+  constructor(options: TargetOptions, link: Link, about: About) {
+    this.#options = options
+    this.#link = link
+    this.#about = about
+    this.label = `PostgreSQL ${about.version.split(' ')[0]} at ${endpointLabel(options.endpoint)}/${about.database}`
+    this.place = `postgres ${about.system}/${about.oid}`
+  }
+
+  get #tenure(): Tenure {
+    if (this.#held !== null) return this.#held
+    throw new Fault('HF-X001', { what: 'the target was written to without a claim' })
+  }
+
+  async preflight(plan: TargetPlan): Promise<readonly Finding[]> {
+    this.#plan = plan
+    return await Promise.resolve([])
+  }
+
+  encodings(table: Table): Encodings {
+    const schema = this.#plan === null ? null : nativeSchema(this.#plan.blueprint)
+    return encodingsOf(table, schema, this.#link.session.version)
+  }
+
+  async identity(): Promise<Readonly<Record<string, string>>> {
+    const state = await stored.stateIdentity(this.#link.session)
+    return {
+      ...(state === null ? {} : { state: state.identity }),
+      server: this.#about.version,
+      system: this.#about.system,
+      database: this.#about.database,
+    }
+  }
+
+  checkpoint(): Promise<Checkpoint | null> {
+    return stored.readCheckpoint(this.#link.session, this.#options.mirror)
+  }
+  mirrors(): Promise<readonly string[]> {
+    return stored.mirrorNames(this.#link.session)
+  }
+
+  async claim(request: ClaimRequest, signal: AbortSignal): Promise<Claim> {
+    const { mirror } = this.#options
+    const contest = { link: this.#link, mirror, label: this.label, request }
+    const { epoch, checkpoint } = await take(contest, signal)
+    this.#plan = (await stored.readPlan(this.#link.session, mirror)) ?? this.#plan
+    const { direct, session } = this.#link
+    if (direct) {
+      const name = `holdfast:${mirror}:${purposeOf('apply', epoch)}`
+      await session.query(`select pg_catalog.set_config('application_name', $1, false)`, [name])
+    }
+    const options = this.#options
+    const tenure = await Tenure.open({ options, link: this.#link, epoch, checkpoint })
+    if (this.#plan !== null) tenure.usePlan(this.#plan)
+    this.#held = tenure
+    return {
+      checkpoint,
+      epoch,
+      lost: tenure.lost,
+      [Symbol.asyncDispose]: async () => {
+        if (this.#held === tenure) this.#held = null
+        await tenure[Symbol.asyncDispose]()
+      },
+    }
+  }
+
+  async prepare(plan: TargetPlan): Promise<void> {
+    await this.#tenure.prepare(plan)
+    this.#plan = plan
+  }
+  begin(
+    tables: readonly Table[],
+    snapshot: {
+      readonly positions: Positions
+      readonly source: Identities
+      readonly first: boolean
+    },
+  ): Promise<void> {
+    return this.#tenure.begin(tables, snapshot)
+  }
+  copy(
+    chunk: { readonly table: Table; readonly index: number; readonly of: number },
+    encoding: string,
+    data: AsyncIterable<Buffer>,
+    signal: AbortSignal,
+  ): Promise<number> {
+    return this.#tenure.copy(chunk, { encoding, data, signal })
+  }
+  copied(table: Table): Promise<void> {
+    return this.#tenure.copied(table)
+  }
+  finish(): Promise<void> {
+    return this.#tenure.finish()
+  }
+
+  apply(batch: Batch, encoding: string): Promise<void> {
+    return this.#tenure.apply(batch, encoding)
+  }
+  durable(): Promise<Positions> {
+    return Promise.resolve(this.#tenure.durable)
+  }
+  setSequences(sequences: readonly Sequence[]): Promise<void> {
+    return this.#tenure.setSequences(sequences)
+  }
+
+  reader(_tables: readonly TableState[], _signal: AbortSignal): Promise<TargetReader> {
+    const { endpoint, mirror } = this.#options
+    return openTargetReader({ endpoint, mirror })
+  }
+
+  async destroy(): Promise<readonly string[]> {
+    const { session } = this.#link
+    try {
+      await session.query('BEGIN')
+      const removed = await stored.removeMirror(session, this.#options.mirror)
+      await session.query('COMMIT')
+      return removed
+    } catch (error) {
+      if (!session.lost.aborted) await session.query('ROLLBACK')
+      if (sqlstateOf(error) === '42P01') return []
+      throw error
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#held?.[Symbol.asyncDispose]()
+    await this.#link.session[Symbol.asyncDispose]()
+  }
+}

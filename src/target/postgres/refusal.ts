@@ -1,0 +1,104 @@
+import { faultOf, type ServerError, serverError } from '../../dialect/postgres/errors.ts'
+import { ExchangeError } from '../../dialect/postgres/exchange.ts'
+import type { Step } from '../../model/batch.ts'
+import { Fault } from '../../model/fault.ts'
+import { type Table, tableName } from '../../model/table.ts'
+import { FENCED, WRONG_COUNT, WRONG_POSITION } from './state.ts'
+
+export interface RefusalContext {
+  readonly label: string
+  readonly doing: string
+  /** The table that was written, where it is known. */
+  readonly table: Table | null
+}
+
+/** The table that a step is about; null when it is about several. */
+export function tableOf(step: Step): Table | null {
+  if (step.kind === 'truncate') return step.tables[0] ?? null
+  return step.kind === 'schema' ? step.to : step.table
+}
+
+/** What the server said about a write, as a Fault that holds names and no value. */
+export function refusal(thrown: unknown, context: RefusalContext): Fault {
+  const error = thrown instanceof ExchangeError ? thrown.cause : thrown
+  const server = serverError(error) ?? sqlstateIn(thrown)
+  if (server === null) return faultOf(error, { side: 'target', ...context })
+  const table = named(server, context)
+  switch (server.code) {
+    case WRONG_COUNT:
+      return divergence(server, table)
+    case FENCED:
+      return fenced()
+    case WRONG_POSITION:
+      return new Fault('HF-X107', { what: server.message, side: 'target' })
+    case '42P01':
+    case '42703':
+      return new Fault('HF-T218', {
+        what: `the target does not know a table or column of ${table ?? 'the mirror'} any more: ${server.message}`,
+        side: 'target',
+        evidence: { sqlstate: server.code },
+        ...(table === null ? {} : { table }),
+      })
+    case '0A000':
+      if (/truncate/.test(server.message)) return truncateRefused(thrown, table)
+  }
+  if (/^(22|23|P0001)/.test(server.code)) return rowRefused(server, table, context)
+  return faultOf(error, { side: 'target', ...context })
+}
+
+export function fenced(): Fault {
+  return new Fault('HF-X102', {
+    what: 'another process has claimed the mirror; this one writes no more',
+    side: 'mirror',
+  })
+}
+
+/** `session.query` has made a Fault of the error already; its evidence has what is needed. */
+function sqlstateIn(thrown: unknown): ServerError | null {
+  if (!(thrown instanceof Fault)) return null
+  const { sqlstate, server, schema, table, constraint, column } = thrown.detail.evidence ?? {}
+  if (sqlstate === undefined) return null
+  return { code: sqlstate, message: server ?? '', schema, table, constraint, column }
+}
+
+function named(server: ServerError, context: RefusalContext): string | null {
+  if (server.schema !== undefined && server.table !== undefined) {
+    return tableName({ schema: server.schema, name: server.table })
+  }
+  return context.table === null ? null : tableName(context.table)
+}
+
+function divergence(server: ServerError, table: string | null): Fault {
+  return new Fault('HF-D201', {
+    what: `the target does not hold the row that the source changed (${server.message})`,
+    side: 'target',
+    ...(table === null ? {} : { table }),
+  })
+}
+
+function rowRefused(server: ServerError, table: string | null, context: RefusalContext): Fault {
+  const { code, constraint, column } = server
+  const by = constraint === undefined ? '' : ` by constraint ${constraint}`
+  const at = column === undefined ? '' : ` in column ${column}`
+  return new Fault('HF-T205', {
+    what: `the target refuses a row of ${table ?? 'a mirrored table'}${at}${by} (SQLSTATE ${code}) while ${context.doing}`,
+    side: 'target',
+    evidence: {
+      sqlstate: code,
+      ...(constraint === undefined ? {} : { constraint }),
+      ...(column === undefined ? {} : { column }),
+    },
+    ...(table === null ? {} : { table }),
+  })
+}
+
+function truncateRefused(thrown: unknown, table: string | null): Fault {
+  const error = thrown instanceof ExchangeError ? thrown.cause : thrown
+  // `Table "x" references "y".` holds names only.
+  const detail = error instanceof Error && 'detail' in error ? String(error.detail) : ''
+  return new Fault('HF-T219', {
+    what: `the source emptied ${table ?? 'a table'}; at the target a foreign key of a table that was not emptied refers to it. ${detail}`.trim(),
+    side: 'target',
+    ...(table === null ? {} : { table }),
+  })
+}
