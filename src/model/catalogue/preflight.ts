@@ -81,6 +81,12 @@ export const preflightFaults = {
     why: 'A publication cannot be made there, and before PostgreSQL 16 a standby keeps no logical slot.',
     todo: [{ text: 'Give the URL of the primary as the source.' }],
   },
+  'HF-S226': {
+    ...refusal,
+    title: 'The source is too old',
+    why: 'Holdfast reads the log of PostgreSQL 14 and later.',
+    todo: [{ text: 'Upgrade the source to PostgreSQL 14 or later.' }],
+  },
   'HF-S301': {
     ...warning,
     title: 'Large objects are not mirrored',

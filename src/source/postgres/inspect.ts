@@ -201,6 +201,9 @@ function nothing(relations: readonly Relation[]): Fault {
   return new Fault('HF-C105', { what, side: 'source' })
 }
 
+/** Collations that every server has; others of pg_catalog come from its operating system. */
+const EVERYWHERE = new Set(['default', 'C', 'POSIX', 'ucs_basic'])
+
 /** The schemas, extensions and collations that the kept tables need. */
 function surroundings(
   reading: TableReading,
@@ -217,7 +220,7 @@ function surroundings(
   )
   const collations = new Map(
     [...reading.collations, ...columnCollations(kept), ...typeCollations(own)]
-      .filter(({ schema }) => !schema.startsWith('pg_'))
+      .filter(({ schema, name }) => schema !== 'pg_catalog' || !EVERYWHERE.has(name))
       .map((collation) => [JSON.stringify(collation), collation]),
   )
   return {

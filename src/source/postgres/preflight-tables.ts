@@ -1,0 +1,103 @@
+import { findingsAt, listed, listedTables } from '../../dialect/postgres/findings.ts'
+import { qualified } from '../../dialect/postgres/quote.ts'
+import type { PgOmission, PgSchema, PgTable } from '../../dialect/postgres/schema.ts'
+import { isReference, typeIndex, unsupported } from '../../dialect/postgres/types.ts'
+import type { Finding, Todo } from '../../model/fault.ts'
+import { tableName } from '../../model/table.ts'
+import type { Selection } from '../source.ts'
+import type { Reading } from './inspect.ts'
+
+const { fail, warn } = findingsAt('source')
+
+const REASONS = {
+  'no-key': 'no primary key',
+  nothing: 'REPLICA IDENTITY NOTHING',
+  deferrable: 'a key that is deferrable or not usable as an identity',
+  generated: 'a key with a generated column',
+} as const
+
+/** Tables whose rows cannot be told apart, unless the user chose what becomes of them. */
+export function keylessFindings(reading: Reading, policy: Selection['keyless']): Finding[] {
+  const keyless = reading.schema.tables.filter(({ id }) => reading.keyless.has(id))
+  if (keyless.length === 0) return []
+  if (policy === 'append') {
+    const what = `only inserts and truncates of ${listedTables(keyless)} are mirrored`
+    return [{ level: 'ok', subject: 'tables without identity', what }]
+  }
+  if (policy === 'exclude') return []
+  const reasons = keyless.map((table) => `${tableName(table)} (${reasonOf(table)})`)
+  const what = `published, UPDATE and DELETE of your application would fail on ${listed(reasons)}`
+  return [fail('HF-S203', 'tables without identity', { what, todo: keylessTodo(keyless) })]
+}
+
+function reasonOf({ identity }: PgTable): string {
+  return identity.by === 'none' ? REASONS[identity.reason] : 'a key'
+}
+
+function keylessTodo(keyless: readonly PgTable[]): Todo[] {
+  const sql = keyless.map((table) => `ALTER TABLE ${qualified(table)} REPLICA IDENTITY FULL`)
+  const text = 'Give them a primary key, or let the log hold whole rows of them.'
+  return [
+    { text, sql: sql.join('; '), at: 'source' },
+    { text: 'Or leave them out.', run: 'holdfast run --keyless exclude' },
+    {
+      text: 'Or mirror only their inserts and truncates; verify then shows what was missed.',
+      run: 'holdfast run --keyless append',
+    },
+  ]
+}
+
+/** Types that cannot be mirrored, and those whose values mean something only at the source. */
+export function typeFindings({ schema, tables }: Reading, largeObjects: boolean): Finding[] {
+  const types = typeIndex(schema.types)
+  const mirrored = new Set(tables.map(({ id }) => id))
+  const columns = schema.tables
+    .filter(({ id }) => mirrored.has(id))
+    .flatMap((table) =>
+      table.columns.map((column) => ({ column, of: `${tableName(table)}.${column.name}` })),
+    )
+  const refused = columns.flatMap(({ column, of }) => {
+    const reason = unsupported(column.type.oid, types)
+    return reason === null ? [] : [`${of} (${reason})`]
+  })
+  const references = columns
+    .filter(({ column }) => {
+      const type = types.get(column.type.oid)
+      return type !== undefined && isReference(type)
+    })
+    .map(({ of }) => of)
+  const findings: Finding[] = []
+  if (refused.length > 0) {
+    const what = `these columns have a type that cannot be mirrored: ${listed(refused)}`
+    findings.push(fail('HF-D405', 'types', { what }))
+  }
+  if (references.length > 0) {
+    const what = `values of ${listed(references)} name objects of the source`
+    findings.push(warn('HF-S302', 'types', { what }))
+  }
+  if (largeObjects) {
+    const what = 'the source database holds large objects, which are not mirrored'
+    findings.push(warn('HF-S301', 'large objects', { what }))
+  }
+  return findings
+}
+
+/** What stays behind, one finding for each kind. */
+export function omissionFindings(schema: PgSchema): Finding[] {
+  const kinds = Map.groupBy(schema.omitted, ({ what }) => what)
+  const findings = [...kinds].map(([kind, found]) =>
+    warn('HF-S304', kind, { what: `not mirrored, ${kind}: ${listed(found.map(describe))}` }),
+  )
+  const defaults = schema.tables.flatMap((table) =>
+    table.columns
+      .filter(({ defaultLeft }) => defaultLeft)
+      .map(({ name }) => `${tableName(table)}.${name}`),
+  )
+  if (defaults.length === 0) return findings
+  const what = `not mirrored, defaults that are evaluated: ${listed(defaults)}`
+  return [...findings, warn('HF-S304', 'defaults', { what })]
+}
+
+function describe(omission: PgOmission): string {
+  return `${tableName(omission)} (${omission.detail})`
+}
