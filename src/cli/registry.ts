@@ -1,12 +1,26 @@
 import type { Command } from './command.ts'
+import { check } from './commands/check.ts'
+import { config } from './commands/config.ts'
+import { demo } from './commands/demo.ts'
+import { destroy } from './commands/destroy.ts'
+import { discover } from './commands/discover.ts'
+import { explain } from './commands/explain.ts'
+import { init } from './commands/init.ts'
 import { run } from './commands/run.ts'
+import { status } from './commands/status.ts'
 import { version } from './commands/version.ts'
 
+interface Group {
+  readonly title: string
+  readonly commands: readonly Command[]
+}
+
 /** Every command, in the order of the help. */
-export const groups: readonly { readonly title: string; readonly commands: readonly Command[] }[] =
-  [
-    { title: 'Mirror', commands: [run] },
-    { title: 'About', commands: [version] },
-  ]
+export const groups: readonly Group[] = [
+  { title: 'Try', commands: [demo] },
+  { title: 'Prepare', commands: [init, discover, check] },
+  { title: 'Mirror', commands: [run, status, destroy] },
+  { title: 'Look up', commands: [explain, config, version] },
+]
 
 export const commands: readonly Command[] = groups.flatMap((group) => group.commands)

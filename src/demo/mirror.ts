@@ -54,7 +54,7 @@ export function startMirror(options: MirrorProcessOptions): MirrorProcess {
     child.once('error', () => resolve())
   }).then(() => {
     guard.forget(pid)
-    if (!asked) options.failed(new Error(`the mirror process ended: ${said.tail()}`))
+    if (!asked) options.failed(new Error(`the mirror process ended: ${said.reason()}`))
   })
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     asked = true
@@ -74,18 +74,21 @@ export function startMirror(options: MirrorProcessOptions): MirrorProcess {
 interface Said {
   readonly streaming: Promise<void>
   progress(): MirrorProgress
-  /** What it wrote to its standard error last. */
-  tail(): string
+  /** Why it ended, in its own words. */
+  reason(): string
 }
 
 /** Follows the records that `run --json` writes. */
 function listen(child: ChildProcess): Said {
   const streaming = Promise.withResolvers<void>()
   const complaints: string[] = []
+  let error: Record['error'] = null
   let progress: MirrorProgress = { phase: 'starting', applied: 0, lagSeconds: null, copied: 0 }
   if (child.stdout !== null) {
     createInterface({ input: child.stdout }).on('line', (line) => {
-      progress = after(progress, recordOf(line))
+      const record = recordOf(line)
+      progress = after(progress, record)
+      error = record.error ?? error
       if (progress.phase === 'streaming') streaming.resolve()
     })
   }
@@ -98,17 +101,18 @@ function listen(child: ChildProcess): Said {
   return {
     streaming: streaming.promise,
     progress: () => progress,
-    tail: () => complaints.join('\n'),
+    reason: () => (error == null ? complaints.join('\n') : `${error.code} ${error.what}`),
   }
 }
 
-/** What the demo reads of a record of `holdfast.event/1`. */
+/** What the demo reads of a record of `holdfast.event/1`, and of the envelope at the end. */
 interface Record {
   readonly event?: string
   readonly phase?: string
   readonly changes?: number
   readonly rows?: number
   readonly lag?: { readonly seconds: number } | null
+  readonly error?: { readonly code: string; readonly what: string } | null
 }
 
 function recordOf(line: string): Record {
