@@ -1,7 +1,7 @@
 import type { Command } from './command.ts'
 import { check } from './commands/check.ts'
 import { config } from './commands/config.ts'
-import { demo } from './commands/demo.ts'
+import { demo, demo } from './commands/demo.ts'
 import { destroy } from './commands/destroy.ts'
 import { discover } from './commands/discover.ts'
 import { explain } from './commands/explain.ts'
@@ -18,7 +18,7 @@ interface Group {
 /** Every command, in the order of the help. */
 export const groups: readonly Group[] = [
   { title: 'Try', commands: [demo] },
-  { title: 'Prepare', commands: [init, discover, check] },
+  { title: 'Prepare', commands: [demo, init, discover, check] },
   { title: 'Mirror', commands: [run, status, destroy] },
   { title: 'Look up', commands: [explain, config, version] },
 ]

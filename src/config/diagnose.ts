@@ -27,7 +27,15 @@ interface Finding {
 /** Each thing that the schema has against a configuration, in words and with its place. */
 export function diagnose(issues: readonly core.$ZodIssue[], scene: Scene): Fault[] {
   const found = issues.flatMap((issue) => findings(issue, scene))
-  return found.map((finding) => faultAt(finding, scene))
+  return found
+    .map((finding) => ({ finding, line: lineOf(finding, scene) }))
+    .sort((a, b) => a.line - b.line)
+    .map(({ finding }) => faultAt(finding, scene))
+}
+
+function lineOf({ path, key = false }: Finding, { tree }: Scene): number {
+  const origin = tree.near(path, key)
+  return origin?.by === 'file' ? origin.line : 0
 }
 
 /** A fault with its place in front of its sentence and the line that it stands on. */

@@ -66,11 +66,14 @@ function nodeRange(node: unknown): readonly [number, number] | null {
 function syntaxFaults(document: Document.Parsed, counter: LineCounter, text: Text): Fault[] {
   const seen = new Set<number>()
   const faults: Fault[] = []
+  let confused = false
   for (const error of document.errors) {
     const { line, col } = counter.linePos(error.pos[0])
-    if (seen.has(line)) continue
+    if (confused || seen.has(line)) continue
     seen.add(line)
     const bare = bareReference(text.lines[line - 1] ?? '')
+    // What follows a bare reference is read askew, so that further errors would mislead.
+    confused = bare !== null
     const origin: Origin = { by: 'file', file: text.name, line, column: col, width: 1 }
     const at = bare === null ? origin : { ...origin, column: bare.column, width: bare.text.length }
     const why = (error.message.split('\n')[0] ?? '').replace(/ at line \d+, column \d+:?$/, '')

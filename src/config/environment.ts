@@ -183,3 +183,67 @@ export function coerce(text: string, node: SchemaNode | null): unknown {
   }
   return kinds.includes('null') && text === 'null' ? null : text
 }
+
+/** One line of the table of all variables. */
+export interface VariableRow {
+  readonly name: string
+  /** The key or the flag that it stands for. */
+  readonly sets: string
+  readonly text: string
+}
+
+/** Every variable that is understood. */
+export function variableTable(root: SchemaNode): VariableRow[] {
+  const flags = Object.entries(FLAG_VARIABLES).map(([flag, name]) => ({
+    name,
+    sets: `--${flag}`,
+    text: 'As the flag.',
+  }))
+  const mirror = MIRROR_VARIABLES.map(({ name, path, text, preset }) => ({
+    name,
+    sets: path.join('.'),
+    text: preset === undefined ? text : `${text} Default ${preset}.`,
+  }))
+  const source = SOURCE_VARIABLES.map(({ name, key, text }) => ({
+    name,
+    sets: `source.${key}`,
+    text,
+  }))
+  return [...OTHER_VARIABLES, ...flags, ...mirror, SOURCE_URL, ...source, ...keyVariables(root)]
+}
+
+const OTHER_VARIABLES: readonly VariableRow[] = [
+  { name: 'HOLDFAST_CONFIG', sets: '--config', text: 'The configuration file.' },
+  { name: 'HOLDFAST_CONFIG_YAML', sets: '', text: 'The configuration itself, in base64.' },
+  { name: 'HOLDFAST_EXCLUDE', sets: 'tables.exclude', text: 'Patterns, with commas between.' },
+  { name: 'NO_COLOR, FORCE_COLOR', sets: '--color', text: 'Never, or always, colours.' },
+  {
+    name: 'DATABASE_MIRROR_ENABLED',
+    sets: '',
+    text: 'true, 1 or yes: the variables below describe a mirror that is to run.',
+  },
+]
+
+const SOURCE_URL: VariableRow = {
+  name: 'DATABASE_URL',
+  sets: 'source.url',
+  text: 'The source; DATABASE_URL_FILE names a file that holds it.',
+}
+
+/** HOLDFAST__… for each key; NAME stands for the name of a mirror. */
+function keyVariables(root: SchemaNode): VariableRow[] {
+  const rows: VariableRow[] = []
+  const visit = (node: SchemaNode, path: readonly string[]): void => {
+    for (const [key, inner] of Object.entries(node.properties ?? {})) {
+      const here = [...path, key]
+      if (inner.items?.properties !== undefined) visit(inner.items, [...here, 'NAME'])
+      else if (inner.properties !== undefined) visit(inner, here)
+      else {
+        const name = `${PREFIX}${here.join('__').toUpperCase()}`
+        rows.push({ name, sets: here.join('.'), text: inner.description ?? '' })
+      }
+    }
+  }
+  visit(root, [])
+  return rows
+}

@@ -155,7 +155,7 @@ function byParts(config: SideConfig, { side, index, scene }: Side): Endpoint {
   ] as const) {
     if (value !== null) continue
     const wanted = key === 'host' ? 'url, or type, host, database, user and password' : 'type'
-    const what = `mirrors.${index}.${side} says not where it is: give ${wanted}`
+    const what = `mirrors.${index}.${side} does not say where it is: give ${wanted}`
     throw faultAt({ code: 'HF-C008', path, key: true, what }, scene)
   }
   const mode: TlsMode = 'prefer'

@@ -1,0 +1,69 @@
+import { checkMirror } from '../../mirror/operations.ts'
+import type { Finding } from '../../model/fault.ts'
+import { type Call, type Command, type Outcome, wholeMirror } from '../command.ts'
+import { findingData } from '../format.ts'
+import { optionsOf } from '../running.ts'
+import { plural } from '../words.ts'
+
+export const check: Command = {
+  name: 'check',
+  summary: 'Would it work? Changes nothing.',
+  flags: [
+    ...wholeMirror,
+    { flags: '--sql', text: 'only the SQL that mends what was found, as a script' },
+  ],
+  examples: [
+    'holdfast check --source URL --target URL',
+    'holdfast check --sql > mend.sql',
+    'holdfast check --name shop --json',
+  ],
+  notes: ['Ends with 4 when something would stop the mirror; warnings do not.'],
+  async run(call: Call): Promise<Outcome> {
+    const { out, given } = call
+    const settings = await call.mirror()
+    const findings = await checkMirror(optionsOf(settings, { snapshotOnly: false }))
+    if (given.on('sql') && !out.json) out.raw(scriptOf(findings))
+    else for (const finding of findings) out.finding(finding)
+    const counted = countLevels(findings)
+    const first = findings.find((finding) => finding.level === 'fail')
+    const next = first === undefined ? 'holdfast run' : 'holdfast check'
+    out.say(
+      `Summary: ${counted.ok} ok · ${counted.warn} warn · ${counted.fail} fail.   ` +
+        (first === undefined
+          ? `Next: ${next}`
+          : `Mend the first fail, then: ${next}   (as a script: holdfast check --sql)`),
+    )
+    return {
+      ok: first === undefined,
+      summary: counted,
+      result: { findings: findings.map(findingData), sql: scriptOf(findings) },
+      hints: [{ why: first === undefined ? 'start it' : 'after mending', run: next }],
+    }
+  },
+}
+
+function countLevels(findings: readonly Finding[]): Record<Finding['level'], number> {
+  const count = (level: Finding['level']): number =>
+    findings.filter((finding) => finding.level === level).length
+  return { ok: count('ok'), warn: count('warn'), fail: count('fail') }
+}
+
+/** The SQL of all findings, by the side that it is for. */
+function scriptOf(findings: readonly Finding[]): string {
+  const lines: string[] = []
+  for (const side of ['source', 'target', undefined] as const) {
+    const todos = findings.flatMap((finding) => {
+      if (finding.level === 'ok') return []
+      return finding.fault.todo
+        .filter((todo) => todo.sql !== undefined && todo.at === side)
+        .map((todo) => [
+          `-- ${finding.fault.code} ${finding.subject}: ${todo.text}`,
+          todo.sql ?? '',
+        ])
+    })
+    if (todos.length === 0) continue
+    lines.push(`-- At the ${side ?? 'server that is named'}: ${plural(todos.length, 'step')}.`)
+    lines.push(...todos.flat(), '')
+  }
+  return lines.length === 0 ? '-- Nothing that SQL could mend.\n' : lines.join('\n')
+}

@@ -1,0 +1,115 @@
+import type { MirrorSettings } from '../../config/settings.ts'
+import { parseUrl } from '../../config/url.ts'
+import { storedMirror } from '../../mirror/operations.ts'
+import type { Endpoint } from '../../model/endpoint.ts'
+import { Fault } from '../../model/fault.ts'
+import { ask, socketNames } from '../../observe/socket.ts'
+import { type Status, storedStatus } from '../../observe/status.ts'
+import { type Call, type Command, type Outcome, whichMirror } from '../command.ts'
+import type { Paint } from '../paint.ts'
+import { count, plural, size, span } from '../words.ts'
+
+/** A mirror that is asked about, and where its state is stored when that is known. */
+interface Asked {
+  readonly name: string
+  readonly target: Endpoint | null
+}
+
+export const status: Command = {
+  name: 'status',
+  summary: 'How a mirror is: asked of the running process, else of the target.',
+  flags: [...whichMirror, { flags: '--exit-code', text: 'end with 4 unless all are healthy' }],
+  examples: [
+    'holdfast status',
+    'holdfast status --json',
+    'holdfast status --target URL --name crm',
+  ],
+  async run(call: Call): Promise<Outcome> {
+    const { out, given } = call
+    const statuses: Status[] = []
+    for (const asked of whom(call)) statuses.push(await statusOf(call, asked))
+    for (const one of statuses) out.data(statusText(one, out.paint.stdout))
+    const healthy = statuses.every((one) => one.overall === 'healthy')
+    const summary = Object.fromEntries(statuses.map((one) => [one.mirror, one.overall]))
+    const ok = healthy || !given.on('exit-code')
+    return { ok, summary, result: statuses.length === 1 ? statuses[0] : statuses }
+  },
+}
+
+/** The mirrors of the configuration, of the flags, or those that run in this folder. */
+function whom(call: Call): readonly Asked[] {
+  const { given, directory } = call
+  const name = given.text('name')
+  const target = given.text('target')
+  if (target !== null) {
+    return [{ name: name ?? 'default', target: parseUrl(target, '--target') }]
+  }
+  const configured = mirrorsIfAny(call)
+  if (configured !== null) return configured
+  const running = name === null ? socketNames(directory) : [name]
+  if (running.length > 0) return running.map((one) => ({ name: one, target: null }))
+  throw new Fault('HF-X012', {
+    what: 'no mirror is described, and none runs in this folder',
+  })
+}
+
+function mirrorsIfAny(call: Call): readonly MirrorSettings[] | null {
+  try {
+    return call.mirrors()
+  } catch (error) {
+    if (error instanceof Fault && error.code === 'HF-C013') return null
+    throw error
+  }
+}
+
+async function statusOf(call: Call, { name, target }: Asked): Promise<Status> {
+  const running = await ask(call.directory, name, 'status')
+  // The other end is this program under the same user; its answer is a Status.
+  if (running !== null) return running as Status
+  if (target === null)
+    throw new Fault('HF-X012', { what: `no mirror "${name}" runs in this folder` })
+  const { checkpoint, mirrors, label } = await storedMirror({ name, target })
+  if (checkpoint !== null) return storedStatus(name, checkpoint)
+  const others = mirrors.length === 0 ? 'holds no mirror' : `holds ${mirrors.join(', ')}`
+  throw new Fault('HF-C112', { what: `${label} ${others}; "${name}" is not among them` })
+}
+
+/** A status for a person. */
+export function statusText(status: Status, paint: Paint): string {
+  const { overall, phase, connector, consumer, statistics, positions, lag, log } = status
+  const mark = overall === 'healthy' ? 'ok' : overall === 'failed' ? 'fail' : 'wait'
+  const since = status.since === null ? '' : `since ${status.since}`
+  const lines = [
+    `${paint.mark(mark)} ${paint.colour('bold', status.mirror)}   ${overall}   ${phase} ${since}`.trimEnd(),
+  ]
+  const row = (label: string, text: string): void => {
+    lines.push(`  ${paint.colour('dim', label.padEnd(10))} ${text}`)
+  }
+  if (status.fault !== null) row('fault', `${status.fault.code} ${status.fault.what}`)
+  row('connector', `${connector.state.padEnd(8)} ${connector.message}`)
+  row('consumer', `${consumer.state.padEnd(8)} ${consumer.message}`)
+  const behind = lag === null ? 'lag unknown' : lagWords(lag)
+  row(
+    'statistics',
+    `${plural(statistics.rows_synced, 'row')} · ${plural(statistics.tables_enabled, 'table')} · ${behind}`,
+  )
+  const place = `applied ${positions.applied ?? 'nothing'} · durable ${positions.durable ?? 'nothing'}`
+  row('position', positions.head === null ? place : `${place} · source at ${positions.head}`)
+  if (log.retained_bytes !== null) row('log', logWords(log.retained_bytes, log.limit_bytes))
+  const waiting = status.tables.filter((table) => !table.copied)
+  for (const table of waiting.slice(0, 10)) {
+    const of = table.rows_expected === null ? '' : ` of about ${count(table.rows_expected)}`
+    row('copying', `${table.name}  ${count(table.rows_copied)}${of} rows`)
+  }
+  if (waiting.length > 10) row('', `and ${waiting.length - 10} more tables`)
+  return lines.join('\n')
+}
+
+function lagWords(lag: { readonly seconds: number; readonly bytes: number }): string {
+  return lag.bytes === 0 ? 'lag 0 s' : `lag ${span(lag.seconds)} (${size(lag.bytes)})`
+}
+
+function logWords(retained: number, limit: number | null): string {
+  const of = limit === null ? 'no limit is set at the source' : `limit ${size(limit)}`
+  return `${size(retained)} kept by the source for this mirror; ${of}`
+}
