@@ -1,7 +1,7 @@
 import type { Command } from './command.ts'
 import { check } from './commands/check.ts'
 import { config } from './commands/config.ts'
-import { demo, demo } from './commands/demo.ts'
+import { demo } from './commands/demo.ts'
 import { destroy } from './commands/destroy.ts'
 import { discover } from './commands/discover.ts'
 import { explain } from './commands/explain.ts'
