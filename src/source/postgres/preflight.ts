@@ -5,11 +5,18 @@ import { Fault, type Finding, type Todo } from '../../model/fault.ts'
 import type { Table } from '../../model/table.ts'
 import type { Selection } from '../source.ts'
 import { type Reading, readSource } from './inspect.ts'
+import { namesFor } from './names.ts'
 import { keylessFindings, omissionFindings, typeFindings } from './preflight-tables.ts'
 import {
+  createSql,
+  type Publication,
+  readPublications,
+  shortcomings,
+  type Wanted,
+  wantedPublications,
+} from './publication.ts'
+import {
   describeSlots,
-  type PublicationFacts,
-  readPublication,
   readRights,
   readServer,
   type ServerFacts,
@@ -21,17 +28,12 @@ export interface PreflightOptions {
   readonly selection: Selection
 }
 
-/** What the mirror keeps at the source is called this, and with `_append` behind it. */
-export function ownName(mirror: string): string {
-  return `holdfast_${mirror}`
-}
-
 /** Looks at the source for all that would stop, endanger or harm; changes nothing. */
 export async function preflightSource(
   session: Session,
   options: PreflightOptions,
 ): Promise<Finding[]> {
-  const server = await readServer(session, ownName(options.mirror))
+  const server = await readServer(session, namesFor(options.mirror).slot)
   const findings = [
     ...versionFindings(server),
     ...logFindings(server),
@@ -169,89 +171,55 @@ export function selectGrants(tables: readonly Table[], role: string): string {
   return `GRANT USAGE ON SCHEMA ${schemas.join(', ')} TO ${ident(role)}; GRANT SELECT ON ${names.join(', ')} TO ${ident(role)}`
 }
 
-interface Wanted {
-  readonly name: string
-  readonly tables: readonly Table[]
-  readonly publishes: readonly string[]
-}
-
-/** The publications that the mirror needs. Tables without identity go into the second one. */
-export function publicationsOf(mirror: string, tables: readonly Table[]): Wanted[] {
-  const appended = tables.filter(({ identity }) => identity.by === 'none')
-  const whole = tables.filter(({ identity }) => identity.by !== 'none')
-  const all = ['insert', 'update', 'delete', 'truncate']
-  return [
-    { name: ownName(mirror), tables: whole, publishes: all },
-    { name: `${ownName(mirror)}_append`, tables: appended, publishes: ['insert', 'truncate'] },
-  ].filter(({ tables: some }) => some.length > 0)
-}
-
-export function createPublication({ name, tables, publishes }: Wanted): string {
-  const kinds = publishes.length === 4 ? '' : ` WITH (publish = '${publishes.join(', ')}')`
-  // Without ONLY tables that inherit from a listed one would be published, too.
-  const only = tables.map((table) => `ONLY ${qualified(table)}`)
-  return `CREATE PUBLICATION ${ident(name)} FOR TABLE ${only.join(', ')}${kinds}`
-}
-
 async function publicationFindings(
   session: Session,
   { mirror, server, reading, selection }: TableContext,
   rights: ReadonlyMap<string, TableRights>,
 ): Promise<Finding[]> {
+  const names = namesFor(mirror)
   // Under `refuse` a table without identity is refused already; it is not to be published.
   const tables = reading.tables.filter(
     ({ id }) => selection.keyless === 'append' || !reading.keyless.has(id),
   )
-  const findings: Finding[] = []
-  for (const wanted of publicationsOf(mirror, tables)) {
-    const found = await readPublication(session, wanted.name)
-    findings.push(publicationFinding(wanted, { found, server, rights }))
-  }
-  return findings
+  const found = new Map((await readPublications(session, names)).map((one) => [one.name, one]))
+  return wantedPublications(names, tables)
+    .filter((wanted) => wanted.tables.length > 0 || wanted.name === names.publication)
+    .map((wanted) => publicationFinding(wanted, { found: found.get(wanted.name), server, rights }))
 }
 
 function publicationFinding(
   wanted: Wanted,
   at: {
-    readonly found: PublicationFacts | null
+    readonly found: Publication | undefined
     readonly server: ServerFacts
     readonly rights: ReadonlyMap<string, TableRights>
   },
 ): Finding {
   const { found, server, rights } = at
   const subject = `publication ${wanted.name}`
-  const lack = found === null ? 'it does not exist' : shortcoming(wanted, found)
+  const lack = found === undefined ? 'it does not exist' : shortcomings(found, wanted)
   if (lack === null) return { level: 'ok', subject, what: 'used as found' }
   const foreign = wanted.tables.filter(({ id }) => rights.get(id)?.owns !== true)
   const owned = server.role.superuser || foreign.length === 0
-  const makes = found === null ? server.role.createsInDatabase : found.owned
+  const makes = server.role.createsInDatabase && found?.mine !== false
   if (owned && makes && !server.standby)
     return { level: 'ok', subject, what: 'the mirror makes it' }
+  const { name } = server.role
   const obstacles = [
     server.standby ? 'the source is a standby' : null,
-    makes || found !== null ? null : `${server.role.name} may not CREATE in the database`,
-    makes || found === null ? null : `${server.role.name} does not own the publication`,
-    owned ? null : `${server.role.name} does not own ${listedTables(foreign)}`,
+    server.role.createsInDatabase ? null : `${name} may not CREATE in the database`,
+    found?.mine === false ? `${name} does not own the publication` : null,
+    owned ? null : `${name} does not own ${listedTables(foreign)}`,
   ].filter((obstacle) => obstacle !== null)
-  const remade = found === null ? '' : `DROP PUBLICATION ${ident(wanted.name)}; `
+  const dropped = found === undefined ? '' : `DROP PUBLICATION ${ident(wanted.name)}; `
   return fail('HF-S222', subject, {
-    what: `the publication ${wanted.name} cannot be made or altered (${lack}): ${obstacles.join('; ')}`,
+    what: `the publication ${wanted.name} cannot be made (${lack}): ${obstacles.join('; ')}`,
     todo: [
       {
         text: 'As the owner of the tables, make it; it is used as it is found.',
-        sql: `${remade}${createPublication(wanted)}`,
+        sql: `${dropped}${createSql(wanted)}`,
         at: 'source',
       },
     ],
   })
-}
-
-/** What a publication lacks to be used as it is; null when nothing. */
-function shortcoming(wanted: Wanted, found: PublicationFacts): string | null {
-  const silent = wanted.publishes.filter((kind) => !found.publishes.includes(kind))
-  if (silent.length > 0) return `it does not publish ${silent.join(', ')}`
-  if (found.viaRoot) return 'it publishes partitions under the name of their parent'
-  if (found.partial.length > 0) return `it publishes only a part of ${found.partial.join(', ')}`
-  const missing = wanted.tables.filter(({ id }) => !found.whole.has(id))
-  return missing.length > 0 ? `it lacks ${listedTables(missing)}` : null
 }
