@@ -18,7 +18,8 @@ export async function compareLogs(source: Source, checkpoint: Checkpoint): Promi
   refuseOlderLog(source, checkpoint.positions, head)
 }
 
-function refuseForeignLog(known: Identities, now: Identities): void {
+/** Every fact that names the log must be what it was. */
+export function refuseForeignLog(known: Identities, now: Identities): void {
   const changed = Object.entries(known).filter(([name, { value }]) => now[name]?.value !== value)
   const first = changed[0]
   if (first === undefined) return

@@ -90,8 +90,8 @@ export interface SourceReader extends Reader {
   /** Everything committed at or before is in the view; the log is known from here on. */
   readonly from: Positions
   /**
-   * Why the promise of `from` may not hold: transactions that were ended in the log before and
-   * that the source does not show yet. Null nearly always.
+   * Why the promise of `from` may not hold: transactions that perhaps ended in the log before it and
+   * that the source does not show yet. Null nearly always; asked for after `changes`.
    */
   readonly unsettled: string | null
   /**

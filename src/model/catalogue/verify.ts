@@ -49,13 +49,4 @@ export const verifyFaults = {
       { text: 'The standbys:', sql: 'SELECT * FROM pg_stat_replication;', at: 'source' },
     ],
   },
-  'HF-V107': {
-    title: 'The target stands before what the source has kept',
-    class: 'persistent',
-    severity: 'critical',
-    exit: 1,
-    why: 'The target was restored, or somebody moved the replication slot: the changes between both places are no longer known.',
-    safe: 'Nothing was changed.',
-    todo: [{ text: 'Start the mirror; it names the gap and the way out.', run: 'holdfast run' }],
-  },
 } as const satisfies Record<string, CatalogueEntry>

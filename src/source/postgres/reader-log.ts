@@ -12,6 +12,7 @@ import { formatLsn, type Lsn, parseLsn } from './position.ts'
 
 /** A transaction as the log holds it. */
 export interface LoggedCommit {
+  readonly xid: number
   readonly endLsn: Lsn
   readonly visible: boolean
   readonly changes: readonly Change[]
@@ -94,7 +95,7 @@ export class LogCopy {
     const query = this.#session.query
     await query('BEGIN')
     await query(`DECLARE log NO SCROLL CURSOR FOR ${this.#sql(through)}`)
-    let open: { visible: boolean; skipped: boolean; changes: Change[] } | null = null
+    let open: Open | null = null
     for (;;) {
       const rows = await query(`FETCH ${FETCH} FROM log`)
       if (this.#warning !== null) throw this.#warning
@@ -103,10 +104,11 @@ export class LogCopy {
         const message = this.#decoder.decode(Buffer.from((row['data'] ?? '').slice(2), 'hex'))
         if (message.kind === 'begin') {
           const visible = is.visible(message.xid)
-          open = { visible, skipped: is.skip(visible, message.commitLsn), changes: [] }
+          const skipped = is.skip(visible, message.commitLsn)
+          open = { xid: message.xid, visible, skipped, changes: [] }
         } else if (message.kind === 'commit' && open !== null) {
-          const { visible, changes } = open
-          commits.push({ endLsn: message.endLsn, visible, changes })
+          const { xid, visible, changes } = open
+          commits.push({ xid, endLsn: message.endLsn, visible, changes })
         } else if (message.kind === 'relation') {
           this.#relations.set(message.id, relationOf(message, this.#options.tables))
         } else if (open !== null && !open.skipped) {
@@ -151,6 +153,14 @@ export class LogCopy {
       side: 'target',
     })
   }
+}
+
+/** A transaction that is being read. */
+interface Open {
+  readonly xid: number
+  readonly visible: boolean
+  readonly skipped: boolean
+  readonly changes: Change[]
 }
 
 interface Relation {

@@ -33,13 +33,13 @@ const STEP_MS = 10
 /**
  * A transaction is in the log a moment before its server shows it to others, or long before when
  * it waits for a synchronous standby. Waits up to 1 s for those of `suspects` that may be in that
- * state, and says what is left.
+ * state, and returns those that still are, as the log names them.
  */
 export async function settle(
   session: Session,
   suspects: ReadonlySet<bigint>,
   signal: AbortSignal,
-): Promise<string | null> {
+): Promise<ReadonlySet<number>> {
   let left = [...suspects]
   const until = monotonic() + PATIENCE_MS
   while (left.length > 0) {
@@ -47,10 +47,10 @@ export async function settle(
     const states = await statesOf(session, left)
     left = left.filter((xid) => states.get(short(xid)) !== 'open')
     if (left.length === 0) break
-    if (monotonic() > until) return await explain(session, left, states)
+    if (monotonic() > until) return await waiting(session, left, states)
     await sleep(STEP_MS, signal)
   }
-  return null
+  return new Set()
 }
 
 async function stillRunning(session: Session, xids: readonly bigint[]): Promise<bigint[]> {
@@ -79,18 +79,17 @@ async function statesOf(
 }
 
 /** A role without the right to see others' activity sees no row: any of them may be waiting. */
-async function explain(
+async function waiting(
   session: Session,
   xids: readonly bigint[],
   states: ReadonlyMap<string, State>,
-): Promise<string | null> {
+): Promise<ReadonlySet<number>> {
   const [row] = await session.query(
     `SELECT current_setting('synchronous_standby_names') AS standbys`,
   )
-  if ((row?.['standbys'] ?? '') === '') return null
-  const waiting = xids.filter((xid) => (states.get(short(xid)) ?? 'waits') === 'waits')
-  if (waiting.length === 0) return null
-  return `transactions ${waiting.map(short).join(', ')} may wait for a synchronous standby`
+  if ((row?.['standbys'] ?? '') === '') return new Set()
+  const left = xids.filter((xid) => (states.get(short(xid)) ?? 'waits') === 'waits')
+  return new Set(left.map((xid) => Number(short(xid))))
 }
 
 function short(xid: bigint): string {

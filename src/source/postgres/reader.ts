@@ -3,6 +3,7 @@ import { connect, type Session } from '../../dialect/postgres/connect.ts'
 import { literal } from '../../dialect/postgres/quote.ts'
 import { View } from '../../dialect/postgres/view.ts'
 import type { Endpoint } from '../../model/endpoint.ts'
+import { Fault } from '../../model/fault.ts'
 import type { Positions } from '../../model/position.ts'
 import type {
   Described,
@@ -15,7 +16,7 @@ import type {
 } from '../../model/reader.ts'
 import type { Table } from '../../model/table.ts'
 import type { Tuple } from '../../model/tuple.ts'
-import { type Lsn, lsnOf, parseLsn, positionsAt } from './position.ts'
+import { formatLsn, type Lsn, lsnOf, parseLsn, positionsAt } from './position.ts'
 import { LogCopy } from './reader-log.ts'
 import { isVisible, parseSnapshot, type Seen, settle } from './reader-snapshot.ts'
 
@@ -68,7 +69,7 @@ export async function openSourceReader(
   })
   const running = await logSession.query('SELECT pg_current_snapshot() AS snapshot')
   const suspects = parseSnapshot(running[0]?.['snapshot'] ?? '').running
-  const unsettled = await settle(logSession, suspects, signal)
+  const doubtful = await settle(logSession, suspects, signal)
   const sessions = await Promise.all(
     Array.from({ length: options.width ?? WIDTH }, () => session('verify')),
   )
@@ -80,7 +81,8 @@ export async function openSourceReader(
     name: options.log,
     seen,
     at,
-    unsettled,
+    doubtful,
+    session: logSession,
   })
 }
 
@@ -117,22 +119,30 @@ interface Opened {
   readonly name: string
   readonly seen: Seen
   readonly at: Lsn
-  readonly unsettled: string | null
+  /** Transactions that may be in the log before it is known, and that the view does not hold. */
+  readonly doubtful: ReadonlySet<number>
+  readonly session: Session
 }
 
 class PostgresSourceReader implements SourceReader {
   readonly at: Positions
   readonly from: Positions
-  readonly unsettled: string | null
   readonly #resources: AsyncDisposableStack
   readonly #opened: Opened
+  readonly #doubtful: Set<number>
 
   constructor(resources: AsyncDisposableStack, opened: Opened) {
     this.#resources = resources
     this.#opened = opened
     this.at = positionsAt(opened.name, opened.at)
     this.from = positionsAt(opened.name, opened.log.from)
-    this.unsettled = opened.unsettled
+    this.#doubtful = new Set([...opened.doubtful].filter((xid) => !isVisible(opened.seen, xid)))
+  }
+
+  /** One that was met in the known part of the log is not in doubt. */
+  get unsettled(): string | null {
+    if (this.#doubtful.size === 0) return null
+    return `transactions ${[...this.#doubtful].join(', ')} may wait for a synchronous standby`
   }
 
   describe(tables: readonly Table[]): Promise<readonly Described[]> {
@@ -157,18 +167,33 @@ class PostgresSourceReader implements SourceReader {
   ): AsyncGenerator<readonly LoggedTransaction[], void, undefined> {
     const { log, name, seen } = this.#opened
     const known = lsnOf(range.known, name)
-    const commits = log.read(lsnOf(range.through, name), {
+    const through = lsnOf(range.through, name)
+    await this.#refuseBeyond(through)
+    const commits = log.read(through, {
       visible: (xid) => isVisible(seen, xid),
       skip: (visible, commitLsn) => visible && commitLsn < known,
     })
     for await (const burst of commits) {
       signal.throwIfAborted()
+      for (const { xid } of burst) this.#doubtful.delete(xid)
       yield burst.map(({ endLsn, visible, changes }) => ({
         positions: positionsAt(name, endLsn),
         visible,
         changes,
       }))
     }
+  }
+
+  /** What was applied was on the source's disk before. */
+  async #refuseBeyond(through: Lsn): Promise<void> {
+    const { session } = this.#opened
+    const [row] = await session.query('SELECT pg_current_wal_flush_lsn() AS lsn')
+    const end = parseLsn(row?.['lsn'] ?? '')
+    if (end >= through) return
+    throw new Fault('HF-L106', {
+      what: `the target has applied up to ${formatLsn(through)}, but the log of the source ends at ${formatLsn(end)}`,
+      side: 'source',
+    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
