@@ -102,12 +102,12 @@ export function updateSql(
   const sql =
     `UPDATE ${binding.only}${binding.name} AS t SET ${sets.join(', ')} ` +
     `FROM ${stage} AS s WHERE ${sameKey(binding)} RETURNING 1`
-  return counted(sql, String(wanted.rows), `update of ${tableName(binding.table)}`)
+  return counted(sql, { rows: wanted.rows, what: `update of ${tableName(binding.table)}` })
 }
 
 export function deleteSql(binding: Binding, stage: string, rows: number): string {
   const sql = `DELETE FROM ${binding.only}${binding.name} AS t USING ${stage} AS s WHERE ${sameKey(binding)} RETURNING 1`
-  return counted(sql, String(rows), `delete from ${tableName(binding.table)}`)
+  return counted(sql, { rows, what: `delete from ${tableName(binding.table)}` })
 }
 
 function sameKey(binding: Binding): string {

@@ -57,10 +57,17 @@ export function keyOf(identity: Identity): readonly number[] {
 
 /**
  * Wraps a statement with RETURNING so that the server itself raises when it did not touch
- * `wanted` rows.
+ * `rows` rows. `before` are further parts of the WITH clause, which `sql` may refer to.
  */
-export function counted(sql: string, wanted: string, what: string): string {
-  return `WITH hf AS (${sql}) SELECT ${STATE}.expect((SELECT count(*) FROM hf), ${wanted}, ${literal(what)})`
+export function counted(
+  sql: string,
+  wanted: { readonly rows: number; readonly what: string; readonly before?: string },
+): string {
+  const { rows, what, before = '' } = wanted
+  return (
+    `WITH ${before}hf AS (${sql}) ` +
+    `SELECT ${STATE}.expect((SELECT count(*) FROM hf), ${rows}, ${literal(what)})`
+  )
 }
 
 export function insertStatement(binding: Binding, existing: 'refuse' | 'overwrite'): Statement {
@@ -102,7 +109,7 @@ export function updateStatement(
     const columns = written(binding, set, by === 'old')
     const what = `update of ${tableName(binding.table)}`
     if (columns.some((i) => columnAt(binding, i).always)) {
-      return counted(replaceSql(binding, columns, { params, by }), '1', what)
+      return replaceSql(binding, columns, { params, by })
     }
     const assigned = columns.map(
       (i) => `${ident(columnAt(binding, i).name)} = ${params.add('row', i)}`,
@@ -110,7 +117,7 @@ export function updateStatement(
     const sets = assigned.length === 0 ? [selfAssigned(binding)] : assigned
     const where = found(binding, params, by)
     const sql = `UPDATE ${binding.only}${binding.name} AS t SET ${sets.join(', ')} WHERE ${where} RETURNING 1`
-    return counted(sql, '1', what)
+    return counted(sql, { rows: 1, what })
   })
 }
 
@@ -135,18 +142,19 @@ function replaceSql(
     columns.includes(i) ? params.add('row', i) : `d.${ident(column.name)}`,
   )
   const where = found(binding, params, by)
-  return (
-    `WITH d AS (DELETE FROM ${binding.only}${binding.name} AS t WHERE ${where} RETURNING t.*) ` +
+  const gone = `DELETE FROM ${binding.only}${binding.name} AS t WHERE ${where} RETURNING t.*`
+  const born =
     `INSERT INTO ${binding.name} (${columnList(binding)}) OVERRIDING SYSTEM VALUE ` +
     `SELECT ${values.join(', ')} FROM d RETURNING 1`
-  )
+  const what = `update of ${tableName(binding.table)}`
+  return counted(born, { rows: 1, what, before: `d AS (${gone}), ` })
 }
 
 export function deleteStatement(binding: Binding): Statement {
   return remember(binding, 'delete', (params) => {
     const where = found(binding, params, 'old')
     const sql = `DELETE FROM ${binding.only}${binding.name} AS t WHERE ${where} RETURNING 1`
-    return counted(sql, '1', `delete from ${tableName(binding.table)}`)
+    return counted(sql, { rows: 1, what: `delete from ${tableName(binding.table)}` })
   })
 }
 
