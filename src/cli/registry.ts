@@ -18,7 +18,7 @@ interface Group {
 /** Every command, in the order of the help. */
 export const groups: readonly Group[] = [
   { title: 'Try', commands: [demo] },
-  { title: 'Prepare', commands: [demo, init, discover, check] },
+  { title: 'Prepare', commands: [init, discover, check] },
   { title: 'Mirror', commands: [run, status, destroy] },
   { title: 'Look up', commands: [explain, config, version] },
 ]
