@@ -33,10 +33,14 @@ for (const major of [14, 18] as const) {
 
   for (const count of [1, 300]) {
     test(`${major}: ${count} rows with unchanged cells keep their values`, async (t) => {
-      const wide = table('wide', { a: types.text, id: types.int, b: types.text, c: types.text }, {
-        by: 'key',
-        columns: [1],
-      })
+      const wide = table(
+        'wide',
+        { a: types.text, id: types.int, b: types.text, c: types.text },
+        {
+          by: 'key',
+          columns: [1],
+        },
+      )
       await using made = await stand(t, major, [wide])
       const ids = Array.from({ length: count }, (_, i) => String(i))
       const born = rows(...ids.map((id) => [`a${id}`, id, `b${id}`, `c${id}`]))
