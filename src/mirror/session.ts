@@ -63,7 +63,7 @@ export async function session(run: Run): Promise<MirrorOutcome> {
     await target.finish()
     return { ended: 'snapshot', positions: checkpoint.positions }
   }
-  return streamMirror({ run, source, target, claim, checkpoint })
+  return await streamMirror({ run, source, target, claim, checkpoint })
 }
 
 /** Read-only looks, before the target's state is touched for the first time. */
