@@ -150,11 +150,19 @@ function usageFault(error: CommanderError, argv: readonly string[]): Fault {
     const near = suggest(word, [...flags, '--help'])
     return unknown('HF-C011', `${where} has no flag ${word}`, { near, help })
   }
-  const sentence = error.message.replace(/^error: /, '')
   return new Fault('HF-C012', {
-    what: sentence === '(outputHelp)' ? 'a command is missing' : sentence,
+    what: usageSentence(error),
     todo: [{ text: 'See how it is used.', run: help }],
   })
+}
+
+/** Commander's sentence, without what was typed where that may hold a password. */
+function usageSentence(error: CommanderError): string {
+  if (error.message === '(outputHelp)') return 'a command is missing'
+  return error.message
+    .replace(/^error: /, '')
+    .replace(/( but got \d+): .*$/s, '$1')
+    .replaceAll(/:\/\/\S*@/g, '://***@')
 }
 
 function unknown(

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { variableTable } from '../config/environment.ts'
@@ -19,6 +19,7 @@ export function referenceFiles(): ReadonlyMap<string, string> {
     ['docs/reference/env.md', variablesPage()],
     ['docs/reference/cli.md', commandsPage()],
     ['docs/reference/exit-codes.md', exitCodesPage()],
+    ...allCodes().map((one): [string, string] => [errorFile(one), errorPage(one)]),
   ])
 }
 
@@ -41,18 +42,28 @@ function code(text: string): string {
 function errorsPage(): string {
   const codes = allCodes()
   const areas = [...new Set(codes.map((one) => one.slice(0, 4)))]
-  const sections = areas.map((area) =>
-    [
-      `## ${AREAS[area] ?? area}`,
-      ...codes.filter((one) => one.startsWith(area)).map(errorSection),
-    ].join('\n\n'),
-  )
+  const sections = areas.flatMap((area) => [
+    `## ${AREAS[area] ?? area}`,
+    table(
+      ['code', 'what', 'severity', 'class', 'exit code'],
+      codes.filter((one) => one.startsWith(area)).map(errorRow),
+    ),
+  ])
   return page(
     'Errors',
     'Every failure has a code that never changes its meaning. `holdfast explain CODE` prints the ' +
       'same text; `holdfast explain "the text of an error"` finds the code.',
     ...sections,
   )
+}
+
+function errorRow(one: FaultCode): string[] {
+  const { title, class: kind, severity, exit } = catalogue[one]
+  return [`[${one}](errors/${one}.md)`, title, severity, kind, String(exit)]
+}
+
+function errorFile(one: FaultCode): string {
+  return `docs/reference/errors/${one}.md`
 }
 
 const AREAS: Readonly<Record<string, string>> = {
@@ -65,19 +76,20 @@ const AREAS: Readonly<Record<string, string>> = {
   'HF-X': 'X: the process itself',
 }
 
-function errorSection(one: FaultCode): string {
+function errorPage(one: FaultCode): string {
   const { title, class: kind, severity, exit, why, safe, todo } = catalogue[one]
   const steps = todo.map(({ text, run, sql }) => {
     const act = run ?? sql
     return act === undefined ? `- ${text}` : `- ${text} \`${act}\``
   })
-  return [
-    `### ${one}: ${title}`,
-    `${severity} · ${kind} · exit code ${exit}`,
-    `Why: ${why}`,
-    `Not lost: ${safe}`,
-    steps.join('\n'),
-  ].join('\n\n')
+  return page(
+    `${one}: ${title}`,
+    `${severity} · ${kind} · a command that ends with it ends with exit code ${exit}`,
+    `**Why** ${why}`,
+    `**Not lost** ${safe}`,
+    `**You**\n\n${steps.join('\n')}`,
+    '[All errors](../errors.md)',
+  )
 }
 
 interface KeyRow {
@@ -212,6 +224,7 @@ function exitCodesPage(): string {
 }
 
 function writeAll(): void {
+  rmSync(new URL('../../docs/reference/errors', import.meta.url), { recursive: true, force: true })
   for (const [path, content] of referenceFiles()) {
     const file = fileURLToPath(new URL(`../../${path}`, import.meta.url))
     mkdirSync(dirname(file), { recursive: true })

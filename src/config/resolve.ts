@@ -27,7 +27,7 @@ export function resolveMirrors(loaded: Loaded, directory: string): MirrorSetting
     const mirror = config.mirrors[index]
     if (mirror === undefined) continue
     try {
-      settings.push(resolveMirror(mirror, index, scene, directory))
+      settings.push(resolveMirror(mirror, bothEnds(mirror, index, scene), directory))
     } catch (error) {
       if (error instanceof AggregateError) faults.push(...error.errors.map(asFault))
       else faults.push(asFault(error))
@@ -54,12 +54,10 @@ function checkNames({ config, scene }: Loaded): Fault[] {
 
 function resolveMirror(
   mirror: MirrorConfig,
-  index: number,
-  scene: Scene,
+  ends: { source: Endpoint; target: Endpoint },
   directory: string,
 ): MirrorSettings {
   const { name, autostart, tables, copy, target } = mirror
-  const ends = bothEnds(mirror, index, scene)
   const workers = target.pool === null ? copy.workers : target.pool - OTHER_SESSIONS
   return {
     name,
