@@ -19,6 +19,8 @@ export interface SourceOptions {
   /** Names what the source keeps for this mirror. */
   readonly mirror: string
   readonly selection: Selection
+  /** Told, in a sentence, what a person should know of while it goes on. */
+  readonly notice?: (text: string) => void
 }
 
 /** Facts that the core may branch on. It never asks who the source is. */

@@ -31,7 +31,7 @@ order by n.nspname collate "C", c.relname collate "C"`
 
 export async function readSequences(
   session: Session,
-  tables: readonly PgTable[],
+  tables: readonly Pick<PgTable, 'id'>[],
 ): Promise<PgSequence[]> {
   const rows = await session.query(SEQUENCES, [oidArray(tables.map((table) => table.id))])
   return rows.map(sequenceOf)

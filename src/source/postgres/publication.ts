@@ -115,8 +115,7 @@ async function prepareOne(
   if (lacking === null) return
   const { name, tables } = wanted
   if (!found.mine || tables.length === 0) throw unfit(found.name, lacking)
-  await session.query(`DROP PUBLICATION ${ident(name)}`)
-  await create(session, wanted)
+  await create(session, wanted, `DROP PUBLICATION ${ident(name)}; `)
 }
 
 /** Why the publication will not do; null when it will. */
@@ -131,10 +130,11 @@ export function shortcomings(found: Publication, wanted: Wanted): string | null 
   return null
 }
 
-async function create(session: Session, wanted: Wanted): Promise<void> {
+/** `before` runs in the same transaction. */
+async function create(session: Session, wanted: Wanted, before = ''): Promise<void> {
   const sql = createSql(wanted)
   try {
-    await session.query(sql)
+    await session.query(before + sql)
   } catch (error) {
     if (sqlstateOf(error) !== '42501') throw error
     throw new Fault('HF-S106', {

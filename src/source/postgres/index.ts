@@ -1,0 +1,250 @@
+import { createHash } from 'node:crypto'
+import { connect, type Session } from '../../dialect/postgres/connect.ts'
+import { describePlace, type Place, readPlace } from '../../dialect/postgres/place.ts'
+import { ident } from '../../dialect/postgres/quote.ts'
+import type { StreamItem } from '../../model/change.ts'
+import type { Identities } from '../../model/checkpoint.ts'
+import type { Finding } from '../../model/fault.ts'
+import type { Comparison, Position, Positions } from '../../model/position.ts'
+import type { SourceReader } from '../../model/reader.ts'
+import type { Blueprint, Sequence, Table } from '../../model/table.ts'
+import type { LogState, Snapshot, Source, SourceOptions, SourceTraits } from '../source.ts'
+import { encodingsOf, readTypeBook, type TypeBook } from './encodings.ts'
+import { identityFacts, readLeaves } from './facts.ts'
+import { currentHead, emitFence } from './head.ts'
+import { inspectSource } from './inspect.ts'
+import { Lookout } from './look.ts'
+import { type Names, namesFor } from './names.ts'
+import { comparePositions, type Lsn, lsnOf, parseLsn, positionAt, positionsAt } from './position.ts'
+import { preflightSource } from './preflight.ts'
+import { dropPublications, preparePublications, requirePublications } from './publication.ts'
+import { openSourceReader } from './reader.ts'
+import { sequencesOf } from './sequences.ts'
+import { marked } from './shape.ts'
+import { dropSlot, freeSlot, readSlot, requireSlot } from './slot.ts'
+import { openSnapshot } from './snapshot.ts'
+import { PostgresStream } from './stream.ts'
+
+/** Connects; faults within seconds when the server cannot be reached or entered. */
+export async function openPostgresSource(options: SourceOptions): Promise<Source> {
+  const names = namesFor(options.mirror)
+  const { endpoint, mirror } = options
+  const control = await connect(endpoint, { side: 'source', mirror, purpose: 'control' })
+  try {
+    const place = await readPlace(control)
+    return new PostgresSource(options, { names, control, place, book: await readTypeBook(control) })
+  } catch (error) {
+    await control[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+interface Opened {
+  readonly names: Names
+  /** An ordinary session for single statements; several callers use it at once. */
+  readonly control: Session
+  readonly place: Place
+  readonly book: TypeBook
+}
+
+class PostgresSource implements Source {
+  readonly traits: SourceTraits = { dialect: 'postgres', wholeTransactions: true }
+  readonly label: string
+  readonly place: string
+  readonly #options: SourceOptions
+  readonly #names: Names
+  readonly #control: Session
+  readonly #place: Place
+  readonly #log: string
+  readonly #lookout: Lookout
+  #book: TypeBook
+  #stream: PostgresStream | null = null
+  #durable: Lsn | null = null
+  /** The mirrored tables, once somebody said which they are. */
+  #tables: readonly Table[] | null = null
+
+  constructor(options: SourceOptions, { names, control, place, book }: Opened) {
+    this.#options = options
+    this.#names = names
+    this.#control = control
+    this.#place = place
+    this.#book = book
+    this.#log = `${place.system}/${place.timeline}/${place.databaseOid}`
+    this.#lookout = new Lookout({ control, names, database: place.database })
+    this.label = `PostgreSQL ${versionText(control.version)} at ${control.label}/${place.database}`
+    this.place = describePlace(place)
+  }
+
+  async preflight(): Promise<readonly Finding[]> {
+    const { mirror, selection } = this.#options
+    return await this.#apart((session) => preflightSource(session, { mirror, selection }))
+  }
+
+  async inspect(): Promise<Blueprint> {
+    return await this.#apart(async (session) => {
+      const blueprint = await inspectSource(session, this.#options.selection)
+      this.#book = await readTypeBook(session)
+      return { ...blueprint, tables: await marked(session, blueprint.tables) }
+    })
+  }
+
+  encodings(table: Table): ReturnType<Source['encodings']> {
+    return encodingsOf(table, this.#book)
+  }
+
+  async identity(): Promise<Identities> {
+    const slot = await requireSlot(this.#control, this.#names.slot, this.#place.database)
+    const publications = await requirePublications(this.#control, this.#names)
+    const published = publications.flatMap(({ tables }) => [...tables])
+    const leaves = [...(await readLeaves(this.#control, published)).keys()]
+    const digest = createHash('sha256').update(leaves.join(' ')).digest('hex').slice(0, 16)
+    const place = await readPlace(this.#control)
+    return identityFacts(place, slot, publications, `${leaves.length} ${digest}`)
+  }
+
+  async range(): Promise<{ readonly from: Positions; readonly head: Positions }> {
+    const slot = await requireSlot(this.#control, this.#names.slot, this.#place.database)
+    const head = await currentHead(this.#control)
+    return { from: this.#at(slot.confirmed), head: this.#at(head) }
+  }
+
+  compare(a: Position, b: Position): Comparison {
+    return comparePositions(a, b)
+  }
+
+  position(_lane: string, token: string): Position {
+    return positionAt(this.#log, parseLsn(token))
+  }
+
+  async prepare(tables: readonly Table[]): Promise<void> {
+    await preparePublications(this.#control, this.#names, tables)
+  }
+
+  async snapshot(options: { readonly keep: boolean }, signal: AbortSignal): Promise<Snapshot> {
+    const { endpoint, mirror, notice } = this.#options
+    const { slot } = this.#names
+    if (options.keep) await dropSlot(this.#control, slot, { mirror, signal })
+    return await openSnapshot(
+      {
+        endpoint,
+        mirror,
+        control: this.#control,
+        slot: options.keep ? slot : `${slot}_copy_${this.#control.pid}`,
+        temporary: !options.keep,
+        positions: (lsn) => this.#at(lsn),
+        notice: notice ?? (() => undefined),
+      },
+      signal,
+    )
+  }
+
+  async *stream(
+    after: Positions,
+    options: { readonly tables: readonly Table[]; readonly encoding: string },
+    signal: AbortSignal,
+  ): AsyncIterable<readonly StreamItem[]> {
+    const { endpoint, mirror } = this.#options
+    const { slot } = this.#names
+    this.#tables = options.tables
+    const start = lsnOf(after, this.#log)
+    const publications = await requirePublications(this.#control, this.#names)
+    const relations = await this.#lookout.follow(options.tables)
+    await freeSlot(this.#control, slot, { mirror, signal })
+    await using stream = await PostgresStream.open({
+      endpoint,
+      mirror,
+      slot,
+      publications: publications.map(({ name }) => name),
+      after: start,
+      encoding: options.encoding,
+      positions: (lsn) => this.#at(lsn),
+      relations,
+    })
+    this.#stream = stream
+    if (this.#durable !== null) stream.acknowledge(this.#durable)
+    try {
+      yield* stream.bursts(signal)
+    } finally {
+      this.#stream = null
+    }
+  }
+
+  acknowledge(durable: Positions): void {
+    if (durable.size === 0) return
+    const lsn = lsnOf(durable, this.#log)
+    this.#durable = lsn
+    this.#stream?.acknowledge(lsn)
+  }
+
+  async fence(): Promise<Positions> {
+    return this.#at(await this.#apart(emitFence))
+  }
+
+  async look(tables: readonly Table[]): Promise<void> {
+    this.#tables = tables
+    await this.#lookout.look(tables)
+  }
+
+  async sequences(): Promise<readonly Sequence[]> {
+    this.#tables ??= (await this.inspect()).tables
+    return await sequencesOf(
+      this.#control,
+      this.#tables.map(({ id }) => id),
+    )
+  }
+
+  async log(): Promise<LogState> {
+    const slot = await readSlot(this.#control, this.#names.slot)
+    if (slot?.restart == null) return { retainedBytes: null, limitBytes: null }
+    const retainedBytes = Number((await currentHead(this.#control)) - slot.restart)
+    const limitBytes = slot.safeBytes === null ? null : retainedBytes + slot.safeBytes
+    return { retainedBytes, limitBytes }
+  }
+
+  async reader(tables: readonly Table[], signal: AbortSignal): Promise<SourceReader> {
+    const { endpoint, mirror } = this.#options
+    const publications = await requirePublications(this.#control, this.#names)
+    return await openSourceReader(
+      {
+        endpoint,
+        mirror,
+        tables,
+        slot: this.#names.slot,
+        publications: publications.map(({ name }) => name),
+        log: this.#log,
+      },
+      signal,
+    )
+  }
+
+  async destroy(): Promise<readonly string[]> {
+    const { mirror } = this.#options
+    const { slot } = this.#names
+    const removed: string[] = []
+    if (await dropSlot(this.#control, slot, { mirror })) removed.push(`replication slot ${slot}`)
+    for (const name of await dropPublications(this.#control, this.#names)) {
+      removed.push(`publication ${ident(name)}`)
+    }
+    return removed
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#control[Symbol.asyncDispose]()
+  }
+
+  /** Transactions of several statements must not meet others on the control session. */
+  async #apart<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    const { endpoint, mirror } = this.#options
+    await using session = await connect(endpoint, { side: 'source', mirror, purpose: 'look' })
+    return await work(session)
+  }
+
+  #at(lsn: Lsn): Positions {
+    return positionsAt(this.#log, lsn)
+  }
+}
+
+/** `16.4` for 160004. */
+function versionText(version: number): string {
+  return `${Math.floor(version / 10_000)}.${version % 10_000}`
+}
