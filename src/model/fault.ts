@@ -18,6 +18,8 @@ export interface Todo {
   /** `at` says on which server and as whom. */
   readonly sql?: string
   readonly at?: 'source' | 'target'
+  /** Who may run the SQL: whoever administers the server, or who owns database and tables. */
+  readonly as?: 'administrator' | 'owner'
 }
 
 export interface FaultDetail {

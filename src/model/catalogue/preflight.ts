@@ -157,6 +157,12 @@ export const preflightFaults = {
     why: 'It uses what is not part of every PostgreSQL server, and no code of the source is carried over. Rows are mirrored all the same.',
     todo: [{ text: 'Make it by hand at the target after the first copy, if queries need it.' }],
   },
+  'HF-D424': {
+    ...warning,
+    title: 'Tables at the target that belong to somebody else',
+    why: 'Only the owner of a table can add indexes and foreign keys to it. Rows are mirrored all the same.',
+    todo: [{ text: 'Make by hand at the target what queries need there.' }],
+  },
   'HF-T221': {
     ...refusal,
     title: 'The role at the target may not create what is needed',

@@ -8,6 +8,8 @@ export interface Existing {
   readonly types: ReadonlyMap<string, string>
   /** By `key`, pg_class.relkind. */
   readonly relations: ReadonlyMap<string, string>
+  /** By `key`; all schemas. */
+  readonly collations: ReadonlySet<string>
   /** By `key`, that of the partitioned parent. */
   readonly parents: ReadonlyMap<string, string>
 }
@@ -25,6 +27,12 @@ select n.nspname as schema, t.typname as name, t.typtype as kind
 from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace
 where n.nspname = any($1::text[])`
 
+const COLLATIONS = `
+select n.nspname as schema, c.collname as name
+from pg_catalog.pg_collation c join pg_catalog.pg_namespace n on n.oid = c.collnamespace
+where c.collencoding in (-1, (select encoding from pg_catalog.pg_database
+  where datname = pg_catalog.current_database()))`
+
 const RELATIONS = `
 select n.nspname as schema, c.relname as name, c.relkind as kind,
   pn.nspname as parent_schema, p.relname as parent_name
@@ -40,6 +48,7 @@ export async function readExisting(session: Session, schemas: Iterable<string>):
   const found = await session.query(SCHEMAS, wanted)
   const types = await session.query(TYPES, wanted)
   const relations = await session.query(RELATIONS, wanted)
+  const collations = await session.query(COLLATIONS)
   const named = (schema: string | null | undefined, name: string | null | undefined): string =>
     key({ schema: schema ?? '', name: name ?? '' })
   return {
@@ -48,6 +57,7 @@ export async function readExisting(session: Session, schemas: Iterable<string>):
     relations: new Map(
       relations.map((row) => [named(row['schema'], row['name']), row['kind'] ?? '']),
     ),
+    collations: new Set(collations.map((row) => named(row['schema'], row['name']))),
     parents: new Map(
       relations
         .filter((row) => row['parent_name'] !== null)

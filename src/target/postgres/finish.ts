@@ -34,11 +34,23 @@ export async function finishSchema(
   const places = placesOf(plan)
   for (const table of innermostFirst(schema.tables)) {
     const place = places.get(table.id)
-    if (place !== undefined) await finishIndexes(session, { table, place, plan })
+    if (place === undefined || !(await owns(session, place))) continue
+    await finishIndexes(session, { table, place, plan })
   }
   for (const foreignKey of schema.foreignKeys) {
     await finishForeignKey(session, foreignKey, { schema, places, options })
   }
+}
+
+const OWNS = `
+select pg_catalog.pg_has_role(c.relowner, 'USAGE') as owns
+from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = $1 and c.relname = $2`
+
+/** Tables of somebody else stay as they were found. */
+async function owns(session: Session, place: PgName): Promise<boolean> {
+  const [row] = await session.query(OWNS, [place.schema, place.name])
+  return row?.['owns'] === 't'
 }
 
 /** An index of a partitioned table takes in those that its partitions have. */
@@ -103,6 +115,9 @@ async function finishForeignKey(
   const place = places.get(foreignKey.table)
   const references = places.get(foreignKey.references)
   if (place === undefined || references === undefined) return
+  if (!(await owns(session, place))) return
+  // What is not enforced changes nothing, and older servers do not know it.
+  if (!foreignKey.enforced && session.version < 180000) return
   const rows = await session.query(FOREIGN_KEYS, [place.schema, place.name])
   if (rows.some((row) => row['name'] === foreignKey.name)) return
   await session.query(foreignKeyStatement(foreignKey, { place, references, options }))

@@ -18,6 +18,7 @@ import * as stored from './checkpoint.ts'
 import { purposeOf, take } from './claim.ts'
 import { nativeSchema } from './ddl.ts'
 import { type Encodings, encodingsOf } from './encodings.ts'
+import { preflightTarget } from './preflight.ts'
 import { openTargetReader } from './reader.ts'
 import { type Link, openLink } from './sessions.ts'
 import { Tenure } from './tenure.ts'
@@ -81,7 +82,8 @@ class PostgresTarget implements Target {
 
   async preflight(plan: TargetPlan): Promise<readonly Finding[]> {
     this.#plan = plan
-    return await Promise.resolve([])
+    const { session, quiet } = this.#link
+    return await preflightTarget(session, plan, { quiet })
   }
 
   encodings(table: Table): Encodings {
