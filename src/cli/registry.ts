@@ -8,6 +8,7 @@ import { explain } from './commands/explain.ts'
 import { init } from './commands/init.ts'
 import { run } from './commands/run.ts'
 import { status } from './commands/status.ts'
+import { verify } from './commands/verify.ts'
 import { version } from './commands/version.ts'
 
 interface Group {
@@ -19,7 +20,7 @@ interface Group {
 export const groups: readonly Group[] = [
   { title: 'Try', commands: [demo] },
   { title: 'Prepare', commands: [init, discover, check] },
-  { title: 'Mirror', commands: [run, status, destroy] },
+  { title: 'Mirror', commands: [run, status, verify, destroy] },
   { title: 'Look up', commands: [explain, config, version] },
 ]
 

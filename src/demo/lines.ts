@@ -36,6 +36,8 @@ export type DemoEvent =
       readonly differences: number
       readonly seconds: number
       readonly afterKill: boolean
+      /** False once the shop has closed. */
+      readonly underLoad: boolean
     }
   | { readonly kind: 'kill'; readonly pid: number }
   | { readonly kind: 'note'; readonly text: string }
@@ -101,8 +103,9 @@ function statusLine(event: Extract<DemoEvent, { kind: 'status' }>): string {
 
 function verifyLine(event: Extract<DemoEvent, { kind: 'verify' }>): string {
   const scope = `${number(event.rows)} rows of ${event.tables} tables`
-  const took = `compared at one commit in ${time(event.seconds)}, while the shop writes`
-  if (!event.equal) return `  verify FAIL  ${event.differences} of ${scope} differ, ${took}`
+  const load = event.underLoad ? ', while the shop writes' : ''
+  const took = `compared at one commit in ${time(event.seconds)}${load}`
+  if (!event.equal) return `  verify FAIL  ${event.differences} of ${scope} differ (${took})`
   const lost = event.afterKill ? '; nothing was lost' : ''
-  return `  verify PASS  ${scope} are equal${lost}; ${took}`
+  return `  verify PASS  ${scope} are equal${lost} (${took})`
 }

@@ -101,7 +101,7 @@ class Play implements AsyncDisposable {
       await this.#verify()
       await this.#watch(lasting === null ? null : lasting - this.#elapsed())
       await this.#setting.load.stop()
-      await this.#verify()
+      await this.#verify(false)
     } catch (thrown) {
       if (!this.#setting.stop.aborted) throw thrown
     }
@@ -179,10 +179,10 @@ class Play implements AsyncDisposable {
     this.#nextStatus += STATUS
   }
 
-  async #verify(): Promise<void> {
+  async #verify(underLoad = true): Promise<void> {
     const { stage, options } = this.#setting
     const verdict = await this.#or(compare(stage, this.#setting.stop))
-    options.say({ kind: 'verify', ...verdict, afterKill: this.#killed })
+    options.say({ kind: 'verify', ...verdict, afterKill: this.#killed, underLoad })
     this.#verdict = verdict
     this.#nextVerify = this.#elapsed() + VERIFY
   }

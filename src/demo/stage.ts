@@ -20,6 +20,7 @@ const settings = {
   wal_level: 'logical',
   shared_buffers: '64MB',
   max_connections: '60',
+  max_slot_wal_keep_size: '1GB',
   autovacuum_naptime: '5s',
 }
 
