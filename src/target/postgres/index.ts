@@ -1,5 +1,6 @@
 import { endpointLabel } from '../../dialect/postgres/connect.ts'
 import { sqlstateOf } from '../../dialect/postgres/errors.ts'
+import { describePlace, readPlace } from '../../dialect/postgres/place.ts'
 import type { Batch } from '../../model/batch.ts'
 import type { Checkpoint, Identities, TableState } from '../../model/checkpoint.ts'
 import { Fault, type Finding } from '../../model/fault.ts'
@@ -32,7 +33,7 @@ export async function openPostgresTarget(options: TargetOptions): Promise<Target
       version: about?.['version'] ?? '',
       database: about?.['database'] ?? '',
       system: about?.['system'] ?? '',
-      oid: about?.['oid'] ?? '',
+      place: describePlace(await readPlace(link.session)),
     })
   } catch (error) {
     await link.session[Symbol.asyncDispose]()
@@ -42,15 +43,14 @@ export async function openPostgresTarget(options: TargetOptions): Promise<Target
 
 const aboutSql = `
 select current_setting('server_version') as version, current_database() as database,
-  (select oid from pg_catalog.pg_database where datname = current_database()) as oid,
   (select system_identifier from pg_catalog.pg_control_system()) as system`
 
 interface About {
   readonly version: string
   readonly database: string
-  /** The server's own identifier and the OID of the database. */
+  /** The server's own identifier. */
   readonly system: string
-  readonly oid: string
+  readonly place: string
 }
 
 class PostgresTarget implements Target {
@@ -72,7 +72,7 @@ class PostgresTarget implements Target {
     this.#link = link
     this.#about = about
     this.label = `PostgreSQL ${about.version.split(' ')[0]} at ${endpointLabel(options.endpoint)}/${about.database}`
-    this.place = `postgres ${about.system}/${about.oid}`
+    this.place = about.place
   }
 
   get #tenure(): Tenure {
