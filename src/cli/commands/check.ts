@@ -3,7 +3,6 @@ import type { Finding } from '../../model/fault.ts'
 import { type Call, type Command, type Outcome, wholeMirror } from '../command.ts'
 import { findingData } from '../format.ts'
 import { optionsOf } from '../running.ts'
-import { plural } from '../words.ts'
 
 export const check: Command = {
   name: 'check',
@@ -48,22 +47,23 @@ function countLevels(findings: readonly Finding[]): Record<Finding['level'], num
   return { ok: count('ok'), warn: count('warn'), fail: count('fail') }
 }
 
-/** The SQL of all findings, by the side that it is for. */
+/** The SQL of all findings: one script for each server and for whoever must run it there. */
 function scriptOf(findings: readonly Finding[]): string {
-  const lines: string[] = []
-  for (const side of ['source', 'target', undefined] as const) {
-    const todos = findings.flatMap((finding) => {
-      if (finding.level === 'ok') return []
-      return finding.fault.todo
-        .filter((todo) => todo.sql !== undefined && todo.at === side)
-        .map((todo) => [
-          `-- ${finding.fault.code} ${finding.subject}: ${todo.text}`,
-          todo.sql ?? '',
-        ])
-    })
-    if (todos.length === 0) continue
-    lines.push(`-- At the ${side ?? 'server that is named'}: ${plural(todos.length, 'step')}.`)
-    lines.push(...todos.flat(), '')
+  const scripts = new Map<string, string[]>()
+  for (const finding of findings) {
+    if (finding.level === 'ok') continue
+    for (const { text, sql, at, as } of finding.fault.todo) {
+      if (sql === undefined) continue
+      const key = `-- At the ${at ?? 'server'}, as its ${as ?? 'owner'}:`
+      const steps = scripts.get(key) ?? []
+      const statement = /;\s*$/.test(sql) ? sql : `${sql};`
+      scripts.set(key, [
+        ...steps,
+        `-- ${finding.fault.code} ${finding.subject}: ${text}`,
+        statement,
+      ])
+    }
   }
-  return lines.length === 0 ? '-- Nothing that SQL could mend.\n' : lines.join('\n')
+  if (scripts.size === 0) return '-- There is nothing that SQL would mend.\n'
+  return [...scripts].map(([head, steps]) => [head, ...steps, ''].join('\n')).join('\n')
 }

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { type Child, holdfast } from '../../../testkit/child.ts'
+import { assertSameContents } from '../../../testkit/contents.ts'
+import { eventually } from '../../../testkit/eventually.ts'
+import { database, type TestDatabase } from '../../../testkit/servers/index.ts'
+
+interface Stage {
+  readonly source: TestDatabase
+  readonly target: TestDatabase
+  readonly ends: readonly string[]
+  /** Starts holdfast in the folder of this test. */
+  start(...words: string[]): Child
+}
+
+async function stage(t: TestContext): Promise<Stage> {
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-run-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  const source = await database(t, 18)
+  const target = await database(t, 18)
+  await source.query('create table item (id int primary key, name text not null)')
+  await source.query("insert into item select i, 'item ' || i from generate_series(1, 500) i")
+  const ends = ['--source', source.url, '--target', target.url]
+  const start = (...words: string[]): Child => holdfast(words, { cwd: directory })
+  return { source, target, ends, start }
+}
+
+async function ended(child: Child): Promise<number | null> {
+  return (await child.end()).code
+}
+
+test('run --until caught-up copies, ends with 0, and goes on by name', async (t) => {
+  const { source, target, ends, start } = await stage(t)
+  await using first = start('run', '--name', 'shop', ...ends, '--until', 'caught-up')
+  assert.equal(await ended(first), 0, first.lines.join('\n'))
+  assert.match(first.stdout.join('\n'), /ok {3}shop has caught up at .*: 1 table, 500 rows copied/)
+  await assertSameContents(source, target)
+  await source.query("update item set name = 'new' where id = 7; delete from item where id = 8")
+  await using again = start('run', '--name', 'shop', ...ends, '--until', 'caught-up', '--json')
+  assert.equal(await ended(again), 0, again.lines.join('\n'))
+  const records = again.stdout.map((line) => JSON.parse(line))
+  const envelope = records.at(-1)
+  assert.equal(envelope.schema, 'holdfast.cli/1')
+  assert.equal(envelope.ok, true)
+  assert.deepEqual(envelope.summary, { shop: 'caught-up' })
+  assert.ok(records.some(({ schema, event }) => schema === 'holdfast.event/1' && event === 'phase'))
+  await assertSameContents(source, target)
+})
+
+test('a running mirror can be asked; SIGTERM applies what was read and ends with 0', async (t) => {
+  const { source, target, ends, start } = await stage(t)
+  await using mirror = start('run', ...ends)
+  await mirror.line(/streaming: the target is up to date/)
+  await source.query("insert into item values (1001, 'live')")
+  await eventually('the live row arrives', async () => {
+    const [row] = await target.query('select count(*) as n from item where id = 1001')
+    return row?.n === '1'
+  })
+  const healthy = await eventually('the status is healthy', async () => {
+    await using asked = start('status', '--json')
+    assert.equal(await ended(asked), 0, asked.lines.join('\n'))
+    const { result } = JSON.parse(asked.stdout.join('\n'))
+    return result.overall === 'healthy' && result
+  })
+  assert.equal(healthy.mirror, 'default')
+  assert.equal(healthy.phase, 'streaming')
+  assert.equal(healthy.connector.state, 'RUNNING')
+  assert.equal(healthy.consumer.healthy, true)
+  assert.deepEqual(healthy.config, {
+    status: 'active',
+    active: true,
+    connector_name: 'holdfast_default',
+  })
+  assert.ok(healthy.statistics.rows_synced >= 501)
+  assert.deepEqual(healthy.tables, [
+    {
+      name: 'public.item',
+      mode: 'exact',
+      copied: true,
+      rows_copied: 500,
+      rows_expected: healthy.tables[0].rows_expected,
+    },
+  ])
+  await source.query("insert into item values (1002, 'last')")
+  mirror.signal('SIGTERM')
+  assert.equal(await ended(mirror), 0, mirror.lines.join('\n'))
+  assert.match(mirror.stdout.join('\n'), /ok {3}default stopped at/)
+  await using asked = start('status', ...ends)
+  assert.equal(await ended(asked), 0)
+  assert.match(asked.stdout.join('\n'), /wait default {3}degraded {3}stopped/)
+})
+
+test('a second signal stops at once', async (t) => {
+  const { source, target, ends, start } = await stage(t)
+  await using mirror = start('run', ...ends)
+  await mirror.line(/streaming: the target is up to date/)
+  // The table is locked at the target, so that draining cannot end.
+  const holder = await target.session()
+  await holder.query('begin')
+  await holder.query('lock table item')
+  await source.query('update item set name = name')
+  await eventually('the mirror waits for the lock', async () => {
+    const [row] = await target.query(
+      "select count(*) as n from pg_locks where not granted and relation = 'item'::regclass",
+    )
+    return Number(row?.n) > 0
+  })
+  mirror.signal('SIGTERM')
+  mirror.signal('SIGTERM')
+  const { code } = await mirror.end()
+  assert.equal(code, 1)
+  assert.match(mirror.stderr.join('\n'), /HF-X002/)
+})
