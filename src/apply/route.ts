@@ -3,6 +3,9 @@ import type { TableMode, TableState } from '../model/checkpoint.ts'
 import { type Compare, covers, type Positions } from '../model/position.ts'
 import type { Table } from '../model/table.ts'
 
+/** Leaves out of changes what is not for the target. */
+export type Sieve = (changes: readonly Change[]) => readonly Change[]
+
 /**
  * Decides which changes are for the target. A copied table holds everything up to its start, so
  * changes of transactions at or before it are dropped.
@@ -21,14 +24,17 @@ export class Route {
 
   readonly modeOf = (table: Table): TableMode => this.#states.get(table.id)?.mode ?? 'exact'
 
-  /** What of a transaction that committed at `positions` the target is to see. */
-  changes(changes: readonly Change[], positions: Positions): readonly Change[] {
+  /**
+   * What the target is to see of a transaction that committed at `positions`. Asked in the order of
+   * commits; what it returns holds for that transaction whatever is asked after it.
+   */
+  at(positions: Positions): Sieve {
     if (this.#behind.length > 0)
       this.#behind = this.#behind.filter((s) => this.#holds(s, positions))
     const behind = this.#behind
-    if (behind.length === 0) return changes
+    if (behind.length === 0) return (changes) => changes
     const held = new Set(behind.map((state) => state.table.id))
-    return changes.flatMap((change) => withoutHeld(change, held))
+    return (changes) => changes.flatMap((change) => withoutHeld(change, held))
   }
 
   /** True when the copy of this table holds the transaction already. */

@@ -44,11 +44,12 @@ export class Course {
   /** Passes the event on, and then what follows from it. */
   readonly watch: Watch = (event: MirrorEvent) => {
     this.#watch(event)
-    if (event.kind === 'applied' && !this.#caughtUp && this.reached(event.positions, this.#head)) {
+    if (event.kind !== 'applied' && event.kind !== 'durable') return
+    if (!this.#caughtUp && this.reached(event.positions, this.#head)) {
       this.#caughtUp = true
       this.#watch({ kind: 'phase', phase: 'streaming', reason: null })
     }
-    if (event.kind !== 'durable') return
+    if (event.kind === 'applied') return
     this.durable = event.positions
     if (this.#goal !== null && this.reached(this.durable, this.#goal)) this.#arrived.abort()
   }

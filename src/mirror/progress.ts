@@ -130,7 +130,12 @@ export function reduce(progress: Progress, event: MirrorEvent, now: bigint): Pro
         committedAt: event.committedAt ?? progress.committedAt,
       }
     case 'durable':
-      return { ...progress, durable: event.positions }
+      // What is durable was applied, maybe by a process before this one.
+      return {
+        ...progress,
+        durable: event.positions,
+        applied: progress.applied.size === 0 ? event.positions : progress.applied,
+      }
     case 'source': {
       const { head, retainedBytes, limitBytes } = event
       return { ...progress, head, retainedBytes, limitBytes }

@@ -30,6 +30,7 @@ export async function streamMirror(all: Streaming): Promise<MirrorOutcome> {
   const course = new Course({ compare, head, goal: run.goal, durable: positions, watch: run.watch })
   run.watch({ kind: 'phase', phase: 'catching-up', reason: null })
   run.watch({ kind: 'source', head, retainedBytes: null, limitBytes: null })
+  course.watch({ kind: 'durable', positions })
   await using vigil = await watchOver({ source, target, checkpoint, course })
   const lost = anyOf(claim.lost, vigil.broken)
   const encoding = streamEncoding(

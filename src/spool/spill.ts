@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Change, RowChange } from '../model/change.ts'
@@ -5,8 +6,8 @@ import type { Table } from '../model/table.ts'
 import type { Tuple } from '../model/tuple.ts'
 
 /**
- * Changes of one transaction on disk, in the order in which they were added. Scratch: worthless
- * after a crash, and never flushed.
+ * Changes of one transaction on disk, in the order in which they were added. Scratch: it is never
+ * flushed and does not outlive its process.
  *
  * A record: uint32 length of what follows; uint8 kind; uint32 number of the table, or of the
  * change itself for those that are not rows; uint32 number of the sub-transaction; int32 length of
@@ -30,8 +31,11 @@ export class Spill implements AsyncDisposable {
 
   static async create(directory: string, name: string): Promise<Spill> {
     await mkdir(directory, { recursive: true, mode: 0o700 })
-    const path = join(directory, name)
-    return new Spill(path, await open(path, 'w+', 0o600))
+    const path = join(directory, `${name}-${randomUUID()}`)
+    const file = await open(path, 'wx+', 0o600)
+    // The open file lives on without its name, and a process that dies leaves nothing behind.
+    await rm(path)
+    return new Spill(path, file)
   }
 
   /** Bytes on disk. */
@@ -69,7 +73,6 @@ export class Spill implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#file.close()
-    await rm(this.#path, { force: true })
   }
 
   #push(record: Buffer): void {

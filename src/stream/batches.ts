@@ -157,7 +157,8 @@ class Intake implements AsyncDisposable {
 
   #seal(): SealedBatch {
     const { positions } = this.#draft
-    const batch = this.#draft.seal(this.#ended !== null || this.#options.awaited(positions))
+    const { awaited, drain } = this.#options
+    const batch = this.#draft.seal(this.#ended !== null || drain.aborted || awaited(positions))
     this.#due = false
     this.#sealedTo = positions
     this.#draft = new Draft(this.#options.route, positions)

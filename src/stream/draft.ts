@@ -1,6 +1,6 @@
 import { collapse } from '../apply/collapse.ts'
 import { inOrder } from '../apply/ordered.ts'
-import type { Route } from '../apply/route.ts'
+import type { Route, Sieve } from '../apply/route.ts'
 import type { Batch, Part, Step } from '../model/batch.ts'
 import type { Change } from '../model/change.ts'
 import { advance, type Positions } from '../model/position.ts'
@@ -15,7 +15,7 @@ export class Draft {
   readonly #route: Route
   readonly #previous: Positions
   #changes: (readonly Change[])[] = []
-  #spill: Spill | null = null
+  #spill: { readonly spill: Spill; readonly sieve: Sieve } | null = null
   #alone = false
   positions: Positions
   transactions = 0
@@ -41,12 +41,11 @@ export class Draft {
   /** Call only when it fits. */
   add(transaction: Assembled): void {
     this.#alone = needsOwnBatch(transaction)
-    this.#spill = transaction.spill
-    const { changes } = transaction
-    if (changes !== null && changes.length > 0) {
-      const wanted = this.#route.changes(changes, transaction.positions)
-      if (wanted.length > 0) this.#changes.push(wanted)
-    }
+    const { changes, spill } = transaction
+    const sieve = this.#route.at(transaction.positions)
+    this.#spill = spill === null ? null : { spill, sieve }
+    const wanted = sieve(changes ?? [])
+    if (wanted.length > 0) this.#changes.push(wanted)
     this.positions = advance(this.positions, transaction.positions)
     this.transactions++
     this.count += transaction.count
@@ -85,7 +84,7 @@ interface Sealed {
   readonly previous: Positions
   readonly positions: Positions
   readonly changes: readonly Change[]
-  readonly spill: Spill | null
+  readonly spill: { readonly spill: Spill; readonly sieve: Sieve } | null
   readonly route: Route
   readonly collapsed: boolean
   readonly transactions: number
@@ -121,7 +120,7 @@ export class SealedBatch implements Batch, AsyncDisposable {
 
   get parts(): Iterable<Part> | AsyncIterable<Part> {
     const { spill, changes } = this.#sealed
-    return spill === null ? this.#inMemory(changes) : this.#spilled(spill)
+    return spill === null ? this.#inMemory(changes) : this.#spilled(spill.spill, spill.sieve)
   }
 
   inOrder(): Batch {
@@ -129,18 +128,15 @@ export class SealedBatch implements Batch, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#sealed.spill?.[Symbol.asyncDispose]()
+    await this.#sealed.spill?.spill[Symbol.asyncDispose]()
   }
 
   *#inMemory(changes: readonly Change[]): Iterable<Part> {
     if (changes.length > 0) yield { steps: this.#steps(changes) }
   }
 
-  async *#spilled(spill: Spill): AsyncIterable<Part> {
-    const { route, positions } = this.#sealed
-    for await (const run of spill.read(PART)) {
-      yield { steps: this.#steps(route.changes(run, positions)) }
-    }
+  async *#spilled(spill: Spill, sieve: Sieve): AsyncIterable<Part> {
+    for await (const run of spill.read(PART)) yield { steps: this.#steps(sieve(run)) }
   }
 
   #steps(changes: readonly Change[]): readonly Step[] {

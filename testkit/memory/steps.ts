@@ -2,7 +2,7 @@ import { keyOf, merge } from '../../src/apply/cells.ts'
 import type { Step } from '../../src/model/batch.ts'
 import { Fault } from '../../src/model/fault.ts'
 import { type Table, tableName } from '../../src/model/table.ts'
-import { type Tuple, textsOf, tupleOf } from '../../src/model/tuple.ts'
+import { type Tuple, textsOf } from '../../src/model/tuple.ts'
 import type { StoreTransaction } from './store.ts'
 import { placeOf } from './tables.ts'
 

@@ -88,8 +88,12 @@ export class MemoryTransaction {
     this.#do({ kind: 'schema', from, to }, (rows) => rows.reshape(id, to))
   }
 
+  table(id: string): Table {
+    return this.#view.table(id)
+  }
+
+  /** What follows is a sub-transaction of its own; one that is open is released. */
   savepoint(): void {
-    if (this.#sub !== null) throw new Error('one savepoint at a time')
     this.#sub = `${this.id}.${++this.#subs}`
   }
 
@@ -97,10 +101,11 @@ export class MemoryTransaction {
     this.#sub = null
   }
 
+  /** Takes back what was done since the savepoint, if there is one. */
   rollbackTo(): void {
     const sub = this.#sub
     this.#sub = null
-    if (sub === null) throw new Error('no savepoint')
+    if (sub === null) return
     const sent = this.#done.slice(0, this.#sent)
     if (sent.some((done) => done.sub === sub))
       this.#database.append({ kind: 'discard', transaction: this.id, sub })

@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { orAborted } from '../../../src/async/abort.ts'
+import { every, sleep, within } from '../../../src/async/clock.ts'
+import { Bell } from '../../../src/async/deferred.ts'
+import { eventually } from '../../../testkit/eventually.ts'
+
+suite('every', () => {
+  test('calls again only after the last call has ended', async () => {
+    let running = 0
+    let calls = 0
+    const ticker = every(
+      1,
+      async () => {
+        assert.equal(++running, 1)
+        await sleep(5)
+        running--
+        calls++
+      },
+      (error) => assert.fail(String(error)),
+    )
+    await eventually('three calls', () => calls >= 3)
+    await ticker.stop()
+  })
+
+  test('stop waits for the call that runs and starts no other', async () => {
+    const gate = Promise.withResolvers<void>()
+    let calls = 0
+    let ended = false
+    const ticker = every(
+      1,
+      async () => {
+        calls++
+        await gate.promise
+        ended = true
+      },
+      () => undefined,
+    )
+    await eventually('a call', () => calls === 1)
+    const stopped = ticker.stop()
+    gate.resolve()
+    await stopped
+    assert.ok(ended)
+    await sleep(20)
+    assert.equal(calls, 1)
+  })
+
+  test('goes on after a failure, which it tells', async () => {
+    const failures: unknown[] = []
+    const ticker = every(
+      1,
+      () => {
+        throw new Error('no')
+      },
+      (error) => failures.push(error),
+    )
+    await eventually('two failures', () => failures.length >= 2)
+    await ticker.stop()
+    assert.match(String(failures[0]), /no/)
+  })
+
+  test('is silent once it is disposed', async () => {
+    let calls = 0
+    {
+      using _ticker = every(
+        1,
+        () => calls++,
+        () => undefined,
+      )
+      await eventually('a call', () => calls > 0)
+    }
+    const before = calls
+    await sleep(20)
+    assert.equal(calls, before)
+  })
+})
+
+suite('waiting', () => {
+  test('within gives what came in time, or the late answer, or its error', async () => {
+    const never = new Promise<string>(() => undefined)
+    assert.equal(await within(10_000, Promise.resolve('there'), () => 'late'), 'there')
+    assert.equal(await within(1, never, () => 'late'), 'late')
+    const late = (): never => {
+      throw new Error('too late')
+    }
+    await assert.rejects(within(1, never, late), /too late/)
+  })
+
+  test('sleep ends with the reason of its signal', async () => {
+    const stop = new AbortController()
+    const reason = new Error('enough')
+    const sleeping = sleep(60_000, stop.signal)
+    stop.abort(reason)
+    await assert.rejects(sleeping, reason)
+    await assert.rejects(sleep(1, stop.signal), reason)
+  })
+
+  test('orAborted settles like the work or with the reason', async () => {
+    const stop = new AbortController()
+    assert.equal(await orAborted(Promise.resolve(1), stop.signal), 1)
+    await assert.rejects(orAborted(Promise.reject(new Error('own')), stop.signal), /own/)
+    const waiting = orAborted(new Promise(() => undefined), stop.signal)
+    stop.abort(new Error('reason'))
+    await assert.rejects(waiting, /reason/)
+  })
+})
+
+suite('a bell', () => {
+  test('that rang is heard at once, and once only', async () => {
+    const bell = new Bell()
+    bell.ring()
+    bell.ring()
+    await bell.wait()
+    let heard = false
+    const waiting = bell.wait().then(() => {
+      heard = true
+    })
+    await sleep(5)
+    assert.ok(!heard)
+    bell.ring()
+    await waiting
+  })
+
+  test('wakes all that wait', async () => {
+    const bell = new Bell()
+    const both = Promise.all([bell.wait(), bell.wait()])
+    bell.ring()
+    await both
+  })
+})

@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { suite, type TestContext, test } from 'node:test'
+import fc from 'fast-check'
+import type { Change } from '../../../src/model/change.ts'
+import { tupleOf } from '../../../src/model/tuple.ts'
+import { Spill } from '../../../src/spool/spill.ts'
+import { textTable } from '../../../testkit/memory/tables.ts'
+
+async function folder(t: TestContext): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'holdfast-spill-'))
+  t.after(() => rm(path, { recursive: true, force: true }))
+  return path
+}
+
+const tables = ['1', '2'].map((id) =>
+  textTable({ id, columns: ['id', 'a'], identity: { by: 'key', columns: [0] } }),
+)
+const tuple = fc
+  .array(fc.option(fc.option(fc.string({ maxLength: 20 }), { nil: null }), { nil: undefined }))
+  .map((cells) => tupleOf(cells))
+const anyTable = fc.constantFrom(...tables)
+const change: fc.Arbitrary<Change> = fc.oneof(
+  fc.record(
+    {
+      kind: fc.constantFrom('insert', 'update', 'delete'),
+      table: anyTable,
+      row: fc.option(tuple, { nil: null }),
+      old: fc.option(tuple, { nil: null }),
+    },
+    { noNullPrototype: true },
+  ),
+  fc.record(
+    {
+      kind: fc.constant('truncate'),
+      tables: fc.constant(tables),
+      restartSequences: fc.boolean(),
+    },
+    { noNullPrototype: true },
+  ),
+  fc.record(
+    { kind: fc.constant('schema'), from: anyTable, to: anyTable },
+    { noNullPrototype: true },
+  ),
+)
+
+async function readAll(spill: Spill, bytes: number): Promise<Change[]> {
+  const all: Change[] = []
+  for await (const run of spill.read(bytes)) all.push(...run)
+  return all
+}
+
+suite('a spill', () => {
+  test('gives back what was added and not taken back, as often as it is asked', async (t) => {
+    const directory = await folder(t)
+    const sub = fc.constantFrom(null, 'a', 'b')
+    const added = fc.array(fc.tuple(sub, fc.array(change, { maxLength: 5 })), { maxLength: 8 })
+    const asked = fc.tuple(added, fc.subarray(['a', 'b']), fc.integer({ min: 1, max: 300 }))
+    await fc.assert(
+      fc.asyncProperty(asked, async ([segments, gone, bytes]) => {
+        await using spill = await Spill.create(directory, 'one')
+        for (const [name, changes] of segments) await spill.add(name, changes)
+        for (const name of gone) spill.discard(name)
+        const wanted = segments.flatMap(([name, changes]) =>
+          name !== null && gone.includes(name) ? [] : changes,
+        )
+        assert.deepEqual(await readAll(spill, bytes), wanted)
+        assert.deepEqual(await readAll(spill, 1 << 20), wanted)
+      }),
+      { numRuns: 150 },
+    )
+  })
+
+  test('keeps the table itself, not a likeness', async (t) => {
+    await using spill = await Spill.create(await folder(t), 'one')
+    const [table] = tables
+    assert.ok(table !== undefined)
+    await spill.add(null, [{ kind: 'insert', table, row: tupleOf(['1', 'x']), old: null }])
+    const [back] = await readAll(spill, 1)
+    assert.ok(back?.kind === 'insert' && back.table === table)
+  })
+
+  test('takes records larger than what is read at once', async (t) => {
+    await using spill = await Spill.create(await folder(t), 'one')
+    const [table] = tables
+    assert.ok(table !== undefined)
+    const sizes = [3 << 20, 10, (1 << 20) - 30, 1 << 20, 5 << 20, 0]
+    const rows = sizes.map((size, i) => tupleOf([String(i), String(i).repeat(size)]))
+    for (const row of rows) await spill.add(null, [{ kind: 'update', table, row, old: row }])
+    assert.ok(spill.bytes > 18 << 20)
+    const back = await readAll(spill, 2 << 20)
+    assert.equal(back.length, rows.length)
+    for (const [i, one] of back.entries()) {
+      assert.ok(one.kind === 'update' && one.row !== null && one.old !== null)
+      assert.ok(one.row.equals(rows[i] ?? Buffer.alloc(0)) && one.old.equals(one.row))
+    }
+  })
+
+  test('is read in runs of about the size that is asked for', async (t) => {
+    await using spill = await Spill.create(await folder(t), 'one')
+    const [table] = tables
+    assert.ok(table !== undefined)
+    const row = tupleOf(['1', 'x'.repeat(1000)])
+    const insert: Change = { kind: 'insert', table, row, old: null }
+    await spill.add(
+      null,
+      Array.from({ length: 100 }, () => insert),
+    )
+    let runs = 0
+    for await (const run of spill.read(10_000)) {
+      assert.ok(run.length <= 10)
+      runs++
+    }
+    assert.equal(runs, 10)
+  })
+
+  test('leaves no file, in a folder that only its owner can enter', async (t) => {
+    const directory = join(await folder(t), 'made', 'here')
+    const spill = await Spill.create(directory, 'one')
+    assert.equal((await stat(directory)).mode & 0o777, 0o700)
+    const [table] = tables
+    assert.ok(table !== undefined)
+    await spill.add(null, [{ kind: 'insert', table, row: tupleOf(['1', 'x']), old: null }])
+    assert.equal((await readAll(spill, 1)).length, 1)
+    assert.deepEqual(await readdir(directory), [])
+    await spill[Symbol.asyncDispose]()
+  })
+
+  test('shares no file with another one, even of the same name', async (t) => {
+    const directory = await folder(t)
+    await using one = await Spill.create(directory, 'same')
+    await using other = await Spill.create(directory, 'same')
+    const [table] = tables
+    assert.ok(table !== undefined)
+    const insert = (id: string): Change => ({
+      kind: 'insert',
+      table,
+      row: tupleOf([id, 'x']),
+      old: null,
+    })
+    await one.add(null, [insert('1')])
+    await other.add(null, [insert('2')])
+    assert.deepEqual(await readAll(one, 1), [insert('1')])
+    assert.deepEqual(await readAll(other, 1), [insert('2')])
+  })
+})

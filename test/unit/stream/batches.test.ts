@@ -1,0 +1,355 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { suite, type TestContext, test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import fc from 'fast-check'
+import { Route } from '../../../src/apply/route.ts'
+import type { Batch, Step } from '../../../src/model/batch.ts'
+import type { Change, StreamItem } from '../../../src/model/change.ts'
+import type { TableState } from '../../../src/model/checkpoint.ts'
+import { covers, describePositions, type Positions } from '../../../src/model/position.ts'
+import type { Table } from '../../../src/model/table.ts'
+import { textsOf, tupleOf } from '../../../src/model/tuple.ts'
+import { type BatchOptions, batches, type Limits } from '../../../src/stream/batches.ts'
+import { eventually } from '../../../testkit/eventually.ts'
+import { Feed } from '../../../testkit/memory/feed.ts'
+import { textTable } from '../../../testkit/memory/tables.ts'
+import { compare, place } from '../places.ts'
+
+const [table, other] = ['1', '2'].map((id) =>
+  textTable({ id, columns: ['id'], identity: { by: 'key', columns: [0] } }),
+) as [Table, Table]
+
+const insert = (id: string, into = table): Change => ({
+  kind: 'insert',
+  table: into,
+  row: tupleOf([id]),
+  old: null,
+})
+
+function commit(order: number, changes: readonly Change[] = [insert(String(order))]): StreamItem {
+  const transaction = `x${order}`
+  return { kind: 'commit', transaction, changes, positions: place(order), committedAt: 1n }
+}
+
+const part = (order: number, ...changes: readonly Change[]): StreamItem => ({
+  kind: 'part',
+  transaction: `x${order}`,
+  sub: null,
+  changes,
+})
+const progress = (order: number): StreamItem => ({ kind: 'progress', positions: place(order) })
+const schema: Change = { kind: 'schema', from: table, to: { ...table } }
+
+const wide: Limits = {
+  rows: 1000,
+  bytes: 1 << 20,
+  memory: 1 << 20,
+  directory: '/nowhere',
+  idleMillis: 3_600_000,
+  idleDistance: 1_000_000n,
+}
+
+interface Bench {
+  readonly feed: Feed
+  readonly drain: AbortController
+  next(): Promise<Batch | null>
+  leave(): Promise<void>
+}
+
+function bench(t: TestContext, over: Partial<BatchOptions> & { limits?: Limits } = {}): Bench {
+  const feed = new Feed()
+  const drain = new AbortController()
+  const flow = batches({
+    stream: (signal) => feed.stream(signal),
+    after: place(0),
+    route: new Route(compare, []),
+    compare,
+    limits: wide,
+    awaited: () => false,
+    drain: drain.signal,
+    ...over,
+  })
+  // Whoever waits for a batch holds no timer or socket here; this keeps the process up.
+  const alive = setInterval(() => undefined, 1000)
+  const leave = async (): Promise<void> => {
+    clearInterval(alive)
+    await flow.return(undefined)
+  }
+  t.after(leave)
+  return {
+    feed,
+    drain,
+    leave,
+    next: async () => {
+      const { value, done } = await flow.next()
+      return done === true ? null : value
+    },
+  }
+}
+
+async function spillFolder(t: TestContext): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'holdfast-batches-'))
+  t.after(() => rm(path, { recursive: true, force: true }))
+  return path
+}
+
+/** Lets everything happen that can without anything new from outside. */
+async function settle(): Promise<void> {
+  for (let i = 0; i < 20; i++) await turn()
+}
+
+const span = (batch: Batch | null): string =>
+  batch === null
+    ? 'end'
+    : `${describePositions(batch.previous)}..${describePositions(batch.positions)}`
+
+async function stepsOf(batch: Batch | null): Promise<readonly Step[]> {
+  const steps: Step[] = []
+  for await (const { steps: some } of batch?.parts ?? []) steps.push(...some)
+  return steps
+}
+
+async function idsOf(batch: Batch | null): Promise<readonly string[]> {
+  const steps = await stepsOf(batch)
+  return steps.flatMap((step) =>
+    step.kind === 'insert' ? step.rows.map((row) => String(textsOf(row)[0])) : [step.kind],
+  )
+}
+
+suite('batches', () => {
+  test('hand over a transaction at once while the source is quiet', async (t) => {
+    const { feed, next } = bench(t)
+    for (const order of [5, 7, 9]) {
+      const waiting = next()
+      await settle()
+      feed.push(commit(order))
+      const batch = await waiting
+      assert.deepEqual(await idsOf(batch), [String(order)])
+      assert.equal(batch?.transactions, 1)
+    }
+  })
+
+  test('grow while the one before is applied, and follow one another without a gap', async (t) => {
+    const { feed, next } = bench(t)
+    feed.push(commit(1))
+    assert.equal(span(await next()), '0..1')
+    for (const order of [2, 3, 4, 5]) feed.push(commit(order))
+    await settle()
+    const batch = await next()
+    assert.equal(span(batch), '1..5')
+    const { transactions, changes, flush, collapsed, committedAt } = batch ?? assert.fail()
+    assert.deepEqual(
+      { transactions, changes, flush, collapsed, committedAt },
+      { transactions: 4, changes: 4, flush: false, collapsed: true, committedAt: 1n },
+    )
+  })
+
+  for (const [limit, limits] of [
+    ['rows', { ...wide, rows: 3 }],
+    ['bytes', { ...wide, bytes: 300 }],
+  ] as const) {
+    test(`stop reading at the limit of ${limit}, and go on when there is room`, async (t) => {
+      const { feed, next } = bench(t, { limits })
+      feed.push(commit(1))
+      await next()
+      for (let order = 2; order <= 20; order++) feed.push(commit(order))
+      await settle()
+      assert.equal(feed.taken, 4)
+      assert.equal(span(await next()), '1..4')
+      await settle()
+      assert.equal(feed.taken, 7)
+      assert.equal(span(await next()), '4..7')
+    })
+  }
+
+  test('never hold more than about twice the limit', async (t) => {
+    const limits = { ...wide, rows: 10 }
+    const { feed, next } = bench(t, { limits })
+    for (let order = 1; order <= 500; order++) feed.push(commit(order))
+    let delivered = 0
+    while (delivered < 500) {
+      const batch = await next()
+      delivered += batch?.transactions ?? 0
+      await settle()
+      assert.ok(feed.taken - delivered <= 10, `${feed.taken - delivered} read ahead`)
+      assert.ok((batch?.transactions ?? 0) <= 10)
+    }
+  })
+
+  test('keep a schema change and a spilled transaction alone', async (t) => {
+    const directory = await spillFolder(t)
+    const { feed, next, leave } = bench(t, { limits: { ...wide, directory, memory: 500 } })
+    const many = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((id) => insert(id))
+    feed.push(commit(1))
+    await next()
+    feed.push(part(5, ...many), commit(2), commit(3, [schema]), commit(4), commit(5, []), commit(6))
+    const spans: string[] = []
+    const ids: (readonly string[])[] = []
+    for (let i = 0; i < 5; i++) {
+      const batch = await next()
+      spans.push(span(batch))
+      ids.push(await idsOf(batch))
+    }
+    assert.deepEqual(spans, ['1..2', '2..3', '3..4', '4..5', '5..6'])
+    assert.deepEqual(ids, [['2'], ['schema'], ['4'], ['a', 'b', 'c', 'd', 'e', 'f', 'g'], ['6']])
+    await leave()
+    assert.deepEqual(await readdir(directory), [])
+  })
+
+  test('read a spilled transaction again for a second attempt, in order', async (t) => {
+    const directory = await spillFolder(t)
+    const { feed, next } = bench(t, { limits: { ...wide, directory, memory: 0 } })
+    const update: Change = { kind: 'update', table, row: tupleOf(['a']), old: null }
+    feed.push(part(1, insert('a'), update), commit(1, []))
+    const batch = await next()
+    assert.deepEqual(await idsOf(batch), ['a'])
+    assert.deepEqual(await idsOf(batch), ['a'])
+    assert.deepEqual(await idsOf(batch?.inOrder() ?? null), ['a', 'update'])
+    assert.equal(batch?.inOrder().collapsed, false)
+  })
+
+  test('leave out of a spilled transaction what a copy holds, whatever was read after it', async (t) => {
+    const directory = await spillFolder(t)
+    const state = (of: Table, start: number): TableState => ({
+      table: of,
+      target: of,
+      mode: 'exact',
+      state: 'copied',
+      start: place(start),
+      rowsCopied: 0,
+    })
+    const route = new Route(compare, [state(table, 0), state(other, 10)])
+    const { feed, next } = bench(t, { route, limits: { ...wide, directory, memory: 0 } })
+    feed.push(part(5, insert('mine'), insert('held', other)), commit(5, []))
+    feed.push(commit(20), commit(21, [insert('later', other)]))
+    const batch = await next()
+    assert.equal(span(batch), '0..5')
+    await settle()
+    assert.deepEqual(await idsOf(batch), ['mine'])
+    assert.deepEqual(await idsOf(batch?.inOrder() ?? null), ['mine'])
+    assert.deepEqual(await idsOf(await next()), ['20', 'later'])
+  })
+
+  test('leave out what the source sends again', async (t) => {
+    const { feed, next } = bench(t, { after: place(3) })
+    feed.push(commit(2), commit(3), commit(4))
+    const batch = await next()
+    assert.equal(span(batch), '3..4')
+    assert.deepEqual(await idsOf(batch), ['4'])
+  })
+
+  test('deliver what was read, flushed, when they are drained', async (t) => {
+    const { feed, next, drain } = bench(t)
+    feed.push(commit(1))
+    await next()
+    feed.push(commit(2), part(4, insert('unfinished')))
+    await settle()
+    drain.abort()
+    const batch = await next()
+    assert.equal(span(batch), '1..2')
+    assert.equal(batch?.flush, true)
+    assert.equal(await next(), null)
+    assert.ok(feed.closed)
+  })
+
+  test('deliver what was read before the stream failed, and then the failure', async (t) => {
+    const { feed, next } = bench(t)
+    feed.push(commit(1))
+    await next()
+    feed.push(commit(2))
+    feed.fail(new Error('the source is gone'))
+    await eventually('the failure', () => feed.closed)
+    assert.equal(span(await next()), '1..2')
+    await assert.rejects(next(), /the source is gone/)
+  })
+
+  test('end a stream that the consumer leaves, and what it spilled', async (t) => {
+    const directory = await spillFolder(t)
+    const { feed, next, leave } = bench(t, { limits: { ...wide, rows: 1, directory, memory: 0 } })
+    feed.push(part(2, insert('a')), part(9, insert('b')), commit(1), commit(2, []), commit(3))
+    await next()
+    await settle()
+    await leave()
+    assert.ok(feed.closed)
+    assert.deepEqual(await readdir(directory), [])
+  })
+
+  test('say that an idle stream has moved on, in time, not at once', async (t) => {
+    const { feed, next } = bench(t, { limits: { ...wide, idleMillis: 30 } })
+    feed.push(progress(5), progress(6))
+    const batch = await next()
+    assert.equal(span(batch), '0..6')
+    assert.deepEqual(await stepsOf(batch), [])
+    assert.equal(batch?.transactions, 0)
+  })
+
+  test('say nothing of progress that nobody waits for', async (t) => {
+    const { feed, next } = bench(t)
+    const waiting = next()
+    feed.push(progress(5))
+    await settle()
+    feed.push(commit(7))
+    assert.equal(span(await waiting), '0..7')
+  })
+
+  test('say at once that they have got far', async (t) => {
+    const { feed, next } = bench(t, { limits: { ...wide, idleDistance: 100n } })
+    const waiting = next()
+    feed.push(progress(99))
+    await settle()
+    feed.push(progress(100))
+    assert.equal(span(await waiting), '0..100')
+  })
+
+  test('flush what is waited for, and do not hold it back', async (t) => {
+    const awaited = (at: Positions): boolean => covers(compare, at, place(5))
+    const { feed, next } = bench(t, { awaited })
+    feed.push(commit(4))
+    assert.equal((await next())?.flush, false)
+    feed.push(progress(5))
+    const batch = await next()
+    assert.equal(span(batch), '4..5')
+    assert.equal(batch?.flush, true)
+  })
+
+  test('of any stream and any pace hold each change once, in order', async (t) => {
+    const item = fc.record({ size: fc.nat(6), pause: fc.nat(3), kind: fc.nat(9) })
+    const directory = await spillFolder(t)
+    await fc.assert(
+      fc.asyncProperty(fc.array(item, { maxLength: 40 }), async (items) => {
+        const limits = { ...wide, rows: 7, memory: 600, directory }
+        const { feed, next, leave } = bench(t, { limits })
+        const wanted: string[] = []
+        for (const [i, { size, kind }] of items.entries()) {
+          const order = i + 1
+          const ids = Array.from({ length: size }, (_, n) => `${order}.${n}`)
+          const changes = ids.map((id) => insert(id))
+          if (kind === 0) feed.push(progress(order))
+          else if (kind < 4) feed.push(part(order, ...changes), commit(order, []))
+          else feed.push(commit(order, changes))
+          if (kind !== 0) wanted.push(...ids)
+        }
+        feed.end()
+        const got: string[] = []
+        let at = '0'
+        for (let i = 0; ; i++) {
+          const batch = await next()
+          if (batch === null) break
+          const [from, to] = span(batch).split('..')
+          assert.equal(from, at)
+          at = String(to)
+          got.push(...(await idsOf(batch)))
+          for (let turns = items[i]?.pause ?? 0; turns > 0; turns--) await settle()
+        }
+        assert.deepEqual(got, wanted)
+        assert.equal(at, String(items.length))
+        await leave()
+      }),
+      { numRuns: 100 },
+    )
+    assert.deepEqual(await readdir(directory), [])
+  })
+})

@@ -1,0 +1,46 @@
+import { Bell } from '../../src/async/deferred.ts'
+import type { StreamItem } from '../../src/model/change.ts'
+
+/** A stream that says what a test puts into it, burst by burst. */
+export class Feed {
+  readonly #bursts: (readonly StreamItem[])[] = []
+  readonly #arrived = new Bell()
+  #end: { readonly error: unknown } | 'ended' | null = null
+  /** Bursts that were handed over. */
+  taken = 0
+  /** True once the reader has left. */
+  closed = false
+
+  push(...items: readonly StreamItem[]): void {
+    this.#bursts.push(items)
+    this.#arrived.ring()
+  }
+
+  end(): void {
+    this.#end = 'ended'
+    this.#arrived.ring()
+  }
+
+  fail(error: unknown): void {
+    this.#end = { error }
+    this.#arrived.ring()
+  }
+
+  async *stream(signal: AbortSignal): AsyncIterable<readonly StreamItem[]> {
+    signal.addEventListener('abort', () => this.#arrived.ring())
+    try {
+      for (;;) {
+        const burst = this.#bursts.shift()
+        if (signal.aborted) return
+        if (burst !== undefined) {
+          this.taken++
+          yield burst
+        } else if (this.#end === 'ended') return
+        else if (this.#end !== null) throw this.#end.error
+        else await this.#arrived.wait()
+      }
+    } finally {
+      this.closed = true
+    }
+  }
+}
