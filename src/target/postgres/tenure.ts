@@ -16,6 +16,7 @@ import { Durable } from './durable.ts'
 import { finishSchema } from './finish.ts'
 import { Lease } from './lease.ts'
 import { refusal } from './refusal.ts'
+import { readRewriting } from './rewrite.ts'
 import { type Link, Links, openLink, Turn, transaction } from './sessions.ts'
 import { STATE } from './state.ts'
 
@@ -54,7 +55,9 @@ export class Tenure implements AsyncDisposable {
     )
     this.#lease = new Lease({ link: lease, mirror: options.mirror, epoch, durable })
     link.session.lost.addEventListener('abort', () => this.#lease.lose(link.session.lost.reason))
-    this.#bindings = new Bindings(() => Promise.resolve(null))
+    this.#bindings = new Bindings((table) =>
+      readRewriting(link.session, table, this.#bindings.placeOf(table)),
+    )
     this.#applier = new Applier({
       link,
       links: this.#links,
