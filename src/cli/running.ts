@@ -4,14 +4,14 @@ import type { MirrorSettings } from '../config/settings.ts'
 import { runMirror } from '../mirror/open.ts'
 import type { MirrorOptions, MirrorOutcome } from '../mirror/options.ts'
 import type { MirrorEvent } from '../mirror/progress.ts'
-import { asFault, type Fault } from '../model/fault.ts'
+import { asFault, Fault } from '../model/fault.ts'
 import { Follower } from '../observe/follower.ts'
 import { Log } from '../observe/log.ts'
 import { answer, openSettings } from '../observe/socket.ts'
 import { runningStatus } from '../observe/status.ts'
 import type { Call } from './command.ts'
-import { faultData } from './format.ts'
 import { progressLine } from './live.ts'
+import { eventRecord, progressRecord } from './records.ts'
 import { count, plural } from './words.ts'
 
 /** What a run is to reach. */
@@ -51,10 +51,19 @@ export async function runWatched(call: Call, settings: MirrorSettings, goal: Goa
       runMirror(options, call.signal, (event) => teller.take(event, settings)),
     )
   } catch (error) {
-    fault = asFault(error)
+    fault = asUsage(asFault(error), goal, teller.claimed)
   }
   await teller.end()
   return { settings, follower, outcome, fault, claimed: teller.claimed }
+}
+
+/** A place to stop at that the source cannot read is the user's mistake, not a damaged log. */
+function asUsage(fault: Fault, { until }: Goal, claimed: boolean): Fault {
+  if (typeof until !== 'object' || claimed || fault.code !== 'HF-L107') return fault
+  return new Fault('HF-C012', {
+    what: `--until takes caught-up or a position of the source, and "${until.position}" is neither`,
+    todo: [{ text: 'A position of PostgreSQL looks like 0/16B3748.' }],
+  })
 }
 
 /** The engine's options of a mirror with these settings. */
@@ -115,7 +124,8 @@ class Teller {
     this.#follower.take(event)
     if (event.kind === 'tables') this.#door ??= this.#open(settings)
     this.#tell(event)
-    this.#call.out.record({ schema: EVENT, ...recordOf(event, settings.name) })
+    const record = eventRecord(event, this.#follower)
+    if (record !== null) this.#call.out.record(record)
   }
 
   async end(): Promise<void> {
@@ -141,9 +151,7 @@ class Teller {
   #beat(): void {
     const { out } = this.#call
     if (out.json) {
-      const rates = this.#follower.rates()
-      const status = runningStatus(this.#follower)
-      out.record({ schema: EVENT, event: 'progress', ...status, rates })
+      out.record(progressRecord(this.#follower))
       return
     }
     const line = progressLine(this.#follower)
@@ -166,6 +174,8 @@ function toldOf(
     case 'opened':
       return { level: 'info', text: `source is ${event.source}; target is ${event.target}` }
     case 'phase':
+      // How it ended is told once, with the command's answer.
+      if (event.phase === 'halted' || event.phase === 'stopped') return null
       return { level: 'info', text: phaseWords(event.phase, event.reason, follower) }
     case 'copied-table': {
       const table = follower.progress.tables.get(event.id)
@@ -184,8 +194,6 @@ function toldOf(
   }
 }
 
-const EVENT = 'holdfast.event/1'
-
 function phaseWords(phase: string, reason: string | null, follower: Follower): string {
   const { tables, changes } = follower.progress
   switch (phase) {
@@ -198,12 +206,6 @@ function phaseWords(phase: string, reason: string | null, follower: Follower): s
     default:
       return reason === null ? phase : `${phase}: ${reason}`
   }
-}
-
-function recordOf(event: MirrorEvent, mirror: string): Record<string, unknown> {
-  const { kind, ...rest } = event
-  if (event.kind !== 'fault') return { event: kind, mirror, ...rest }
-  return { event: kind, mirror, fault: faultData(event.fault), retry_ms: event.retryInMillis }
 }
 
 /** The log of a mirror; `--quiet` and `--json` leave warnings, `-v` adds details. */

@@ -183,7 +183,13 @@ function countersOf(progress: Progress): Record<string, number> {
   return { transactions, changes, batches, replayed, retries }
 }
 
-function tableStatus({ name, mode, copied, rowsCopied, rowsExpected }: TableProgress): TableStatus {
+export function tableStatus({
+  name,
+  mode,
+  copied,
+  rowsCopied,
+  rowsExpected,
+}: TableProgress): TableStatus {
   return { name, mode, copied, rows_copied: rowsCopied, rows_expected: rowsExpected }
 }
 

@@ -2,6 +2,7 @@ import { checkMirror } from '../../mirror/operations.ts'
 import type { Finding } from '../../model/fault.ts'
 import { type Call, type Command, type Outcome, wholeMirror } from '../command.ts'
 import { findingData } from '../format.ts'
+import { nextCommand } from '../next.ts'
 import { optionsOf } from '../running.ts'
 
 export const check: Command = {
@@ -25,12 +26,12 @@ export const check: Command = {
     else for (const finding of findings) out.finding(finding)
     const counted = countLevels(findings)
     const first = findings.find((finding) => finding.level === 'fail')
-    const next = first === undefined ? 'holdfast run' : 'holdfast check'
+    const next = nextCommand(call, first === undefined ? 'run' : 'check')
     out.say(
       `Summary: ${counted.ok} ok · ${counted.warn} warn · ${counted.fail} fail.   ` +
         (first === undefined
           ? `Next: ${next}`
-          : `Mend the first fail, then: ${next}   (as a script: holdfast check --sql)`),
+          : `Mend the first fail, then: ${next}   (as a script: ${next} --sql)`),
     )
     return {
       ok: first === undefined,

@@ -1,9 +1,11 @@
 import { discoverMirror } from '../../mirror/operations.ts'
 import type { Finding } from '../../model/fault.ts'
 import { type Table, tableName } from '../../model/table.ts'
+import type { Selection } from '../../source/source.ts'
 import { type Call, type Command, type Outcome, wholeMirror } from '../command.ts'
 import { findingData } from '../format.ts'
 import { columns } from '../grid.ts'
+import { nextCommand } from '../next.ts'
 import { plural } from '../words.ts'
 
 interface Row {
@@ -25,26 +27,26 @@ export const discover: Command = {
     const { name, source, selection } = await call.mirror()
     const found = await discoverMirror({ name, source, selection })
     const { tables } = found.blueprint
-    const rows = tables.map((table) => rowOf(table, found.findings))
+    const rows = tables.map((table) => rowOf(table, found.findings, selection.keyless))
     const other = found.findings.filter(
       (finding) => finding.level !== 'ok' && !tables.some((table) => concerns(finding, table)),
     )
     if (rows.length > 0) out.data(gridOf(rows))
     for (const finding of other) out.finding(finding)
     const blocked = rows.filter((row) => row.plan === 'blocked').length
+    const next = nextCommand(call, 'check')
     const summary = { tables: rows.length, blocked, source: found.label }
-    out.say(
-      `${found.label}: ${plural(rows.length, 'table')}, ${blocked} blocked.   Next: holdfast check`,
-    )
+    out.say(`${found.label}: ${plural(rows.length, 'table')}, ${blocked} blocked.   Next: ${next}`)
     const result = { tables: rows, findings: other.map(findingData) }
-    return { ok: true, summary, result, hints: [{ why: 'see it in full', run: 'holdfast check' }] }
+    return { ok: true, summary, result, hints: [{ why: 'see it in full', run: next }] }
   },
 }
 
-function rowOf(table: Table, findings: readonly Finding[]): Row {
+function rowOf(table: Table, findings: readonly Finding[], keyless: Selection['keyless']): Row {
   const own = findings.filter((finding) => concerns(finding, table))
-  const failed = own.some((finding) => finding.level === 'fail')
   const { identity } = table
+  const refused = identity.by === 'none' && keyless === 'refuse'
+  const failed = refused || own.some((finding) => finding.level === 'fail')
   return {
     table: tableName(table),
     columns: table.columns.length,

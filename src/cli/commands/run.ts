@@ -4,6 +4,7 @@ import { describePositions } from '../../model/position.ts'
 import { copiedRows } from '../../observe/follower.ts'
 import { runningStatus } from '../../observe/status.ts'
 import { type Call, type Command, type Hint, type Outcome, wholeMirror } from '../command.ts'
+import { nextCommand } from '../next.ts'
 import { type Ended, type Goal, logOf, runWatched } from '../running.ts'
 import { count, plural } from '../words.ts'
 
@@ -95,21 +96,16 @@ function endText({ out }: Call, { settings, outcome, follower }: Ended): string 
   }
 }
 
-function hintsOf(call: Call, { settings, outcome }: Ended): Hint[] {
-  const { name } = settings
-  const ends = call.config().from === 'flags' ? ' --source URL --target URL' : ''
-  const only = `${name === 'default' ? '' : ` --name ${name}`}${ends}`
+function hintsOf(call: Call, { outcome }: Ended): Hint[] {
   if (outcome?.ended === 'snapshot') {
     return [
       {
         why: 'The source keeps its log for this mirror, and its disk fills, until it goes on',
-        run: `holdfast run${only}`,
+        run: nextCommand(call, 'run'),
       },
-      { why: 'or is given up', run: `holdfast destroy${only}` },
+      { why: 'or is given up', run: nextCommand(call, 'destroy') },
     ]
   }
-  if (outcome?.ended === 'caught-up') {
-    return [{ why: 'Prove it', run: `holdfast verify${only}` }]
-  }
-  return []
+  if (outcome?.ended !== 'caught-up') return []
+  return [{ why: 'Prove it', run: nextCommand(call, 'verify') }]
 }
