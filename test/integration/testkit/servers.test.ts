@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, statSync } from 'node:fs'
 import { test } from 'node:test'
+import pg from 'pg'
 import { startChild } from '../../../testkit/child.ts'
 import { eventually } from '../../../testkit/eventually.ts'
 import { database, majors, openSession, postgres } from '../../../testkit/servers/index.ts'
@@ -31,6 +32,8 @@ test('a database goes away with its slots when its test ends', async (t) => {
     const db = await database(inner, 18)
     name = db.name
     await db.query(`select pg_create_logical_replication_slot('left_${name}', 'pgoutput')`)
+    await db.query(`select pg_create_logical_replication_slot('busy_${name}', 'pgoutput')`)
+    await keepBusy(db.url, `busy_${name}`)
     await db.session()
   })
   await using admin = await openSession((await postgres(18)).url())
@@ -120,3 +123,18 @@ test('a server given by its address is used as it is', async () => {
   ])
   await own[Symbol.asyncDispose]()
 })
+
+/** Streams from a slot until the server ends the connection; a slot in use cannot be dropped. */
+async function keepBusy(url: string, slot: string): Promise<void> {
+  const client = new pg.Client({
+    connectionString: url,
+    replication: 'database',
+  } as pg.ClientConfig)
+  client.on('error', () => {})
+  await client.connect()
+  const options = "(proto_version '1', publication_names 'none')"
+  client.query(`START_REPLICATION SLOT ${slot} LOGICAL 0/0 ${options}`).catch(() => {})
+  await using admin = await openSession(url)
+  const active = 'select 1 from pg_replication_slots where slot_name = $1 and active'
+  await eventually('the slot is in use', async () => (await admin.query(active, [slot]))[0])
+}
