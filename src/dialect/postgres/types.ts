@@ -55,43 +55,33 @@ export function isReference(type: PgType): boolean {
 }
 
 /**
- * How a value travels in binary. same: byte for byte. patched: the OIDs of user-defined types
- * inside it are to be those of the reading server (src/target/postgres/rewrite.ts). none: only
- * its text is understood elsewhere.
+ * True when the binary form of a value is understood by every server. Arrays and composites hold
+ * the OIDs of their parts' types, which for user-defined ones are the source's; since PostgreSQL
+ * 14 the reading server takes its own instead (array_recv, record_recv: only two different
+ * built-in OIDs are an error). Types of extensions travel as text, since their bytes may change
+ * between versions of the extension.
  */
-export type BinaryForm = 'same' | 'patched' | 'none'
-
-export function binaryForm(oid: number, types: TypeIndex): BinaryForm {
+export function readsInBinary(oid: number, types: TypeIndex): boolean {
   const type = types.get(oid)
-  if (type === undefined) return 'none'
+  if (type === undefined) return false
   switch (type.kind) {
     case 'base':
-      return type.builtIn && type.binary && !TEXT_ONLY.has(type.name) ? 'same' : 'none'
+      return type.builtIn && type.binary && !TEXT_ONLY.has(type.name)
     case 'enum':
-      return 'same'
+      return true
     case 'domain':
-      return binaryForm(type.base.oid, types)
+      return readsInBinary(type.base.oid, types)
     case 'array':
-      return holding([type.element], types)
+      return readsInBinary(type.element, types)
     case 'composite':
-      return holding(
-        type.fields.map((field) => field.type.oid),
-        types,
-      )
+      return type.fields.every((field) => readsInBinary(field.type.oid, types))
     case 'range':
-      return type.builtIn || type.extension === null ? binaryForm(type.subtype, types) : 'none'
+      return type.extension === null && readsInBinary(type.subtype, types)
     case 'multirange':
-      return binaryForm(type.range, types)
+      return readsInBinary(type.range, types)
     case 'other':
-      return 'none'
+      return false
   }
-}
-
-/** The form of a value that writes the OIDs of these types before their values. */
-function holding(oids: readonly number[], types: TypeIndex): BinaryForm {
-  const forms = oids.map((oid) => binaryForm(oid, types))
-  if (forms.includes('none')) return 'none'
-  return forms.includes('patched') || oids.some((oid) => !isBuiltIn(oid)) ? 'patched' : 'same'
 }
 
 /** False where `=` is missing or compares something else than the value (areas, lengths). */

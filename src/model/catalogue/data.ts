@@ -92,18 +92,4 @@ export const dataFaults = {
       { text: 'Find who writes to the mirrored tables at the target; only the mirror may.' },
     ],
   },
-  'HF-D425': {
-    title: 'A value that cannot be read',
-    class: 'data',
-    severity: 'critical',
-    exit: 1,
-    why: 'The bytes of an array, composite or range are not what the type at the target is made of: the type differs, or the bytes were damaged.',
-    safe: 'The mirror stopped before the transaction with this value; nothing is lost or bent.',
-    todo: [
-      {
-        text: 'Compare the definition of the type at both ends, then start again.',
-        run: 'holdfast check',
-      },
-    ],
-  },
 } as const satisfies Record<string, CatalogueEntry>

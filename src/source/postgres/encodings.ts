@@ -1,5 +1,5 @@
 import type { Session } from '../../dialect/postgres/connect.ts'
-import { binaryForm, type TypeIndex, typeIndex } from '../../dialect/postgres/types.ts'
+import { readsInBinary, type TypeIndex, typeIndex } from '../../dialect/postgres/types.ts'
 import type { Table } from '../../model/table.ts'
 import { readTypes, typeNames, typeUse } from './inspect-types.ts'
 import { number } from './rows.ts'
@@ -42,7 +42,7 @@ export function encodingsOf(
 ): { readonly stream: readonly string[]; readonly copy: readonly string[] } {
   const binary = table.columns.every(({ native }) => {
     const oid = book.oids.get(native)
-    return oid !== undefined && binaryForm(oid, book.types) !== 'none'
+    return oid !== undefined && readsInBinary(oid, book.types)
   })
   return {
     stream: binary ? ['pg-binary', 'pg-text', 'values'] : ['pg-text', 'values'],

@@ -32,13 +32,12 @@ export function parsePattern(text: string): Pattern {
     if (parts.length > 0) at++
     PART.lastIndex = at
     const groups = PART.exec(text)?.groups
-    if (groups === undefined) break
+    if (groups === undefined) throw unreadable(text)
     parts.push(partExpression(groups['quoted'], groups['bare']))
     at = PART.lastIndex
   }
   const [first, second] = parts
-  const dots = parts.length - 1
-  if (first === undefined || at !== text.length || dots > 1) throw unreadable(text)
+  if (first === undefined || at !== text.length || parts.length > 2) throw unreadable(text)
   if (second === undefined) return { text, schema: /^public$/u, table: first }
   return { text, schema: first, table: second }
 }

@@ -6,19 +6,11 @@ import { VALUES } from './config.ts'
 import type { Recode } from './rows.ts'
 import { valuesRecode } from './values.ts'
 
-/** Gives a cell in `pg-binary` of a table's columns the form that this server reads. */
-export type Rewriting = (table: Table) => Promise<Recode | null>
-
 /** The mirrored tables as they stand at the target, looked up once for each version. */
 export class Bindings {
   readonly #places = new Map<string, Place>()
   readonly #bound = new WeakMap<Table, Binding>()
   readonly #values = new WeakMap<Table, { readonly recode: Recode | null }>()
-  readonly #rewriting: Rewriting
-
-  constructor(rewriting: Rewriting) {
-    this.#rewriting = rewriting
-  }
 
   /** Where tables of the source stand at the target, by their ids. */
   place(tables: Iterable<{ readonly table: Table; readonly target: Place }>): void {
@@ -41,13 +33,7 @@ export class Bindings {
     return [...new Set(tables)].filter((table) => !this.#bound.has(table))
   }
   async load(session: Session, tables: readonly Table[]): Promise<void> {
-    const wanted = await Promise.all(
-      this.unknown(tables).map(async (table) => ({
-        table,
-        place: this.placeOf(table),
-        recode: await this.#rewriting(table),
-      })),
-    )
+    const wanted = this.unknown(tables).map((table) => ({ table, place: this.placeOf(table) }))
     for (const binding of await bind(session, wanted)) this.#bound.set(binding.table, binding)
   }
   forget(table: Table): void {
@@ -56,7 +42,7 @@ export class Bindings {
 
   /** What cells of the table need in this encoding. */
   recode(table: Table, encoding: string): Recode | null {
-    if (encoding !== VALUES) return this.of(table).recode
+    if (encoding !== VALUES) return null
     const known = this.#values.get(table) ?? { recode: valuesRecode(table) }
     this.#values.set(table, known)
     return known.recode

@@ -2,7 +2,6 @@ import type { Session } from '../../dialect/postgres/connect.ts'
 import { qualified } from '../../dialect/postgres/quote.ts'
 import { Fault } from '../../model/fault.ts'
 import { type Table, tableName } from '../../model/table.ts'
-import type { Recode } from './rows.ts'
 import type { Statement } from './statements.ts'
 
 export interface TargetColumn {
@@ -29,8 +28,6 @@ export interface Binding {
   readonly columns: readonly TargetColumn[]
   /** Statements made so far, by what they do. */
   readonly statements: Map<string, Statement>
-  /** What cells in `pg-binary` need so that they can be read here. */
-  readonly recode: Recode | null
 }
 
 export interface Place {
@@ -53,17 +50,13 @@ left join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and n
 /** Looks the tables up at the target. Faults when one or one of its columns is not there. */
 export async function bind(
   session: Session,
-  tables: readonly {
-    readonly table: Table
-    readonly place: Place
-    readonly recode: Recode | null
-  }[],
+  tables: readonly { readonly table: Table; readonly place: Place }[],
 ): Promise<Binding[]> {
   if (tables.length === 0) return []
   const wanted = tables.map(({ place }, i) => ({ i, schema: place.schema, name: place.name }))
   const rows = await session.query(columnsSql, [JSON.stringify(wanted)])
   const found = Map.groupBy(rows, (row) => Number(row['i']))
-  return tables.map(({ table, place, recode }, i) => {
+  return tables.map(({ table, place }, i) => {
     const attributes = found.get(i)
     const first = attributes?.[0]
     if (attributes === undefined || first === undefined) throw missing(tableName(place), null)
@@ -80,7 +73,6 @@ export async function bind(
       only: first['relkind'] === 'p' ? '' : 'ONLY ',
       columns,
       statements: new Map<string, Statement>(),
-      recode,
     }
   })
 }

@@ -1,10 +1,5 @@
 import type { PgSchema } from '../../dialect/postgres/schema.ts'
-import {
-  type BinaryForm,
-  binaryForm,
-  type TypeIndex,
-  typeIndex,
-} from '../../dialect/postgres/types.ts'
+import { readsInBinary, type TypeIndex, typeIndex } from '../../dialect/postgres/types.ts'
 import type { Table } from '../../model/table.ts'
 import { BINARY_COPY, BINARY_STREAM, TEXT_COPY, TEXT_STREAM, VALUES } from './config.ts'
 
@@ -20,17 +15,16 @@ const INFINITE_INTERVALS = 170_000
 
 const forms = new WeakMap<PgSchema, TypeIndex>()
 
-/** How each column's binary form at the source of `schema` reads at a server of this version. */
-export function columnForms(table: Table, schema: PgSchema, version: number): BinaryForm[] {
+/** True when a server of this version reads the binary form of every column of the source. */
+function allInBinary(table: Table, schema: PgSchema, version: number): boolean {
   const types = forms.get(schema) ?? typeIndex(schema.types)
   forms.set(schema, types)
   const known = schema.tables.find(({ id }) => id === table.id)
   const cautious = schema.version >= INFINITE_INTERVALS && version < INFINITE_INTERVALS
-  return table.columns.map(({ name }) => {
+  return table.columns.every(({ name }) => {
     const use = known?.columns.find((column) => column.name === name)?.type
-    if (use === undefined) return 'none'
-    if (cautious && holdsInterval(use.oid, types)) return 'none'
-    return binaryForm(use.oid, types)
+    if (use === undefined || (cautious && holdsInterval(use.oid, types))) return false
+    return readsInBinary(use.oid, types)
   })
 }
 
@@ -56,9 +50,7 @@ function holdsInterval(oid: number, types: TypeIndex): boolean {
 /** What rows of the table can be taken in, best first; `schema` is null for other sources. */
 export function encodingsOf(table: Table, schema: PgSchema | null, version: number): Encodings {
   if (schema === null) return { stream: [TEXT_STREAM, VALUES], copy: [TEXT_COPY, VALUES] }
-  const found = columnForms(table, schema, version)
-  const stream = found.includes('none') ? [] : [BINARY_STREAM]
-  // The bytes of a copy are passed on unread, so that no OID in them could be rewritten.
-  const copy = found.every((form) => form === 'same') ? [BINARY_COPY] : []
-  return { stream: [...stream, TEXT_STREAM, VALUES], copy: [...copy, TEXT_COPY, VALUES] }
+  const text = { stream: [TEXT_STREAM, VALUES], copy: [TEXT_COPY, VALUES] }
+  if (!allInBinary(table, schema, version)) return text
+  return { stream: [BINARY_STREAM, ...text.stream], copy: [BINARY_COPY, ...text.copy] }
 }

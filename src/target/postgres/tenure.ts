@@ -16,7 +16,6 @@ import { Durable } from './durable.ts'
 import { finishSchema } from './finish.ts'
 import { Lease } from './lease.ts'
 import { refusal } from './refusal.ts'
-import { readRewriting } from './rewrite.ts'
 import { type Link, Links, openLink, Turn, transaction } from './sessions.ts'
 import { STATE } from './state.ts'
 
@@ -55,9 +54,7 @@ export class Tenure implements AsyncDisposable {
     )
     this.#lease = new Lease({ link: lease, mirror: options.mirror, epoch, durable })
     link.session.lost.addEventListener('abort', () => this.#lease.lose(link.session.lost.reason))
-    this.#bindings = new Bindings((table) =>
-      readRewriting(link.session, table, this.#bindings.placeOf(table)),
-    )
+    this.#bindings = new Bindings()
     this.#applier = new Applier({
       link,
       links: this.#links,
