@@ -38,7 +38,7 @@ function keylessTodo(keyless: readonly PgTable[]): Todo[] {
   const sql = keyless.map((table) => `ALTER TABLE ${qualified(table)} REPLICA IDENTITY FULL`)
   const text = 'Give them a primary key, or let the log hold whole rows of them.'
   return [
-    { text, sql: sql.join('; '), at: 'source' },
+    { text, sql: sql.join('; '), at: 'source', as: 'owner' },
     { text: 'Or leave them out.', run: 'holdfast run --keyless exclude' },
     {
       text: 'Or mirror only their inserts and truncates; verify then shows what was missed.',

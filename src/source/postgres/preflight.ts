@@ -137,7 +137,8 @@ function roleFindings({ role, replicationRole }: ServerFacts): Finding[] {
       : `GRANT ${ident(replicationRole)} TO ${ident(role.name)}`
   const what = `the role ${role.name} of the source may not replicate`
   const text = 'Let the role read the log; this takes a superuser or the administrator.'
-  return [fail('HF-S207', 'role', { what, todo: [{ text, sql, at: 'source' }] })]
+  const todo: Todo[] = [{ text, sql, at: 'source', as: 'administrator' }]
+  return [fail('HF-S207', 'role', { what, todo })]
 }
 
 function readFindings(
@@ -149,16 +150,17 @@ function readFindings(
   const unread = tables.filter(({ id }) => rights.get(id)?.reads !== true)
   if (unread.length > 0) {
     const what = `the role ${role.name} may not read ${listedTables(unread)}`
-    const todo = [
-      { text: 'Grant it.', sql: selectGrants(unread, role.name), at: 'source' },
-    ] as const
+    const sql = selectGrants(unread, role.name)
+    const todo: Todo[] = [{ text: 'Grant it.', sql, at: 'source', as: 'owner' }]
     findings.push(fail('HF-S221', 'rights', { what, todo }))
   }
   const hidden = tables.filter(({ id }) => rights.get(id)?.hidden === true)
   if (hidden.length > 0 && !role.bypassesRowSecurity) {
     const what = `row security applies to the role ${role.name} on ${listedTables(hidden)}`
     const sql = `ALTER ROLE ${ident(role.name)} BYPASSRLS`
-    const todo: Todo[] = [{ text: 'Let the role see all rows.', sql, at: 'source' }]
+    const todo: Todo[] = [
+      { text: 'Let the role see all rows.', sql, at: 'source', as: 'administrator' },
+    ]
     findings.push(fail('HF-S224', 'row security', { what, todo }))
   }
   return findings
@@ -219,6 +221,7 @@ function publicationFinding(
         text: 'As the owner of the tables, make it; it is used as it is found.',
         sql: `${dropped}${createSql(wanted)}`,
         at: 'source',
+        as: 'owner',
       },
     ],
   })
