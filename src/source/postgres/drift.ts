@@ -87,7 +87,11 @@ export function compareKey(table: Table, seen: KeySeen): void {
 }
 
 /** Throws HF-D401 unless the catalogue says that old rows hold null in the column. */
-export function refuseFilled(table: Table, mark: Mark, column: ShapeColumn, node: string): void {
+export function refuseFilled(
+  { table, mark }: { readonly table: Table; readonly mark: Mark },
+  column: ShapeColumn,
+  node: string,
+): void {
   const newest = Math.max(0, ...mark.columns.map(({ number }) => number))
   if (column.number <= newest) {
     throw drifted('HF-D402', table, `its column ${column.name} was there before and travels now`)

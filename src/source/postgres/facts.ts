@@ -7,12 +7,13 @@ import { oidArray, text } from './rows.ts'
 import type { Slot } from './slot.ts'
 
 /** Promise 7: what must be the same at every start. */
-export function identityFacts(
-  place: Place,
-  slot: Slot,
-  publications: readonly Publication[],
-  partitions: string,
-): Identities {
+export function identityFacts(of: {
+  readonly place: Place
+  readonly slot: Slot
+  readonly publications: readonly Publication[]
+  readonly partitions: string
+}): Identities {
+  const { place, slot, publications, partitions } = of
   const stamps = publications.map(({ name, stamp }) => `${name}:${stamp}`)
   return {
     system: { value: place.system, changed: 'HF-L106' },

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { connect, type Session } from '../../dialect/postgres/connect.ts'
-import { describePlace, type Place, readPlace } from '../../dialect/postgres/place.ts'
+import { describePlace, type Place, readPlace, versionText } from '../../dialect/postgres/place.ts'
 import { ident } from '../../dialect/postgres/quote.ts'
 import type { StreamItem } from '../../model/change.ts'
 import type { Identities } from '../../model/checkpoint.ts'
@@ -99,7 +99,8 @@ class PostgresSource implements Source {
     const leaves = [...(await readLeaves(this.#control, published)).keys()]
     const digest = createHash('sha256').update(leaves.join(' ')).digest('hex').slice(0, 16)
     const place = await readPlace(this.#control)
-    return identityFacts(place, slot, publications, `${leaves.length} ${digest}`)
+    const partitions = `${leaves.length} ${digest}`
+    return identityFacts({ place, slot, publications, partitions })
   }
 
   async range(): Promise<{ readonly from: Positions; readonly head: Positions }> {
@@ -242,9 +243,4 @@ class PostgresSource implements Source {
   #at(lsn: Lsn): Positions {
     return positionsAt(this.#log, lsn)
   }
-}
-
-/** `16.4` for 160004. */
-function versionText(version: number): string {
-  return `${Math.floor(version / 10_000)}.${version % 10_000}`
 }

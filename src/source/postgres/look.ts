@@ -30,7 +30,7 @@ export class Lookout {
 
   /** The stream's own knowledge of the tables: from here on it is what looks compare with. */
   async follow(tables: readonly Table[]): Promise<Relations> {
-    const relations = await Relations.open(this.#options.control, tables)
+    const relations = await Relations.open(this.#options.control, tables, this.#relations)
     this.#relations = relations
     return relations
   }

@@ -56,13 +56,23 @@ export class Relations implements Tables {
     this.#session = session
   }
 
-  /** `tables` are what the checkpoint knows. Throws Fault when they can no longer be followed. */
-  static async open(session: Session, tables: readonly Table[]): Promise<Relations> {
+  /**
+   * `tables` are what the checkpoint knows; `earlier` has looked at them in the meantime. Throws
+   * Fault when they can no longer be followed.
+   */
+  static async open(
+    session: Session,
+    tables: readonly Table[],
+    earlier: Relations | null,
+  ): Promise<Relations> {
     const relations = new Relations(session)
+    for (const place of earlier?.#harmless ?? []) relations.#harmless.add(place)
     const shapes = await shapesOf(session, tables)
     for (const table of tables) {
       const shape = shapes.get(table.id)
-      const mark = readMark(table) ?? (shape === undefined ? null : markOf(table, shape))
+      const seen = earlier?.#known.get(Number(table.id))
+      const known = seen?.table.version === table.version ? seen.mark : readMark(table)
+      const mark = known ?? (shape === undefined ? null : markOf(table, shape))
       if (mark === null) throw misfit(table)
       relations.#known.set(Number(table.id), { table, mark })
     }
@@ -173,7 +183,7 @@ export class Relations implements Tables {
     for (const { name } of added) {
       const column = shape.columns.find((other) => other.name === name)
       if (column === undefined || this.#harmless.has(`${from.table.id}.${column.number}`)) continue
-      refuseFilled(from.table, from.mark, column, shape.node)
+      refuseFilled(from, column, shape.node)
     }
     const mark: Mark = { node: shape.node, columns: marksOf(message, shape) }
     return { table: { ...to, mark: writeMark(mark) }, mark }
@@ -206,7 +216,7 @@ export class Relations implements Tables {
       for (const column of added) {
         const place = `${table.id}.${column.number}`
         if (this.#harmless.has(place)) continue
-        refuseFilled(table, mark, column, shape.node)
+        refuseFilled(known, column, shape.node)
         this.#harmless.add(place)
       }
     }

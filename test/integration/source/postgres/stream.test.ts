@@ -30,7 +30,7 @@ function asTestDecoding(change: Change): string[] {
       })
       .join(' ')
   const all = table.columns.map((_, i) => i)
-  const keys = table.identity.by === 'key' ? table.identity.columns : all
+  const keys = table.identity.by === 'key' ? [...table.identity.columns].sort() : all
   const of = old === null ? '' : cells(old, keys)
   if (kind === 'delete') return [`table ${nameOf(table)}: DELETE: ${of}`]
   const whole = row === null ? '' : cells(row, all)
