@@ -1,5 +1,7 @@
 /** Settles like `work`, or rejects with the signal's reason as soon as it aborts. */
 export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  // The work goes on when the signal wins, and then nobody is left to hear that it failed.
+  work.catch(() => undefined)
   signal.throwIfAborted()
   const aborted = Promise.withResolvers<never>()
   const abort = (): void => aborted.reject(signal.reason)

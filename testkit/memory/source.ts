@@ -132,10 +132,10 @@ export class MemorySource implements Source {
 
   acknowledge(durable: Positions): void {
     if (this.#life.dead) return
-    this.#options.onAcknowledge?.(durable)
     const slot = this.#slot()
     for (const { order } of durable.values())
       slot.confirmed = Math.max(slot.confirmed ?? 0, Number(order))
+    this.#options.onAcknowledge?.(durable)
   }
 
   fence(): Promise<Positions> {
