@@ -40,3 +40,8 @@ export async function readPlace(session: Session): Promise<Place> {
 export function describePlace({ system, databaseOid, started }: Place): string {
   return `postgres ${system}/${databaseOid} since ${started}`
 }
+
+/** `16.4` of server_version_num 160004. */
+export function versionText(version: number): string {
+  return `${Math.floor(version / 10_000)}.${version % 10_000}`
+}

@@ -66,11 +66,11 @@ export class Relations implements Tables {
     earlier: Relations | null,
   ): Promise<Relations> {
     const relations = new Relations(session)
-    for (const place of earlier?.#harmless ?? []) relations.#harmless.add(place)
+    for (const place of earlier === null ? [] : earlier.#harmless) relations.#harmless.add(place)
     const shapes = await shapesOf(session, tables)
     for (const table of tables) {
       const shape = shapes.get(table.id)
-      const seen = earlier?.#known.get(Number(table.id))
+      const seen = earlier === null ? undefined : earlier.#known.get(Number(table.id))
       const known = seen?.table.version === table.version ? seen.mark : readMark(table)
       const mark = known ?? (shape === undefined ? null : markOf(table, shape))
       if (mark === null) throw misfit(table)
