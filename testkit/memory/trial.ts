@@ -22,6 +22,8 @@ export interface TrialOptions {
   readonly flushEvery: number
   readonly burst: number
   readonly chunk: number
+  /** The first process copies everything while nothing is written and nothing goes wrong. */
+  readonly calmBeginning?: boolean
 }
 
 const lost = {
@@ -52,6 +54,11 @@ export class Trial {
   }
 
   async run(): Promise<void> {
+    if (this.#options.calmBeginning === true) {
+      const waiting = this.#waiting.splice(0)
+      assert.equal(await this.#process(null), 'caught-up')
+      this.#waiting.push(...waiting)
+    }
     for (const trouble of this.#options.troubles) this.ends.push(await this.#process(trouble))
     for (;;) {
       const end = await this.#process(null)
