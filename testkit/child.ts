@@ -40,11 +40,14 @@ export const launcher = fileURLToPath(new URL('../bin/holdfast.js', import.meta.
 
 const patience = 60_000
 
-/** Starts `holdfast` with these arguments under this process's Node. */
-export function holdfast(args: readonly string[], options: ChildOptions = {}): Child {
+/** Starts `holdfast` with these arguments under this process's Node; that of the checkout, or `program`. */
+export function holdfast(
+  args: readonly string[],
+  options: ChildOptions & { readonly program?: string } = {},
+): Child {
   // The launcher ends when this end of its fourth pipe closes, so a killed test run ends it too.
   const env = { ...options.env, HOLDFAST_LEASH: '3' }
-  return startChild(process.execPath, [launcher, ...args], { ...options, env })
+  return startChild(process.execPath, [options.program ?? launcher, ...args], { ...options, env })
 }
 
 /** Lines with whoever waits for one. */

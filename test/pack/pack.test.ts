@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { holdfast } from '../../testkit/child.ts'
 import { database } from '../../testkit/servers/index.ts'
 import { run } from '../../testkit/servers/machine.ts'
 
@@ -75,9 +76,6 @@ test('the packed product installs in an empty folder and mirrors a database', as
   await writeFile(join(empty, 'package.json'), '{"name":"somebody","private":true}\n')
   const options = ['--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error']
   await run('npm', ['install', ...options, `./${packed.filename}`], { cwd: empty, env })
-  const holdfast = async (...args: readonly string[]): Promise<string> =>
-    await run('npx', ['--no-install', 'holdfast', ...args], { cwd: empty, env })
-
   await t.test('it brings along neither Node nor PostgreSQL', async () => {
     const installed = await readdir(join(empty, 'node_modules'))
     assert.ok(installed.includes('holdfast') && installed.includes('pg'))
@@ -91,25 +89,32 @@ test('the packed product installs in an empty folder and mirrors a database', as
     const { version } = JSON.parse(await readFile(join(checkout, 'package.json'), 'utf8')) as {
       readonly version: string
     }
-    assert.match(await holdfast('--version'), new RegExp(`\\b${RegExp.escape(version)}\\b`))
+    const said = await run('npx', ['--no-install', 'holdfast', '--version'], { cwd: empty, env })
+    assert.match(said, new RegExp(`\\b${RegExp.escape(version)}\\b`))
   })
 
   await t.test('it mirrors a database, and goes on where it was', async (inner) => {
     const source = await database(inner, 18)
     const target = await database(inner, 17)
+    const program = join(empty, 'node_modules', 'holdfast', 'bin', 'holdfast.js')
+    const succeeds = async (...args: readonly string[]): Promise<void> => {
+      await using child = holdfast([...args, ...ends], { program, cwd: empty })
+      const { code } = await child.end()
+      assert.equal(code, 0, child.lines.join('\n'))
+    }
     const rows = 'select string_agg(t::text, chr(10) order by id) as all from public.item t'
     const ends = ['--source', source.url, '--target', target.url]
     await source.query(`create table item (id int primary key, name text, price numeric(10, 2))`)
     await source.query(
       `insert into item select i, 'item ' || i, i / 3.0 from generate_series(1, 500) i`,
     )
-    await holdfast('run', ...ends, '--until', 'caught-up')
+    await succeeds('run', '--until', 'caught-up')
     assert.deepEqual(await target.query(rows), await source.query(rows))
     await source.query(
       `update item set name = 'other' where id % 7 = 0; delete from item where id < 9`,
     )
-    await holdfast('run', ...ends, '--until', 'caught-up')
+    await succeeds('run', '--until', 'caught-up')
     assert.deepEqual(await target.query(rows), await source.query(rows))
-    await holdfast('verify', ...ends)
+    await succeeds('verify')
   })
 })
