@@ -74,7 +74,8 @@ order by i.indrelid, x.relname`
  * objects have no entry in pg_depend.
  */
 const NEEDS = `
-select d.objid, d.refclassid::regclass::text as class,
+select case when d.classid = 'pg_attrdef'::regclass then 'default ' || d.objid
+    else d.objid || '.' || d.objsubid end as of, d.refclassid::regclass::text as class,
   pg_describe_object(d.refclassid, d.refobjid, 0) as what, e.extname as extension,
   en.nspname as extension_schema, cn.nspname as collation_schema, co.collname as collation_name
 from pg_depend d
@@ -84,12 +85,12 @@ left join pg_extension e on e.oid = m.refobjid
 left join pg_namespace en on en.oid = e.extnamespace
 left join pg_collation co on d.refclassid = 'pg_collation'::regclass and co.oid = d.refobjid
 left join pg_namespace cn on cn.oid = co.collnamespace
-where d.deptype in ('n', 'i') and (
+where d.deptype in ('n', 'i', 'a') and (
     (d.classid = 'pg_attrdef'::regclass and d.objid in (
       select f.oid from pg_attrdef f join pg_attribute a
         on a.attrelid = f.adrelid and a.attnum = f.adnum and a.attgenerated <> ''
       where f.adrelid = any($1::oid[])))
-    or (d.classid = 'pg_class'::regclass and d.objid = any($1::oid[]) and d.objsubid = 0)
+    or (d.classid = 'pg_class'::regclass and d.objid = any($1::oid[]))
     or (d.classid = 'pg_class'::regclass and d.objid in (
       select i.indexrelid from pg_index i where i.indrelid = any($1::oid[]))))
   and d.refclassid in ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_opclass'::regclass,
@@ -122,7 +123,7 @@ export async function readTables(session: Session, ids: readonly string[]): Prom
     types,
     columns: grouped(columns, 'attrelid'),
     indexes: grouped(indexes, 'indrelid'),
-    needs: grouped(needs, 'objid'),
+    needs: grouped(needs, 'of'),
   }
   const read = tables.map((row) => tableOfRow(row, parts, new Set(ids)))
   return {
@@ -153,7 +154,7 @@ function tableOfRow(row: TextRow, parts: Parts, wanted: ReadonlySet<string>): Pg
   const parent = optional(row, 'parent')
   const kept = parent !== null && wanted.has(parent) ? parent : null
   const [bound, key] = [optional(row, 'bound'), optional(row, 'partition_key')]
-  const needed = key === null ? null : obstacle(parts.needs.get(id))
+  const needed = key === null ? null : obstacle(parts.needs.get(`${id}.0`))
   const goodBound = kept !== null && bound !== null && isPartitionBound(bound)
   const goodKey = key !== null && needed === null && isOneExpression(key)
   return {
@@ -197,7 +198,11 @@ function columnOf(row: TextRow, type: PgColumn['type'], parts: Parts): PgColumn 
 
 function generatedOf(row: TextRow, parts: Parts): PgColumn['generated'] {
   const expression = text(row, 'default_text')
-  const needed = obstacle(parts.needs.get(text(row, 'default_oid')))
+  // Since PostgreSQL 15 it is the default that depends on them, before it is the column.
+  const needed = obstacle([
+    ...(parts.needs.get(`default ${text(row, 'default_oid')}`) ?? []),
+    ...(parts.needs.get(`${text(row, 'attrelid')}.${text(row, 'attnum')}`) ?? []),
+  ])
   const good = needed === null && isOneExpression(expression)
   return {
     kind: row['attgenerated'] === 'v' ? 'virtual' : 'stored',
@@ -213,7 +218,7 @@ function indexOf(row: TextRow, parts: Parts): PgIndex {
   const known = kind === 'p' || kind === 'u' || kind === 'x' ? CONSTRAINTS[kind] : null
   const columns: unknown[] = JSON.parse(text(row, 'columns'))
   const whole = columns.every((name) => name !== null)
-  const needed = obstacle(parts.needs.get(text(row, 'indexrelid')))
+  const needed = obstacle(parts.needs.get(`${text(row, 'indexrelid')}.0`))
   const sql = needed === null ? definition(row, known !== null) : null
   return {
     name: text(row, 'name'),
