@@ -9,7 +9,7 @@ import { openShop, SHOP_TABLES } from './shop.ts'
 import { openStage, type Stage, seconds } from './stage.ts'
 import { compare, type Verdict } from './verdict.ts'
 
-const CUSTOMERS = 4000
+const CUSTOMERS = 3000
 
 /** Milliseconds between two looks. */
 const STATUS = 2000
@@ -98,6 +98,7 @@ class Play implements AsyncDisposable {
       await this.#watch(Math.min(Math.max(left / 3, 1000), 10_000))
       await this.#kill()
       await this.#follow(start, true)
+      this.#status()
       await this.#verify()
       await this.#watch(lasting === null ? null : lasting - this.#elapsed())
       await this.#setting.load.stop()
@@ -139,7 +140,7 @@ class Play implements AsyncDisposable {
     const rows = mirror.progress().copied
     if (!again) this.#setting.options.say({ kind: 'copied', tables: SHOP_TABLES.length, rows })
     this.#setting.options.say({ kind: 'streaming', again, seconds: seconds(began) })
-    this.#nextStatus = this.#elapsed() + STATUS
+    this.#nextStatus = this.#elapsed()
     this.#nextVerify = this.#elapsed()
   }
 
@@ -176,7 +177,7 @@ class Play implements AsyncDisposable {
       lagSeconds: progress?.lagSeconds ?? null,
       phase: progress?.phase ?? 'stopped',
     })
-    this.#nextStatus += STATUS
+    this.#nextStatus = this.#elapsed() + STATUS
   }
 
   async #verify(underLoad = true): Promise<void> {
