@@ -79,7 +79,7 @@ export class Applier {
         evolution = await this.#write(pipe, steps, encoding)
         if (evolution !== null || pipe.stopped) return
         this.#fixed(pipe, 'COMMIT')
-        this.#fixed(pipe, `SELECT pg_catalog.pg_current_wal_insert_lsn(), ${flushedSql}`, [], true)
+        this.#fixed(pipe, LOG_SQL)
         pipe.sync()
         point('batch-sent')
       })
@@ -257,9 +257,9 @@ export class Applier {
     return name
   }
 
-  #fixed(pipe: Pipe, sql: string, params: readonly Param[] = [], keep = false): void {
+  #fixed(pipe: Pipe, sql: string, params: readonly Param[] = []): void {
     pipe.bind(this.#prepare(pipe, sql), params)
-    pipe.execute(null, { keep })
+    pipe.execute(null, { keep: sql === LOG_SQL })
   }
 
   async #rollBack(): Promise<void> {
@@ -282,7 +282,9 @@ export class Applier {
   }
 }
 
-const flushedSql = 'pg_catalog.pg_current_wal_flush_lsn()'
+/** Where the log stands after the commit, and how much of it is on disk. */
+const LOG_SQL =
+  'SELECT pg_catalog.pg_current_wal_insert_lsn(), pg_catalog.pg_current_wal_flush_lsn()'
 
 interface Work {
   readonly pipe: Pipe

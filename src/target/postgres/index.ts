@@ -1,6 +1,6 @@
 import { endpointLabel } from '../../dialect/postgres/connect.ts'
 import { sqlstateOf } from '../../dialect/postgres/errors.ts'
-import { describePlace, readPlace } from '../../dialect/postgres/place.ts'
+import { describePlace, type Place, readPlace, versionText } from '../../dialect/postgres/place.ts'
 import type { Batch } from '../../model/batch.ts'
 import type { Checkpoint, Identities, TableState } from '../../model/checkpoint.ts'
 import { Fault, type Finding } from '../../model/fault.ts'
@@ -28,29 +28,11 @@ import { Tenure } from './tenure.ts'
 export async function openPostgresTarget(options: TargetOptions): Promise<Target> {
   const link = await openLink(options, { purpose: 'apply', writesRows: true })
   try {
-    const [about] = await link.session.query(aboutSql)
-    return new PostgresTarget(options, link, {
-      version: about?.['version'] ?? '',
-      database: about?.['database'] ?? '',
-      system: about?.['system'] ?? '',
-      place: describePlace(await readPlace(link.session)),
-    })
+    return new PostgresTarget(options, link, await readPlace(link.session))
   } catch (error) {
     await link.session[Symbol.asyncDispose]()
     throw error
   }
-}
-
-const aboutSql = `
-select current_setting('server_version') as version, current_database() as database,
-  (select system_identifier from pg_catalog.pg_control_system()) as system`
-
-interface About {
-  readonly version: string
-  readonly database: string
-  /** The server's own identifier. */
-  readonly system: string
-  readonly place: string
 }
 
 class PostgresTarget implements Target {
@@ -63,16 +45,17 @@ class PostgresTarget implements Target {
   readonly place: string
   readonly #options: TargetOptions
   readonly #link: Link
-  readonly #about: About
+  readonly #place: Place
   #plan: TargetPlan | null = null
   #held: Tenure | null = null
 
-  constructor(options: TargetOptions, link: Link, about: About) {
+  constructor(options: TargetOptions, link: Link, place: Place) {
     this.#options = options
     this.#link = link
-    this.#about = about
-    this.label = `PostgreSQL ${about.version.split(' ')[0]} at ${endpointLabel(options.endpoint)}/${about.database}`
-    this.place = about.place
+    this.#place = place
+    const version = versionText(link.session.version)
+    this.label = `PostgreSQL ${version} at ${endpointLabel(options.endpoint)}/${place.database}`
+    this.place = describePlace(place)
   }
 
   get #tenure(): Tenure {
@@ -95,9 +78,9 @@ class PostgresTarget implements Target {
     const state = await stored.stateIdentity(this.#link.session)
     return {
       ...(state === null ? {} : { state: state.identity }),
-      server: this.#about.version,
-      system: this.#about.system,
-      database: this.#about.database,
+      version: versionText(this.#link.session.version),
+      system: this.#place.system,
+      database: this.#place.database,
     }
   }
 
@@ -147,12 +130,7 @@ class PostgresTarget implements Target {
   ): Promise<void> {
     return this.#tenure.begin(tables, snapshot)
   }
-  copy(
-    chunk: { readonly table: Table; readonly index: number; readonly of: number },
-    encoding: string,
-    data: AsyncIterable<Buffer>,
-    signal: AbortSignal,
-  ): Promise<number> {
+  copy(...[chunk, encoding, data, signal]: Parameters<Target['copy']>): Promise<number> {
     return this.#tenure.copy(chunk, { encoding, data, signal })
   }
   copied(table: Table): Promise<void> {

@@ -30,6 +30,7 @@ const COPY_HEAD = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1')
 const COPY_TAIL = Buffer.from([0xff, 0xff])
 
 const offsets: number[] = []
+const NOTHING = Buffer.alloc(0)
 
 /**
  * How the values of these tuples travel: all of them in binary, all as text, or some this and
@@ -62,25 +63,25 @@ export async function writeCopy(pipe: Pipe, rows: Rows, how: 'binary' | 'text'):
 
 /** Writes rows inside a copy, many of them in one message. */
 export async function writeRows(pipe: Pipe, rows: Rows, how: 'binary' | 'text'): Promise<void> {
-  const write = how === 'text' ? textRow : rows.recode === null ? binaryRow : recodedRow
+  const writer = new RowWriter(rows)
   let frame = -1
-  let at = 0
   for (const tuple of rows.tuples) {
     const most = mostBytes(tuple, rows)
-    if (frame >= 0 && pipe.left - (at - frame) < most) {
-      pipe.closeCopyData(at)
+    if (frame >= 0 && pipe.left - (writer.at - frame) < most) {
+      pipe.closeCopyData(writer.at)
       frame = -1
       if (pipe.full) await pipe.room()
       if (pipe.stopped) return
     }
     if (frame < 0) {
-      pipe.reserve(Math.max(most + 5, FRAME))
+      writer.out = pipe.reserve(Math.max(most + 5, FRAME))
       frame = pipe.at
-      at = frame + 5
+      writer.at = frame + 5
     }
-    at = write(pipe.reserve(0), at, tuple, rows)
+    if (how === 'text') writer.text(tuple)
+    else writer.binary(tuple)
   }
-  if (frame >= 0) pipe.closeCopyData(at)
+  if (frame >= 0) pipe.closeCopyData(writer.at)
 }
 
 /** Room that a new message begins with at least. */
@@ -98,116 +99,122 @@ function recodedBytes(tuple: Tuple, recode: Recode): number {
   return 2 * tuple.length + 2 * recode.length
 }
 
-/** The row in COPY's binary format: int16 count, then int32 length (-1 for null) and the bytes. */
-function binaryRow(out: Buffer, start: number, tuple: Tuple, { columns }: Rows): number {
-  if (columns !== null) return binaryCells(out, start, tuple, columns)
-  const end = tuple.length
-  let at = start
-  let from = 2
-  out[at++] = tuple[0] ?? 0
-  out[at++] = tuple[1] ?? 0
-  while (from < end) {
-    const kind = tuple[from++]
-    if (kind === NULL) {
-      out[at++] = 255
-      out[at++] = 255
-      out[at++] = 255
-      out[at++] = 255
-      continue
-    }
-    if (kind === UNCHANGED) throw new MissingCell('a whole row holds an unchanged cell')
-    const to = from + 4 + tuple.readInt32BE(from)
-    if (to - from <= LONG_CELL) while (from < to) out[at++] = tuple[from++] ?? 0
-    else {
-      at += tuple.copy(out, at, from, to)
-      from = to
-    }
+/**
+ * Writes rows into a buffer that has room for them. Nothing is made for a row or a cell, since
+ * every byte that is mirrored comes through here.
+ */
+class RowWriter {
+  out: Buffer = NOTHING
+  at = 0
+  readonly #columns: readonly number[] | null
+  readonly #recode: Recode | null
+
+  constructor({ columns, recode }: Rows) {
+    this.#columns = columns
+    this.#recode = recode
   }
-  return at
+
+  /** COPY's binary format: int16 count, then int32 length (-1 for null) and the bytes of each. */
+  binary(tuple: Tuple): void {
+    if (this.#columns !== null || this.#recode !== null) {
+      this.#binaryCells(tuple)
+      return
+    }
+    const { out } = this
+    const end = tuple.length
+    let at = this.at
+    let from = 2
+    out[at++] = tuple[0] ?? 0
+    out[at++] = tuple[1] ?? 0
+    while (from < end) {
+      const kind = tuple[from++]
+      if (kind === NULL) {
+        out[at++] = 255
+        out[at++] = 255
+        out[at++] = 255
+        out[at++] = 255
+        continue
+      }
+      if (kind === UNCHANGED) throw new MissingCell('a whole row holds an unchanged cell')
+      const to = from + 4 + tuple.readInt32BE(from)
+      if (to - from <= LONG_CELL) while (from < to) out[at++] = tuple[from++] ?? 0
+      else {
+        at += tuple.copy(out, at, from, to)
+        from = to
+      }
+    }
+    this.at = at
+  }
+
+  /** As above, for some of the columns or with cells that must be recoded. */
+  #binaryCells(tuple: Tuple): void {
+    const { out } = this
+    const count = locate(tuple, offsets)
+    const of = this.#columns?.length ?? count
+    let at = out.writeUInt16BE(of, this.at)
+    for (let i = 0; i < of; i++) {
+      const column = this.#columns?.[i] ?? i
+      const from = requireCell(tuple, offsets[column] ?? 0)
+      const to = offsets[column + 1]
+      const recode = this.#recode?.[column]
+      if (tuple[from] === NULL) at = out.writeInt32BE(-1, at)
+      else if (recode == null) at += tuple.copy(out, at, from + 1, to)
+      else {
+        const cell = recode(tuple.subarray(from + 5, to), BINARY)
+        at = out.writeInt32BE(cell.length, at)
+        at += cell.copy(out, at)
+      }
+    }
+    this.at = at
+  }
+
+  /** COPY's text format. */
+  text(tuple: Tuple): void {
+    const { out } = this
+    const count = locate(tuple, offsets)
+    const of = this.#columns?.length ?? count
+    for (let i = 0; i < of; i++) {
+      if (i > 0) out[this.at++] = TAB
+      const column = this.#columns?.[i] ?? i
+      const from = requireCell(tuple, offsets[column] ?? 0)
+      const to = offsets[column + 1] ?? 0
+      const recode = this.#recode?.[column]
+      if (tuple[from] === NULL) {
+        out[this.at++] = BACKSLASH
+        out[this.at++] = SMALL_N
+      } else if (recode == null) this.#escape(tuple, from + 5, to)
+      else {
+        const cell = recode(tuple.subarray(from + 5, to), TEXT)
+        this.#escape(cell, 0, cell.length)
+      }
+    }
+    out[this.at++] = NEWLINE
+  }
+
+  /** Backslash, tab, newline and carriage return are escaped; UTF-8 has none of them elsewhere. */
+  #escape(bytes: Buffer, from: number, to: number): void {
+    const { out } = this
+    let at = this.at
+    for (let i = from; i < to; i++) {
+      const byte = bytes[i] ?? 0
+      if (byte === BACKSLASH || (byte <= RETURN && ESCAPES[byte] !== 0)) {
+        out[at++] = BACKSLASH
+        out[at++] = byte === BACKSLASH ? BACKSLASH : (ESCAPES[byte] ?? 0)
+      } else out[at++] = byte
+    }
+    this.at = at
+  }
 }
 
-function binaryCells(out: Buffer, start: number, tuple: Tuple, columns: readonly number[]): number {
-  locate(tuple, offsets)
-  let at = out.writeUInt16BE(columns.length, start)
-  for (const column of columns) {
-    const from = offsets[column] ?? 0
-    const kind = tuple[from]
-    if (kind === UNCHANGED) throw new MissingCell('a value is needed where a cell is unchanged')
-    if (kind === NULL) at = out.writeInt32BE(-1, at)
-    else at += tuple.copy(out, at, from + 1, offsets[column + 1])
-  }
-  return at
-}
+/** What stands for a control character after a backslash; 0 for those that stand for themselves. */
+const ESCAPES = new Uint8Array(RETURN + 1)
+ESCAPES[TAB] = 0x74
+ESCAPES[NEWLINE] = 0x6e
+ESCAPES[RETURN] = 0x72
 
-/** As `binaryRow`, for tables with columns that must be recoded. */
-function recodedRow(out: Buffer, start: number, tuple: Tuple, rows: Rows): number {
-  const count = locate(tuple, offsets)
-  const columns = rows.columns ?? offsets.slice(0, count).keys()
-  let at = out.writeUInt16BE(rows.columns?.length ?? count, start)
-  for (const column of columns) {
-    const from = offsets[column] ?? 0
-    const kind = tuple[from]
-    if (kind === UNCHANGED) throw new MissingCell('a value is needed where a cell is unchanged')
-    if (kind === NULL) {
-      at = out.writeInt32BE(-1, at)
-      continue
-    }
-    const bytes = tuple.subarray(from + 5, offsets[column + 1])
-    const cell = rows.recode?.[column]?.(bytes, BINARY) ?? bytes
-    at = out.writeInt32BE(cell.length, at)
-    at += cell.copy(out, at)
-  }
-  return at
-}
-
-/** The row in COPY's text format. */
-function textRow(out: Buffer, start: number, tuple: Tuple, rows: Rows): number {
-  const count = locate(tuple, offsets)
-  const of = rows.columns?.length ?? count
-  let at = start
-  for (let i = 0; i < of; i++) {
-    if (i > 0) out[at++] = TAB
-    const column = rows.columns === null ? i : (rows.columns[i] ?? 0)
-    const from = offsets[column] ?? 0
-    const kind = tuple[from]
-    if (kind === UNCHANGED) throw new MissingCell('a value is needed where a cell is unchanged')
-    if (kind === NULL) {
-      out[at++] = BACKSLASH
-      out[at++] = SMALL_N
-      continue
-    }
-    const recode = rows.recode?.[column] ?? null
-    const end = offsets[column + 1] ?? 0
-    if (recode === null) at = escaped(out, at, tuple, from + 5, end)
-    else {
-      const cell = recode(tuple.subarray(from + 5, end), TEXT)
-      at = escaped(out, at, cell, 0, cell.length)
-    }
-  }
-  out[at++] = NEWLINE
-  return at
-}
-
-/** The bytes with backslash, tab, newline and carriage return escaped; UTF-8 has none in others. */
-function escaped(out: Buffer, start: number, bytes: Buffer, from: number, to: number): number {
-  let at = start
-  for (let i = from; i < to; i++) {
-    const byte = bytes[i] ?? 0
-    if (byte === BACKSLASH) {
-      out[at++] = BACKSLASH
-      out[at++] = BACKSLASH
-    } else if (byte === TAB) {
-      out[at++] = BACKSLASH
-      out[at++] = 0x74
-    } else if (byte === NEWLINE) {
-      out[at++] = BACKSLASH
-      out[at++] = 0x6e
-    } else if (byte === RETURN) {
-      out[at++] = BACKSLASH
-      out[at++] = 0x72
-    } else out[at++] = byte
-  }
-  return at
+function requireCell(tuple: Tuple, from: number): number {
+  if (tuple[from] !== UNCHANGED) return from
+  throw new MissingCell('a value is needed where a cell is unchanged')
 }
 
 /** A parameter: a cell of the row's new or old tuple. */

@@ -150,9 +150,13 @@ test('the lease of a process that was killed is taken over at once', async (t) =
   const db = await database(t, 18)
   const script = fileURLToPath(new URL('./holder.ts', import.meta.url))
   const child = spawn(process.execPath, [script, db.url], { stdio: ['ignore', 'pipe', 'inherit'] })
-  await once(child.stdout, 'data')
+  const exited = once(child, 'exit')
+  await Promise.race([
+    once(child.stdout, 'data'),
+    exited.then(() => assert.fail('the holder ended by itself')),
+  ])
   child.kill('SIGKILL')
-  await once(child, 'exit')
+  await exited
   await using target = await open(db.url)
   await using claim = await target.claim({ settings: {}, patience: 0 }, never)
   assert.equal(claim.epoch, 2n)
