@@ -176,6 +176,8 @@ function toldOf(
     case 'phase':
       // How it ended is told once, with the command's answer.
       if (event.phase === 'halted' || event.phase === 'stopped') return null
+      // The fault that it waits for was told a moment before.
+      if (event.phase === 'waiting') return null
       return { level: 'info', text: phaseWords(event.phase, event.reason, follower) }
     case 'copied-table': {
       const table = follower.progress.tables.get(event.id)

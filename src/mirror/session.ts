@@ -79,8 +79,9 @@ async function goalOf(options: MirrorOptions, source: Source): Promise<Positions
   if (options.until === undefined) return null
   if (options.until === 'caught-up') return source.fence()
   const { position } = options.until
-  const { head } = await source.range()
-  return new Map([...head.keys()].map((lane) => [lane, source.position(lane, position)]))
+  // Not `range`: before the first copy the log is not kept for the mirror yet.
+  const lanes = await source.fence()
+  return new Map([...lanes.keys()].map((lane) => [lane, source.position(lane, position)]))
 }
 
 /** The checkpoint with every table copied: from nothing, or from where an earlier process stood. */

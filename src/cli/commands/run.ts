@@ -40,10 +40,13 @@ export const run: Command = {
       const log = logOf(call, settings.name)
       for (const line of startupLines(settings, call.config())) log.info(line)
     }
+    call.signal.addEventListener('abort', () => call.out.say(STOPPING), { once: true })
     const ended = await Promise.all(chosen.map((settings) => runWatched(call, settings, goal)))
     return outcomeOf(call, ended)
   },
 }
+
+const STOPPING = 'Stopping: what was read is applied first; a second signal stops at once.'
 
 function goalOf({ given }: Call): Goal {
   const until = given.text('until')

@@ -8,6 +8,7 @@ import { holdfast } from '../../../testkit/child.ts'
 import { contents } from '../../../testkit/contents.ts'
 import {
   database,
+  openSession,
   type PostgresServer,
   postgres,
   type TestDatabase,
@@ -31,6 +32,32 @@ export async function pair(t: TestContext, at: Server = 18, to: Server = 18): Pr
   await source.query('create table item (id int primary key, name text not null)')
   await source.query("insert into item values (1, 'one'), (2, 'two')")
   return { source, target, ends: ['--source', source.url, '--target', target.url] }
+}
+
+/** An empty folder, removed after the test. */
+export function scratch(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-bad-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  return folder
+}
+
+/** The URL of a database as a new role with these attributes and grants. */
+export async function as(
+  t: TestContext,
+  db: TestDatabase,
+  attributes: string,
+  grants: readonly string[] = [],
+): Promise<string> {
+  const role = `role_${db.name}`
+  await db.query(`create role ${role} ${attributes}`)
+  t.after(async () => {
+    await using admin = await openSession(db.server.url())
+    await admin.query(`drop role ${role}`)
+  })
+  for (const grant of grants) await db.query(`${grant} ${role}`)
+  const url = new URL(db.url)
+  url.username = role
+  return url.href
 }
 
 /** A server that takes connections with and without TLS, and shows this certificate. */
@@ -65,7 +92,7 @@ union all select 'setting', setrole::text, setconfig::text from pg_db_role_setti
 order by 1, 2, 3`
 
 /** Everything of a database that a command could have changed. */
-async function stateOf(db: TestDatabase): Promise<unknown> {
+export async function stateOf(db: TestDatabase): Promise<unknown> {
   return { objects: await db.query(objects), rows: [...(await contents(db))] }
 }
 
@@ -85,8 +112,7 @@ export interface Refusal {
 /** Runs a command that must be refused by name, in time, without a trace in any database. */
 export async function refused(t: TestContext, refusal: Refusal): Promise<string> {
   const { untouched, words, code, exit, says, env = {}, within = 5000 } = refusal
-  const cwd = mkdtempSync(join(tmpdir(), 'holdfast-bad-'))
-  t.after(() => rmSync(cwd, { recursive: true }))
+  const cwd = scratch(t)
   const before = await Promise.all(untouched.map(stateOf))
   const began = monotonic()
   await using child = holdfast(words, { cwd, env })

@@ -50,6 +50,29 @@ test('run --until caught-up copies, ends with 0, and goes on by name', async (t)
   await assertSameContents(source, target)
 })
 
+test('run --until a position ends there, from nothing and from a checkpoint', async (t) => {
+  const { source, target, ends, start } = await stage(t)
+  for (const id of [1001, 1002]) {
+    await source.query(`insert into item values (${id}, 'x')`)
+    const [row] = await source.query('select pg_current_wal_flush_lsn() as at')
+    await using mirror = start('run', ...ends, '--until', String(row?.at))
+    assert.equal(await ended(mirror), 0, mirror.lines.join('\n'))
+    await assertSameContents(source, target)
+  }
+})
+
+test('run --snapshot-only ends after the copy, and says what it costs', async (t) => {
+  const { source, target, ends, start } = await stage(t)
+  await using copied = start('run', ...ends, '--snapshot-only')
+  assert.equal(await ended(copied), 0, copied.lines.join('\n'))
+  assert.match(copied.stderr.join('\n'), /keeps its log for this mirror.*holdfast run/)
+  await assertSameContents(source, target)
+  await source.query('delete from item where id <= 100')
+  await using again = start('run', ...ends, '--until', 'caught-up')
+  assert.equal(await ended(again), 0, again.lines.join('\n'))
+  await assertSameContents(source, target)
+})
+
 test('a running mirror can be asked; SIGTERM applies what was read and ends with 0', async (t) => {
   const { source, target, ends, start } = await stage(t)
   await using mirror = start('run', ...ends)
@@ -109,6 +132,7 @@ test('a second signal stops at once', async (t) => {
     return Number(row?.n) > 0
   })
   mirror.signal('SIGTERM')
+  await mirror.line(/^Stopping: /)
   mirror.signal('SIGTERM')
   const { code } = await mirror.end()
   assert.equal(code, 1)
