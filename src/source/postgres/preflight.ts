@@ -19,6 +19,7 @@ import {
   describeSlots,
   readRights,
   readServer,
+  readUnreadSequences,
   type ServerFacts,
   type TableRights,
 } from './server.ts'
@@ -65,6 +66,7 @@ async function tableFindings(session: Session, context: TableContext): Promise<F
     ...keylessFindings(reading, selection.keyless),
     ...typeFindings(reading, server.largeObjects),
     ...readFindings(server, reading.tables, rights),
+    ...(await sequenceFindings(session, server, reading)),
     ...(await publicationFindings(session, context, rights)),
     ...omissionFindings(reading.schema),
   ]
@@ -166,8 +168,23 @@ function readFindings(
   return findings
 }
 
+async function sequenceFindings(
+  session: Session,
+  { role }: ServerFacts,
+  { schema }: Reading,
+): Promise<Finding[]> {
+  const unread = await readUnreadSequences(session, schema.sequences)
+  if (unread.length === 0) return []
+  const what = `the role ${role.name} may not read the sequences ${listedTables(unread)}`
+  const schemas = [...new Set(unread.map((sequence) => ident(sequence.schema)))].join(', ')
+  const names = unread.map(qualified).join(', ')
+  const sql = `GRANT USAGE ON SCHEMA ${schemas} TO ${ident(role.name)}; GRANT SELECT ON SEQUENCE ${names} TO ${ident(role.name)}`
+  const todo: Todo[] = [{ text: 'Grant it.', sql, at: 'source', as: 'owner' }]
+  return [fail('HF-S221', 'rights', { what, todo })]
+}
+
 /** GRANTs that let a role read tables. */
-export function selectGrants(tables: readonly Table[], role: string): string {
+function selectGrants(tables: readonly Table[], role: string): string {
   const schemas = [...new Set(tables.map(({ schema }) => ident(schema)))]
   const names = tables.map(qualified)
   return `GRANT USAGE ON SCHEMA ${schemas.join(', ')} TO ${ident(role)}; GRANT SELECT ON ${names.join(', ')} TO ${ident(role)}`

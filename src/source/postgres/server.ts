@@ -1,4 +1,5 @@
 import type { Session } from '../../dialect/postgres/connect.ts'
+import type { PgName } from '../../dialect/postgres/schema.ts'
 import { number, optional, text, yes } from './rows.ts'
 
 /** What a look at the server, the database and the role says. */
@@ -101,6 +102,23 @@ select c.oid, has_schema_privilege(c.relnamespace, 'USAGE')
   pg_has_role(c.relowner, 'USAGE') as owns,
   c.relrowsecurity and (c.relforcerowsecurity or not pg_has_role(c.relowner, 'USAGE')) as hidden
 from pg_class c where c.oid = any($1::oid[])`
+
+const UNREAD_SEQUENCES = `
+select w.schema, w.name from json_to_recordset($1::json) as w(schema text, name text)
+join pg_namespace n on n.nspname = w.schema
+join pg_class c on c.relnamespace = n.oid and c.relname = w.name and c.relkind = 'S'
+where case when c.relkind = 'S' then not (has_schema_privilege(n.oid, 'USAGE')
+  and has_sequence_privilege(c.oid, 'SELECT')) end`
+
+/** Those of the sequences whose value the role may not read. */
+export async function readUnreadSequences(
+  session: Session,
+  sequences: readonly PgName[],
+): Promise<PgName[]> {
+  const names = sequences.map(({ schema, name }) => ({ schema, name }))
+  const rows = await session.query(UNREAD_SEQUENCES, [JSON.stringify(names)])
+  return rows.map((row) => ({ schema: text(row, 'schema'), name: text(row, 'name') }))
+}
 
 export async function readRights(
   session: Session,

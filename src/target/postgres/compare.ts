@@ -30,9 +30,8 @@ export function generatedMismatch(found: FoundColumn): string | null {
 }
 
 function sameNeutral(column: Column, found: FoundColumn): boolean {
-  const wanted = neutralSql(column.type).replace(/\(.*?\)/u, '')
-  const there = found.sql.replace(/\(.*?\)/u, '')
-  return wanted === there
+  const bare = (sql: string): string => sql.replace(/\(.*?\)/u, '')
+  return bare(neutralSql(column.type)) === bare(found.sql)
 }
 
 function sameType(use: PgTypeUse, found: FoundColumn, types: TypeIndex): boolean {

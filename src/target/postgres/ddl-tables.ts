@@ -106,11 +106,11 @@ export function neutralSql(type: Type): string {
     case 'json':
       return type.binary ? 'jsonb' : 'json'
     case 'time':
-      return `time(${type.precision})`
+      return `time(${type.precision}) without time zone`
     case 'timetz':
       return `time(${type.precision}) with time zone`
     case 'timestamp':
-      return `timestamp(${type.precision})`
+      return `timestamp(${type.precision}) without time zone`
     case 'timestamptz':
       return `timestamp(${type.precision}) with time zone`
     case 'bit':

@@ -121,7 +121,10 @@ export async function createKey(session: Session, plan: TargetPlan, table: Table
   const native = nativeSchema(plan.blueprint)?.tables.find(({ id }) => id === table.id)
   const index = native === undefined ? undefined : identityIndex(native)
   const existing = await readExisting(session, [place.schema])
-  await session.query(keyStatement(place, { columns, index, existing }))
+  const keyed = await hasPrimaryKey(session, place)
+  await session.query(
+    keyStatement(place, { columns, index: keyed ? undefined : index, existing, keyed }),
+  )
 }
 
 function identityIndex(table: PgTable): PgIndex | undefined {
@@ -137,10 +140,13 @@ function keyStatement(
     readonly columns: readonly string[]
     readonly index: PgIndex | undefined
     readonly existing: Existing
+    /** The table has a primary key on other columns. */
+    readonly keyed: boolean
   },
 ): string {
-  const plain = `PRIMARY KEY (${how.columns.map(ident).join(', ')})`
-  if (how.index === undefined) return `ALTER TABLE ${qualified(place)} ADD ${plain}`
+  const columns = how.columns.map(ident).join(', ')
+  const kind = how.keyed ? 'UNIQUE' : 'PRIMARY KEY'
+  if (how.index === undefined) return `ALTER TABLE ${qualified(place)} ADD ${kind} (${columns})`
   return indexStatement(how.index, { place, existing: how.existing })
 }
 
@@ -163,6 +169,15 @@ export function indexStatement(
   const name = taken ? '' : `${ident(index.name)} `
   const unique = index.unique ? 'UNIQUE ' : ''
   return `CREATE ${unique}INDEX ${name}ON ${qualified(at.place)} USING ${index.sql ?? `btree ${columns}`}`
+}
+
+const PRIMARY = `
+select from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indrelid
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = $1 and c.relname = $2 and i.indisprimary`
+
+async function hasPrimaryKey(session: Session, place: PgName): Promise<boolean> {
+  return (await session.query(PRIMARY, [place.schema, place.name])).length > 0
 }
 
 const KEYS = `

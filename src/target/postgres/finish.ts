@@ -1,12 +1,7 @@
 import type { Session } from '../../dialect/postgres/connect.ts'
+import { sqlstateOf } from '../../dialect/postgres/errors.ts'
 import { ident, qualified } from '../../dialect/postgres/quote.ts'
-import type {
-  PgForeignKey,
-  PgIndex,
-  PgName,
-  PgSchema,
-  PgTable,
-} from '../../dialect/postgres/schema.ts'
+import type { PgForeignKey, PgIndex, PgName, PgTable } from '../../dialect/postgres/schema.ts'
 import type { TargetPlan } from '../target.ts'
 import { hasKey, indexStatement, nativeSchema, placesOf, schemasOf } from './ddl.ts'
 import { readExisting } from './existing.ts'
@@ -38,7 +33,24 @@ export async function finishSchema(
     await finishIndexes(session, { table, place, plan })
   }
   for (const foreignKey of schema.foreignKeys) {
-    await finishForeignKey(session, foreignKey, { schema, places, options })
+    await finishForeignKey(session, foreignKey, { plan, places, options })
+  }
+}
+
+/** True when one of the tables may hold rows that the source does not. */
+function merged(plan: TargetPlan, ...ids: readonly string[]): boolean {
+  return plan.tables.some(({ table, mode }) => mode === 'merge' && ids.includes(table.id))
+}
+
+/** unique_violation and foreign_key_violation. */
+const VIOLATIONS = ['23505', '23503']
+
+/** Rows that only the target holds may stand against a constraint of the source: it is not made. */
+async function build(session: Session, sql: string, foreignRows: boolean): Promise<void> {
+  try {
+    await session.query(sql)
+  } catch (error) {
+    if (!foreignRows || !VIOLATIONS.includes(sqlstateOf(error) ?? '')) throw error
   }
 }
 
@@ -66,7 +78,7 @@ async function finishIndexes(
   for (const index of table.indexes) {
     if (!isCarried(index) || (await isThere(session, place, index))) continue
     const existing = await readExisting(session, schemasOf(plan))
-    await session.query(indexStatement(index, { place, existing }))
+    await build(session, indexStatement(index, { place, existing }), merged(plan, table.id))
   }
 }
 
@@ -95,7 +107,7 @@ async function isThere(session: Session, place: PgName, index: PgIndex): Promise
 }
 
 interface ForeignKeyContext {
-  readonly schema: PgSchema
+  readonly plan: TargetPlan
   readonly places: ReadonlyMap<string, PgName>
   readonly options: FinishOptions
 }
@@ -110,7 +122,7 @@ where n.nspname = $1 and c.relname = $2 and k.contype = 'f'`
 async function finishForeignKey(
   session: Session,
   foreignKey: PgForeignKey,
-  { places, options }: ForeignKeyContext,
+  { plan, places, options }: ForeignKeyContext,
 ): Promise<void> {
   const place = places.get(foreignKey.table)
   const references = places.get(foreignKey.references)
@@ -120,7 +132,8 @@ async function finishForeignKey(
   if (!foreignKey.enforced && session.version < 180000) return
   const rows = await session.query(FOREIGN_KEYS, [place.schema, place.name])
   if (rows.some((row) => row['name'] === foreignKey.name)) return
-  await session.query(foreignKeyStatement(foreignKey, { place, references, options }))
+  const sql = foreignKeyStatement(foreignKey, { place, references, options })
+  await build(session, sql, merged(plan, foreignKey.table, foreignKey.references))
 }
 
 export function foreignKeyStatement(

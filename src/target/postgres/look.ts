@@ -69,6 +69,22 @@ export async function readFacts(
   }
 }
 
+const SEQUENCES = `
+select w.schema, w.name
+from pg_catalog.json_to_recordset($1::json) as w(schema text, name text)
+join pg_catalog.pg_namespace n on n.nspname = w.schema
+join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = w.name and c.relkind = 'S'
+where case when c.relkind = 'S' then not pg_catalog.has_sequence_privilege(c.oid, 'UPDATE') end`
+
+/** Those of the sequences that are there and whose value the role may not set. */
+export async function readFixedSequences(
+  session: Session,
+  sequences: readonly PgName[],
+): Promise<PgName[]> {
+  const names = sequences.map(({ schema, name }) => ({ schema, name }))
+  return (await session.query(SEQUENCES, [JSON.stringify(names)])).map(nameOf)
+}
+
 /** A column of a table that is there already. */
 export interface FoundColumn {
   readonly name: string

@@ -2,6 +2,7 @@ import { findingsAt, listed } from '../../dialect/postgres/findings.ts'
 import { ident, qualified } from '../../dialect/postgres/quote.ts'
 import type { PgName, PgSchema, PgTable } from '../../dialect/postgres/schema.ts'
 import { typeIndex } from '../../dialect/postgres/types.ts'
+import type { TableMode } from '../../model/checkpoint.ts'
 import type { Finding, Todo } from '../../model/fault.ts'
 import { type Table, tableName } from '../../model/table.ts'
 import { columnMismatch, generatedMismatch } from './compare.ts'
@@ -13,6 +14,7 @@ const { fail, warn } = findingsAt('target')
 /** A planned table that is there already. */
 export interface Planned {
   readonly table: Table
+  readonly mode: TableMode
   /** The source's description; null when the source speaks another dialect. */
   readonly native: PgTable | null
   /** Where the partitioned parent is to be. */
@@ -76,7 +78,7 @@ function uniqueOn(found: FoundTable, columns: readonly string[]): FoundTable['un
   return found.unique.filter((index) => JSON.stringify([...index.columns].sort()) === wanted)
 }
 
-function keyFindings({ table, found }: Planned): Finding[] {
+function keyFindings({ table, mode, found }: Planned): Finding[] {
   if (table.identity.by !== 'key') return []
   const columns = table.identity.columns.flatMap((index) => table.columns[index]?.name ?? [])
   const same = uniqueOn(found, columns)
@@ -89,8 +91,10 @@ function keyFindings({ table, found }: Planned): Finding[] {
     const sql = `ALTER TABLE ${qualified(found)} DROP CONSTRAINT ${ident(late.name)}, ADD PRIMARY KEY (${names})`
     return [fail('HF-T230', subject, { what, todo: [owners('Make it anew.', sql)] })]
   }
-  if (found.owned) return []
-  const what = `${subject} at the target has no unique key on ${columns.join(', ')}, and the role does not own it`
+  // Rows that only the target holds may not be unique by it.
+  if (found.owned && mode !== 'merge') return []
+  const why = found.owned ? 'its rows are kept' : 'the role does not own it'
+  const what = `${subject} at the target has no unique key on ${columns.join(', ')}, and ${why}`
   const sql = `ALTER TABLE ${qualified(found)} ADD UNIQUE (${names})`
   return [fail('HF-T230', subject, { what, todo: [owners('Make the key.', sql)] })]
 }

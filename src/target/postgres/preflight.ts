@@ -5,7 +5,13 @@ import type { Finding, Todo } from '../../model/fault.ts'
 import type { TargetPlan } from '../target.ts'
 import { nativeSchema, placesOf, schemasOf } from './ddl.ts'
 import { type Existing, key, readExisting } from './existing.ts'
-import { type FoundTable, readFacts, readFound, type TargetFacts } from './look.ts'
+import {
+  type FoundTable,
+  readFacts,
+  readFixedSequences,
+  readFound,
+  type TargetFacts,
+} from './look.ts'
 import { readTargetTypes } from './look-types.ts'
 import { makingFindings } from './preflight-make.ts'
 import { type Planned, tableFindings } from './preflight-tables.ts'
@@ -45,6 +51,7 @@ async function look(session: Session, plan: TargetPlan, quiet: boolean): Promise
     ...rightFindings(facts, schemas),
     ...nameFindings(plan, existing),
     ...(await rowFindings(session, plan, found)),
+    ...(await sequenceFindings(session, plan, facts)),
     ...tableFindings(planned, { facts, quiet, schema: nativeSchema(plan.blueprint) }),
     ...makingFindings(making),
   ]
@@ -53,12 +60,12 @@ async function look(session: Session, plan: TargetPlan, quiet: boolean): Promise
 function plannedTables(plan: TargetPlan, found: ReadonlyMap<string, FoundTable>): Planned[] {
   const schema = nativeSchema(plan.blueprint)
   const places = placesOf(plan)
-  return plan.tables.flatMap(({ table, target }) => {
+  return plan.tables.flatMap(({ table, target, mode }) => {
     const there = found.get(key(target))
     if (there === undefined) return []
     const native = schema?.tables.find(({ id }) => id === table.id) ?? null
     const parent = native?.parent == null ? null : (places.get(native.parent) ?? null)
-    return [{ table, native, parent, found: there, mirrored: new Set(found.keys()) }]
+    return [{ table, mode, native, parent, found: there, mirrored: new Set(found.keys()) }]
   })
 }
 
@@ -159,6 +166,19 @@ function nameFindings(plan: TargetPlan, existing: Existing): Finding[] {
     const what = `${place.schema}.${place.name} is ${KINDS[kind] ?? 'a table'} at the target`
     return [fail('HF-T236', 'names', { what })]
   })
+}
+
+async function sequenceFindings(
+  session: Session,
+  plan: TargetPlan,
+  { role }: TargetFacts,
+): Promise<Finding[]> {
+  const sequences = nativeSchema(plan.blueprint)?.sequences ?? []
+  const fixed = await readFixedSequences(session, sequences)
+  if (fixed.length === 0) return []
+  const what = `${role} may not set the sequences ${listedTables(fixed)} at the target`
+  const sql = `GRANT SELECT, UPDATE ON SEQUENCE ${fixed.map(qualified).join(', ')} TO ${ident(role)}`
+  return [fail('HF-T232', 'rights', { what, todo: [granted(sql)] })]
 }
 
 async function rowFindings(

@@ -69,7 +69,7 @@ const sqlOf = (findings: readonly Finding[]): string[] =>
 
 const shop = `create schema shop;
   create table shop.orders (id integer primary key, note text);
-  create table shop.items (id integer primary key)`
+  create table shop.items (id serial primary key)`
 
 for (const major of [14, 18] as const) {
   test(`a plain source has nothing against it, ${major}`, async (t) => {
@@ -84,7 +84,7 @@ for (const major of [14, 18] as const) {
     await db.query(shop)
     const role = await roleIn(t, db)
     const findings = await look(db, { role })
-    assert.deepEqual(codesOf(findings), ['HF-S207', 'HF-S221', 'HF-S222'])
+    assert.deepEqual(codesOf(findings), ['HF-S207', 'HF-S221', 'HF-S221', 'HF-S222'])
     for (const sql of sqlOf(findings)) await db.query(sql)
     assert.deepEqual(codesOf(await look(db, { role })), [])
   })
@@ -139,6 +139,7 @@ for (const major of [14, 18] as const) {
     const name = ident(role)
     await db.query(`grant usage on schema shop to ${name};
       grant select on all tables in schema shop to ${name};
+      grant select on all sequences in schema shop to ${name};
       create publication holdfast_m for table shop.orders, shop.items`)
     const findings = await look(db, { role })
     assert.deepEqual(codesOf(findings), ['HF-S224'])
@@ -152,7 +153,8 @@ for (const major of [14, 18] as const) {
     const role = await roleIn(t, db, 'replication')
     const name = ident(role)
     await db.query(`grant usage on schema shop to ${name};
-      grant select on all tables in schema shop to ${name}`)
+      grant select on all tables in schema shop to ${name};
+      grant select on all sequences in schema shop to ${name}`)
     const attempt = async (sql: string): Promise<string[]> => {
       await db.query(`drop publication if exists holdfast_m; ${sql}`)
       return codesOf(await look(db, { role }))
