@@ -24,6 +24,7 @@ export interface Layout {
   readonly oid: string
   /** A plain table, so that its rows have places of their own in it. */
   readonly plain: boolean
+  /** An estimate: to ask for the real size would wait for whoever has the table locked. */
   readonly blocks: number
   /** In the order of the Table's columns; null where there is none of that name. */
   readonly columns: readonly (LocalColumn | null)[]
@@ -41,8 +42,7 @@ export interface Located {
 const TABLES_SQL = `
 SELECT w.i, c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind,
        greatest(c.reltuples, 0)::int8 AS rows,
-       CASE WHEN c.relkind = 'r' THEN pg_relation_size(c.oid) / current_setting('block_size')::int
-            ELSE 0 END AS blocks
+       CASE WHEN c.relkind = 'r' THEN greatest(c.relpages, 0) ELSE 0 END AS blocks
 FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY w(oid, schema, name, i)
 JOIN pg_namespace n ON w.oid IS NOT NULL OR n.nspname = w.schema
 JOIN pg_class c ON c.relnamespace = n.oid

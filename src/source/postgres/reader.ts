@@ -104,13 +104,22 @@ async function openViews(
   return { seen: parseSnapshot(row?.['snapshot'] ?? ''), at: parseLsn(row?.['lsn'] ?? '') }
 }
 
-/** Commits that are in the view may not be on disk yet; the log is read only as far as it is. */
+/**
+ * Commits that are in the view may not be on disk yet, and the log is read only as far as it is.
+ * A logical message of a transaction brings it there at once; without one the last part of a page
+ * can stay in memory for as long as nobody commits.
+ */
 async function flushed(session: Session, at: Lsn, signal: AbortSignal): Promise<void> {
-  for (;;) {
+  const arrived = async (): Promise<boolean> => {
     const [row] = await session.query('SELECT pg_current_wal_flush_lsn() AS lsn')
-    if (parseLsn(row?.['lsn'] ?? '') >= at) return
-    await sleep(FLUSH_STEP_MS, signal)
+    return parseLsn(row?.['lsn'] ?? '') >= at
   }
+  if (await arrived()) return
+  await session.query(
+    `BEGIN; SET LOCAL synchronous_commit = local;
+     SELECT pg_logical_emit_message(true, 'holdfast', 'fence'); COMMIT`,
+  )
+  while (!(await arrived())) await sleep(FLUSH_STEP_MS, signal)
 }
 
 interface Opened {

@@ -23,6 +23,8 @@ export interface TwoEnds {
   readonly target: TestDatabase
   /** Applies everything that is committed now, or only so many transactions. */
   feed(transactions?: number): Promise<number>
+  /** Moves the mirror's slot to where the target stands. */
+  acknowledge(): Promise<void>
   verify(options?: Partial<CompareOptions>): Promise<Verification>
   /** The names of slots at the source. */
   slots(): Promise<string[]>
@@ -83,6 +85,10 @@ export async function twoEnds(t: TestContext, setup: Setup): Promise<TwoEnds> {
         { ...compareDefaults, ...options },
         new AbortController().signal,
       ),
+    async acknowledge() {
+      const [row] = await target.query('select token from _holdfast.lanes')
+      await source.query('select pg_replication_slot_advance($1, $2)', [slot, row?.['token']])
+    },
     async slots() {
       const rows = await source.query(
         'select slot_name as name from pg_replication_slots where database = current_database()',
