@@ -210,11 +210,11 @@ function phaseWords(phase: string, reason: string | null, follower: Follower): s
   }
 }
 
-/** The log of a mirror; `--quiet` and `--json` leave warnings, `-v` adds details. */
+/** The log of a mirror; `--json` leaves warnings, `--quiet` not even those. */
 export function logOf(call: Call, mirror: string): Log {
   const { config, from } = call.config()
   const { out } = call
-  const least = out.verbose ? 'debug' : out.quiet || out.json ? 'warn' : config.log.level
+  const least = out.verbose ? 'debug' : out.quiet ? 'error' : out.json ? 'warn' : config.log.level
   const json = config.log.format === 'json' || (config.log.format === 'auto' && out.json)
   const prefix = from === 'environment' ? ENVIRONMENT_PREFIX : mirror
   return new Log(prefix, { least, format: json ? 'json' : 'pretty', write: (l) => out.log(l) })
