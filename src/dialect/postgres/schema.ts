@@ -59,8 +59,6 @@ export type PgType = PgTypeFacts &
         readonly kind: 'base'
         /** Has send and receive functions. */
         readonly binary: boolean
-        /** Has a default btree or hash operator class, thus an `=` that means the same value. */
-        readonly equality: boolean
       }
     | { readonly kind: 'array'; readonly element: number }
     | { readonly kind: 'enum'; readonly labels: readonly string[] }

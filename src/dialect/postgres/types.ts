@@ -84,28 +84,6 @@ export function readsInBinary(oid: number, types: TypeIndex): boolean {
   }
 }
 
-/** False where `=` is missing or compares something else than the value (areas, lengths). */
-export function hasEquality(oid: number, types: TypeIndex): boolean {
-  const type = types.get(oid)
-  if (type === undefined) return false
-  switch (type.kind) {
-    case 'base':
-      return type.equality
-    case 'enum':
-    case 'range':
-    case 'multirange':
-      return true
-    case 'domain':
-      return hasEquality(type.base.oid, types)
-    case 'array':
-      return hasEquality(type.element, types)
-    case 'composite':
-      return type.fields.every((field) => hasEquality(field.type.oid, types))
-    case 'other':
-      return false
-  }
-}
-
 /** Why values of this type cannot be mirrored; null when they can. */
 export function unsupported(oid: number, types: TypeIndex): string | null {
   const type = types.get(oid)

@@ -37,9 +37,6 @@ select t.oid, n.nspname as schema, t.typname as name, t.typtype, t.typelem, t.ty
   ${IS_ARRAY} as is_array, t.typtypmod, t.typbasetype, t.typnotnull, t.typdefault,
   case when t.typbasetype <> 0 then format_type(t.typbasetype, t.typtypmod) end as base_format,
   t.typsend <> 0 and t.typreceive <> 0 as binary,
-  t.oid = 1043 or exists (
-    select from pg_opclass o join pg_am m on m.oid = o.opcmethod
-    where o.opcintype = t.oid and o.opcdefault and m.amname in ('btree', 'hash')) as equality,
   exists (select from pg_constraint k where k.contypid = t.oid and k.contype = 'c') as checked,
   (select c.relkind from pg_class c where c.oid = t.typrelid) as relkind,
   (select e.extname from pg_depend d join pg_extension e on e.oid = d.refobjid
@@ -120,10 +117,8 @@ function typeOf(row: TextRow, fields: readonly TextRow[], names: Names): PgType 
   if (!yes(row, 'typisdefined')) return { ...facts, kind: 'other' }
   if (yes(row, 'is_array')) return { ...facts, kind: 'array', element: number(row, 'typelem') }
   switch (text(row, 'typtype')) {
-    case 'b': {
-      const binary = yes(row, 'binary')
-      return { ...facts, kind: 'base', binary, equality: yes(row, 'equality') }
-    }
+    case 'b':
+      return { ...facts, kind: 'base', binary: yes(row, 'binary') }
     case 'e':
       return { ...facts, kind: 'enum', labels: texts(row, 'labels') }
     case 'd':

@@ -18,9 +18,6 @@ import { readTables, type TableReading } from './inspect-tables.ts'
 import { optional, text, yes } from './rows.ts'
 import { isOwnSchema, nearTo, select } from './select.ts'
 
-export { streamed, tableOf, tableVersion } from './identity-key.ts'
-export { readTables } from './inspect-tables.ts'
-
 /** Tables, and what else can be taken for one; not what belongs to PostgreSQL. */
 const RELATIONS = `
 select c.oid, n.nspname as schema, c.relname as name, c.relkind, c.relpersistence,

@@ -2,9 +2,12 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { parseUrl } from '../../../../src/config/url.ts'
 import { connect, type Session } from '../../../../src/dialect/postgres/connect.ts'
+import type { Table } from '../../../../src/model/table.ts'
+import type { Type } from '../../../../src/model/value.ts'
 import { inspectSource } from '../../../../src/source/postgres/inspect.ts'
-import { createKey, createSchema } from '../../../../src/target/postgres/ddl.ts'
+import { createKey, createSchema, nativeSchema } from '../../../../src/target/postgres/ddl.ts'
 import { finishSchema } from '../../../../src/target/postgres/finish.ts'
+import { preflightTarget } from '../../../../src/target/postgres/preflight.ts'
 import type { TargetPlan } from '../../../../src/target/target.ts'
 import { database, type TestDatabase } from '../../../../testkit/servers/index.ts'
 import { describe, rich18, richSchema } from './rich.ts'
@@ -59,5 +62,136 @@ for (const [from, to] of [
     await finishSchema(session, plan, { replicaRole: true })
     const [wanted, made] = [carried(await describe(source)), carried(await describe(target))]
     assert.deepEqual(made, wanted)
+  })
+}
+
+const extended = `
+create schema tools;
+create extension citext schema tools;
+create extension hstore schema tools;
+create extension pg_trgm schema tools;
+create schema shop;
+create domain shop.mail as tools.citext;
+create type shop.contact as (mail shop.mail, more tools.hstore);
+create table shop.people (
+  id integer primary key, mail tools.citext not null unique, mails tools.citext[],
+  more tools.hstore default '"a"=>"1"', contact shop.contact,
+  mail_size integer generated always as (tools.citext_hash(mail)) stored
+);
+create index people_mail on shop.people using gin ((mail::text) tools.gin_trgm_ops);
+`
+
+for (const major of [14, 18] as const) {
+  test(`types, functions and operator classes of extensions are carried, ${major}`, async (t) => {
+    const [source, target] = [await database(t, major), await database(t, major)]
+    await source.query(extended)
+    const plan = await planOf(await open(t, source, 'source'))
+    const names = nativeSchema(plan.blueprint)?.extensions.map(({ name }) => name)
+    assert.deepEqual(names?.sort(), ['citext', 'hstore', 'pg_trgm'])
+    await target.query(extended.slice(0, extended.indexOf('create schema shop')))
+    const session = await open(t, target, 'target')
+    await build(session, plan)
+    await finishSchema(session, plan, { replicaRole: true })
+    assert.deepEqual(carried(await describe(target)), carried(await describe(source)))
+  })
+
+  test(`foreign keys neither refuse nor act twice without the right to rest, ${major}`, async (t) => {
+    const [source, target] = [await database(t, major), await database(t, major)]
+    await source.query(`create table a (id integer primary key, next integer references a on delete set null);
+      create table b (id integer primary key, a integer references a on delete cascade on update cascade)`)
+    const plan = await planOf(await open(t, source, 'source'))
+    const session = await open(t, target, 'target')
+    await build(session, plan)
+    await finishSchema(session, plan, { replicaRole: false })
+    const made =
+      await target.query(`select conname, condeferrable, condeferred, confdeltype, confupdtype
+      from pg_constraint where contype = 'f' order by 1`)
+    assert.deepEqual(
+      made.map((row) => Object.values(row).join(' ')),
+      ['a_next_fkey t t a a', 'b_a_fkey t t a a'],
+    )
+    await target.query(`begin; insert into b values (1, 7); insert into a values (7, null); commit`)
+    await target.query(`begin; delete from a; delete from b; commit`)
+    await assert.rejects(target.query('insert into b values (1, 7)'), /b_a_fkey/)
+  })
+
+  test(`rows that only the target holds keep a constraint from being made, ${major}`, async (t) => {
+    const [source, target] = [await database(t, major), await database(t, major)]
+    const tables = `create table a (id integer primary key, code integer);
+      create table b (id integer primary key, a integer)`
+    await source.query(
+      `${tables}; alter table a add unique (code); alter table b add foreign key (a) references a`,
+    )
+    await target.query(
+      `${tables}; insert into a values (1, 5), (2, 5); insert into b values (1, 99)`,
+    )
+    const exact = await planOf(await open(t, source, 'source'))
+    const session = await open(t, target, 'target')
+    await assert.rejects(finishSchema(session, exact, { replicaRole: true }))
+    const tablesToMerge = exact.tables.map((one) => ({ ...one, mode: 'merge' as const }))
+    const plan = { ...exact, tables: tablesToMerge, onExisting: 'merge' as const }
+    await finishSchema(session, plan, { replicaRole: true })
+  })
+
+  test(`a table of another dialect is made from its neutral types, ${major}`, async (t) => {
+    const target = await database(t, major)
+    const kinds: readonly Type[] = [
+      { kind: 'int', bits: 64, unsigned: true },
+      { kind: 'int', bits: 8, unsigned: false },
+      { kind: 'int', bits: 24, unsigned: true },
+      { kind: 'decimal', precision: 10, scale: 2 },
+      { kind: 'float', bits: 32 },
+      { kind: 'enum', labels: ['a', 'b'] },
+      { kind: 'json', binary: true },
+      { kind: 'timestamp', precision: 3 },
+      { kind: 'timestamptz', precision: 6 },
+      { kind: 'time', precision: 0 },
+      { kind: 'bit', length: 8, varying: false },
+      { kind: 'bytes' },
+      { kind: 'array', of: { kind: 'uuid' } },
+    ]
+    const table: Table = {
+      id: '1',
+      schema: 'some "schema"',
+      name: 'things',
+      columns: kinds.map((type, at) => ({ name: `c${at}`, type, native: 'any', nullable: at > 0 })),
+      identity: { by: 'key', columns: [0] },
+      version: '1',
+    }
+    const plan: TargetPlan = {
+      blueprint: { dialect: 'other', tables: [table], native: null },
+      tables: [{ table, target: table, mode: 'exact' }],
+      onExisting: 'refuse',
+    }
+    const session = await open(t, target, 'target')
+    await build(session, plan)
+    const columns = await target.query(`select format_type(atttypid, atttypmod) as type
+      from pg_attribute where attrelid = '"some ""schema""".things'::regclass and attnum > 0`)
+    assert.deepEqual(
+      columns.map(({ type }) => type),
+      [
+        'numeric(20,0)',
+        'smallint',
+        'integer',
+        'numeric(10,2)',
+        'real',
+        'text',
+        'jsonb',
+        'timestamp(3) without time zone',
+        'timestamp(6) with time zone',
+        'time(0) without time zone',
+        'bit(8)',
+        'bytea',
+        'uuid[]',
+      ],
+    )
+    assert.deepEqual(
+      await preflightTarget(session, plan, { quiet: true }).then((found) =>
+        found.filter(({ level }) => level === 'fail'),
+      ),
+      [],
+    )
+    await finishSchema(session, plan, { replicaRole: true })
+    await build(session, plan)
   })
 }

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { PgType } from '../../../../src/dialect/postgres/schema.ts'
 import {
-  hasEquality,
   neutralType,
   readsInBinary,
   typeIndex,
@@ -21,7 +20,6 @@ const base = (
   extension: null,
   kind: 'base',
   binary: true,
-  equality: true,
   ...more,
 })
 
@@ -33,7 +31,7 @@ const types = typeIndex([
   base(25, 'text'),
   base(1700, 'numeric'),
   base(2205, 'regclass'),
-  base(114, 'json', { equality: false }),
+  base(114, 'json'),
   base(1184, 'timestamptz'),
   { ...base(1007, '_int4'), kind: 'array', element: 23 },
   { ...base(2210, '_regclass'), kind: 'array', element: 2205 },
@@ -86,13 +84,6 @@ test('what every server reads in binary is known', () => {
   assert.deepEqual(
     [...read, ...unread].filter((oid) => readsInBinary(oid, types)),
     read,
-  )
-})
-
-test('equality holds where every part has it', () => {
-  assert.deepEqual(
-    [23, 114, 1007, 16500, 16502, 16503, 16505].map((oid) => hasEquality(oid, types)),
-    [true, false, true, true, true, false, true],
   )
 })
 
