@@ -60,7 +60,8 @@ function scriptOf(findings: readonly Finding[]): string {
       const statement = /;\s*$/.test(sql) ? sql : `${sql};`
       scripts.set(key, [
         ...steps,
-        `-- ${finding.fault.code} ${finding.subject}: ${text}`,
+        // A name with a line break in it must not end the comment.
+        `-- ${finding.fault.code} ${finding.subject}: ${text}`.replaceAll(/[\r\n]+/g, ' '),
         statement,
       ])
     }
