@@ -1,4 +1,5 @@
 import { orAborted } from '../async/abort.ts'
+import { point } from '../async/point.ts'
 import type { Batch } from '../model/batch.ts'
 import { asFault } from '../model/fault.ts'
 import type { Source } from '../source/source.ts'
@@ -28,6 +29,7 @@ export async function follow(following: Following): Promise<void> {
     watch(appliedEvent(batch, replayed))
     const durable = await target.durable()
     source.acknowledge(durable) // promise 1: only what is durable
+    point('acknowledged')
     watch({ kind: 'durable', positions: durable })
   }
 }
