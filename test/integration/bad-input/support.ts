@@ -52,7 +52,7 @@ export async function as(
   await db.query(`create role ${role} ${attributes}`)
   t.after(async () => {
     await using admin = await openSession(db.server.url())
-    await admin.query(`drop role ${role}`)
+    await admin.query(`drop owned by ${role}; drop role ${role}`)
   })
   for (const grant of grants) await db.query(`${grant} ${role}`)
   const url = new URL(db.url)

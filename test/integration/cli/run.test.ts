@@ -107,6 +107,9 @@ test('a running mirror can be asked; SIGTERM applies what was read and ends with
       rows_expected: healthy.tables[0].rows_expected,
     },
   ])
+  await using verified = start('verify')
+  assert.equal(await ended(verified), 0, verified.lines.join('\n'))
+  assert.match(verified.stdout.join('\n'), /verify PASS/)
   await source.query("insert into item values (1002, 'last')")
   mirror.signal('SIGTERM')
   assert.equal(await ended(mirror), 0, mirror.lines.join('\n'))
