@@ -1,6 +1,5 @@
 /** Mirrors as a library: what the command line is made of. */
 export { parseUrl } from './config/url.ts'
-export { runMirror } from './mirror/open.ts'
 export {
   checkMirror,
   destroyMirror,
@@ -30,4 +29,5 @@ export { asFault, Fault, type FaultCode, type Finding, type Todo } from './model
 export type { Phase } from './model/phase.ts'
 export { describePositions, type Position, type Positions } from './model/position.ts'
 export type { Selection } from './source/source.ts'
+export { runMirror } from './supervise/keep.ts'
 export type { Verification } from './verify/report.ts'

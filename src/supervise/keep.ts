@@ -1,8 +1,8 @@
 import { sleep, wallMicros } from '../async/clock.ts'
+import type { MirrorOptions, MirrorOutcome, Watch } from '../mirror/options.ts'
+import { type Run, session } from '../mirror/session.ts'
 import { asFault, type Fault } from '../model/fault.ts'
-import { backoff } from '../supervise/backoff.ts'
-import type { MirrorOptions, MirrorOutcome, Watch } from './options.ts'
-import { type Run, session } from './session.ts'
+import { backoff } from './backoff.ts'
 
 /**
  * Runs a mirror until its goal is reached or `drain` aborts (what was read is then applied).
