@@ -57,7 +57,9 @@ function scriptOf(findings: readonly Finding[]): string {
       if (sql === undefined) continue
       const key = `-- At the ${at ?? 'server'}, as its ${as ?? 'owner'}:`
       const steps = scripts.get(key) ?? []
-      const statement = /;\s*$/.test(sql) ? sql : `${sql};`
+      const ended = /;\s*$/.test(sql) ? sql : `${sql};`
+      // What only warns is advice: it stands in the script without being run.
+      const statement = finding.level === 'fail' ? ended : ended.replaceAll(/^/gm, '-- ')
       scripts.set(key, [
         ...steps,
         // A name with a line break in it must not end the comment.
