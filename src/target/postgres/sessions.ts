@@ -32,14 +32,19 @@ export interface Link {
  */
 export async function openLink(
   options: TargetOptions,
-  how: { readonly purpose: string; readonly writesRows: boolean },
+  how: {
+    readonly purpose: string
+    readonly writesRows: boolean
+    /** What is known of the role already; each try that fails is in the server's log. */
+    readonly quiet?: boolean
+  },
 ): Promise<Link> {
   const { endpoint, mirror } = options
   const session = await connect(endpoint, { side: 'target', mirror, purpose: how.purpose })
   try {
     const [row] = await session.query('select pg_catalog.pg_backend_pid() as pid')
     const direct = Number(row?.['pid']) === session.pid
-    const quiet = await maySilence(session)
+    const quiet = how.quiet ?? (await maySilence(session))
     const silence = quiet ? { session_replication_role: 'replica' } : {}
     const settings = { ...pinned, ...(how.writesRows ? planning : {}), ...silence }
     if (direct) await session.query(assignments(settings, 'SET SESSION'))

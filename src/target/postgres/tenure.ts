@@ -50,7 +50,11 @@ export class Tenure implements AsyncDisposable {
     this.#epoch = epoch
     this.#durable = durable
     this.#links = new Links(() =>
-      openLink(options, { purpose: purposeOf('copy', epoch), writesRows: false }),
+      openLink(options, {
+        purpose: purposeOf('copy', epoch),
+        writesRows: false,
+        quiet: link.quiet,
+      }),
     )
     this.#lease = new Lease({ link: lease, mirror: options.mirror, epoch, durable })
     link.session.lost.addEventListener('abort', () => this.#lease.lose(link.session.lost.reason))
@@ -68,7 +72,8 @@ export class Tenure implements AsyncDisposable {
 
   static async open(open: TenureOptions): Promise<Tenure> {
     const purpose = purposeOf('lease', open.epoch)
-    const lease = await openLink(open.options, { purpose, writesRows: false })
+    const { quiet } = open.link
+    const lease = await openLink(open.options, { purpose, writesRows: false, quiet })
     const tenure = new Tenure(open, lease, new Durable(open.checkpoint?.positions ?? new Map()))
     point('claimed')
     return tenure
