@@ -12,6 +12,9 @@ interface Done {
   readonly redo: (rows: Rows) => void
 }
 
+/** The first cells of a row, or some by name; the first of several rows is meant. */
+export type Find = Row | Readonly<Record<string, string | null>>
+
 /**
  * A transaction of the memory database. Its writer sees what was committed when it began and its
  * own changes; others see them when it has committed. A change that is at odds with what another
@@ -45,7 +48,7 @@ export class MemoryTransaction {
   }
 
   /** Sets columns by name; columns named `big…` that keep their value travel as unchanged. */
-  update(id: string, find: Row, set: Readonly<Record<string, string | null>>): void {
+  update(id: string, find: Find, set: Readonly<Record<string, string | null>>): void {
     const table = this.#view.table(id)
     const before = this.#find(id, find)
     const cells = textsOf(before)
@@ -66,7 +69,7 @@ export class MemoryTransaction {
     })
   }
 
-  delete(id: string, find: Row): void {
+  delete(id: string, find: Find): void {
     const table = this.#view.table(id)
     const before = this.#find(id, find)
     const old = this.#identity(table, before)
@@ -170,13 +173,18 @@ export class MemoryTransaction {
     return rows
   }
 
-  /** The row that has these cells in front; the first of several. */
-  #find(id: string, find: Row): Tuple {
-    const wanted = JSON.stringify(find)
-    const found = this.rows(id).find(
-      (tuple) => JSON.stringify(textsOf(tuple).slice(0, find.length)) === wanted,
-    )
-    if (found === undefined) throw new Error(`no row of ${id} begins with ${wanted}`)
+  #find(id: string, find: Find): Tuple {
+    const { columns } = this.table(id)
+    const wanted: Readonly<Record<string, string | null>> = Array.isArray(find)
+      ? Object.fromEntries(find.map((cell, i) => [columns[i]?.name, cell]))
+      : find
+    const found = this.rows(id).find((tuple) => {
+      const cells = textsOf(tuple)
+      return columns.every(
+        ({ name }, i) => !Object.hasOwn(wanted, name) || wanted[name] === cells[i],
+      )
+    })
+    if (found === undefined) throw new Error(`no row of ${id} has ${JSON.stringify(find)}`)
     return found
   }
 

@@ -149,7 +149,7 @@ function newRow(
 }
 
 /** All changes that were committed, in commit order, those that were undone left out. */
-export function changesOf(database: MemoryDatabase): readonly Change[] {
+export function changesOf(database: Pick<MemoryDatabase, 'log'>): readonly Change[] {
   const open = new Map<string, { readonly sub: string | null; readonly change: Change }[]>()
   const committed: Change[] = []
   for (const record of database.log) {
