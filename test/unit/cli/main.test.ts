@@ -142,12 +142,14 @@ test('a right file is valid; a mirror without its own file is found in it', asyn
 
 test('colours: off elsewhere, on a terminal, by flag and by variable', async (t) => {
   const asks = async (setting: Partial<Setting>, ...flags: string[]): Promise<boolean> =>
-    (await holdfast(t, ['rnu', ...flags], setting)).stderr.includes('\u001b[')
+    (await holdfast(t, ['run', ...flags], setting)).stderr.includes('\u001b[')
   assert.equal(await asks({}), false)
   assert.equal(await asks({ terminal: true }), true)
   assert.equal(await asks({ terminal: true, environment: { NO_COLOR: '1' } }), false)
   assert.equal(await asks({ terminal: true, environment: { TERM: 'dumb' } }), false)
   assert.equal(await asks({ environment: { FORCE_COLOR: '1' } }), true)
+  assert.equal(await asks({ environment: { NO_COLOR: '1' } }, '--color', 'always'), true)
+  assert.equal(await asks({ terminal: true }, '--color', 'never'), false)
 })
 
 test('words stand for glyphs where nobody looks at a terminal', async (t) => {
