@@ -105,7 +105,7 @@ export function unsupported(oid: number, types: TypeIndex): string | null {
         types,
       )
     case 'range':
-      return type.functions.length > 0 && type.extension === null
+      return type.functions.length > 0 && !type.builtIn && type.extension === null
         ? `${type.schema}.${type.name} needs ${type.functions.join(', ')}`
         : unsupported(type.subtype, types)
     case 'multirange':

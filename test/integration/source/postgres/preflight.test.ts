@@ -79,6 +79,12 @@ for (const major of [14, 18] as const) {
     assert.deepEqual(codesOf(await look(db), 'warn'), ['HF-S305'])
   })
 
+  test(`a rich schema has nothing against it, ${major}`, async (t) => {
+    const db = await database(t, major)
+    await db.query(richSchema)
+    assert.deepEqual(codesOf(await look(db)), [])
+  })
+
   test(`the script makes a role with nothing pass, ${major}`, async (t) => {
     const db = await database(t, major)
     await db.query(shop)
