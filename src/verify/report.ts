@@ -27,6 +27,8 @@ export interface TableVerification {
   readonly missing: number
   readonly extra: number
   readonly changed: number
+  /** Rows in motion: those that changes were put on top of, since the ends stood apart. */
+  readonly folded: number
   /** Rows that only the target holds and may keep. */
   readonly kept: number
   /** As many as were asked for; the numbers above count all. */
@@ -48,6 +50,7 @@ export interface Verification {
   readonly missing: number
   readonly extra: number
   readonly changed: number
+  readonly folded: number
   readonly seconds: number
 }
 
@@ -60,13 +63,14 @@ export function summarize(
   },
   tables: readonly TableVerification[],
 ): Verification {
-  const total = (field: 'rows' | 'missing' | 'extra' | 'changed'): number =>
+  const total = (field: 'rows' | 'missing' | 'extra' | 'changed' | 'folded'): number =>
     tables.reduce((sum, table) => sum + table[field], 0)
   const has = (state: TableVerification['state']): boolean =>
     tables.some((table) => table.state === state)
+  const complete = tables.length > 0 && about.fence !== null && !has('copying')
   return {
     mirror: about.mirror,
-    verdict: has('different') ? 'FAIL' : has('copying') ? 'PARTIAL' : 'PASS',
+    verdict: has('different') ? 'FAIL' : complete ? 'PASS' : 'PARTIAL',
     fence: about.fence,
     position: about.position,
     tables,
@@ -74,6 +78,7 @@ export function summarize(
     missing: total('missing'),
     extra: total('extra'),
     changed: total('changed'),
+    folded: total('folded'),
     seconds: about.seconds,
   }
 }

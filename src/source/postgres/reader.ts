@@ -1,4 +1,4 @@
-import { sleep } from '../../async/clock.ts'
+import { monotonic } from '../../async/clock.ts'
 import { connect, type Session } from '../../dialect/postgres/connect.ts'
 import { literal } from '../../dialect/postgres/quote.ts'
 import { View } from '../../dialect/postgres/view.ts'
@@ -16,6 +16,7 @@ import type {
 } from '../../model/reader.ts'
 import type { Table } from '../../model/table.ts'
 import type { Tuple } from '../../model/tuple.ts'
+import { currentHead, emitFence } from './head.ts'
 import { formatLsn, type Lsn, lsnOf, parseLsn, positionsAt } from './position.ts'
 import { LogCopy } from './reader-log.ts'
 import { isVisible, parseSnapshot, type Seen, settle } from './reader-snapshot.ts'
@@ -37,7 +38,7 @@ export interface SourceReaderOptions {
 
 const WIDTH = 2
 const LIMIT = 256 << 20
-const FLUSH_STEP_MS = 5
+const FLUSH_MS = 10_000
 
 /** Nothing of ours may wait for, or be planned as, what others have set. */
 const VIEW_SETTINGS = {
@@ -56,10 +57,9 @@ export async function openSourceReader(
 ): Promise<SourceReader> {
   await using opened = new AsyncDisposableStack()
   const { endpoint, mirror } = options
-  const session = async (purpose: string): Promise<Session> =>
-    opened.use(
-      await connect(endpoint, { side: 'source', mirror, purpose, settings: VIEW_SETTINGS }),
-    )
+  const further = (purpose: string): Promise<Session> =>
+    connect(endpoint, { side: 'source', mirror, purpose, settings: VIEW_SETTINGS })
+  const session = async (purpose: string): Promise<Session> => opened.use(await further(purpose))
   const logSession = await session('verify-log')
   const log = await LogCopy.open(logSession, {
     slot: options.slot,
@@ -74,7 +74,7 @@ export async function openSourceReader(
     Array.from({ length: options.width ?? WIDTH }, () => session('verify')),
   )
   const { seen, at } = await openViews(sessions)
-  await flushed(logSession, at, signal)
+  await flushed(logSession, at, () => further('verify'))
   return new PostgresSourceReader(opened.move(), {
     view: new View(sessions, ({ id }) => ({ oid: id })),
     log,
@@ -106,20 +106,19 @@ async function openViews(
 
 /**
  * Commits that are in the view may not be on disk yet, and the log is read only as far as it is.
- * A logical message of a transaction brings it there at once; without one the last part of a page
- * can stay in memory for as long as nobody commits.
+ * The log's own session stays out of what could fail: an error would end its copy of the slot.
  */
-async function flushed(session: Session, at: Lsn, signal: AbortSignal): Promise<void> {
-  const arrived = async (): Promise<boolean> => {
-    const [row] = await session.query('SELECT pg_current_wal_flush_lsn() AS lsn')
-    return parseLsn(row?.['lsn'] ?? '') >= at
+async function flushed(log: Session, at: Lsn, further: () => Promise<Session>): Promise<void> {
+  if ((await currentHead(log)) >= at) return
+  await using session = await further()
+  const until = monotonic() + FLUSH_MS
+  while ((await emitFence(session)) < at || (await currentHead(log)) < at) {
+    if (monotonic() < until) continue
+    throw new Fault('HF-S108', {
+      what: 'the source does not write its log to disk',
+      side: 'source',
+    })
   }
-  if (await arrived()) return
-  await session.query(
-    `BEGIN; SET LOCAL synchronous_commit = local;
-     SELECT pg_logical_emit_message(true, 'holdfast', 'fence'); COMMIT`,
-  )
-  while (!(await arrived())) await sleep(FLUSH_STEP_MS, signal)
 }
 
 interface Opened {
@@ -196,8 +195,7 @@ class PostgresSourceReader implements SourceReader {
   /** What was applied was on the source's disk before. */
   async #refuseBeyond(through: Lsn): Promise<void> {
     const { session } = this.#opened
-    const [row] = await session.query('SELECT pg_current_wal_flush_lsn() AS lsn')
-    const end = parseLsn(row?.['lsn'] ?? '')
+    const end = await currentHead(session)
     if (end >= through) return
     throw new Fault('HF-L106', {
       what: `the target has applied up to ${formatLsn(through)}, but the log of the source ends at ${formatLsn(end)}`,
