@@ -37,13 +37,12 @@ function copyText(progress: Progress, rate: number): string {
   const all = [...progress.tables.values()]
   const done = all.filter((table) => table.copied).length
   const share = expected === 0 ? '' : ` ${((100 * rows) / expected).toFixed(1)}%`
-  const parts = [`Copy ${short(rows)}/${short(expected)} rows${share}`]
+  const parts = [`Copy ${short(rows)}/~${short(expected)} rows${share}`]
   parts.push(`${done}/${plural(all.length, 'table')}`)
   if (rate > 0) {
     parts.push(`${short(rate)} rows/s`)
     if (expected > rows) parts.push(`ETA ${span((expected - rows) / rate)}`)
-  } else if (rows > 0 && rows >= expected) parts.push('building keys and indexes')
-  else parts.push('waiting for the first rows')
+  } else parts.push(rows === 0 ? 'waiting for the first rows' : 'the last rows, then the keys')
   return parts.join('; ')
 }
 

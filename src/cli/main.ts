@@ -15,7 +15,7 @@ export interface World {
   readonly environment: Environment
   readonly directory: string
   readonly stdout: Writable & { readonly isTTY?: boolean }
-  readonly stderr: Writable & { readonly isTTY?: boolean }
+  readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number }
 }
 
 /** Does what `argv` (the words after `holdfast`) asks for, and returns the exit code. */

@@ -9,7 +9,7 @@ export interface OutputOptions {
   readonly quiet: boolean
   readonly verbose: boolean
   readonly stdout: Writable
-  readonly stderr: Writable
+  readonly stderr: Writable & { readonly columns?: number }
   readonly paint: { readonly stdout: Paint; readonly stderr: Paint }
 }
 
@@ -20,8 +20,10 @@ export class Output {
   readonly verbose: boolean
   readonly paint: { readonly stdout: Paint; readonly stderr: Paint }
   readonly #stdout: Writable
-  readonly #stderr: Writable
-  /** A line that is written over by the next. */
+  readonly #stderr: OutputOptions['stderr']
+  /** What each key is at, in the order of their beginning. */
+  readonly #present = new Map<string, string>()
+  /** A line stands on the terminal that is to be written over. */
   #live = false
 
   constructor(options: OutputOptions) {
@@ -58,11 +60,17 @@ export class Output {
     this.#stderr.write(`${text}\n`)
   }
 
-  /** A line on a terminal that the next one replaces. */
-  live(text: string): void {
+  /**
+   * What `key` is at, on the one line of a terminal that is written over and over; null takes it
+   * off the line.
+   */
+  live(key: string, text: string | null): void {
     if (this.quiet || this.json) return
-    this.#stderr.write(`\r\u001b[2K${text}`)
-    this.#live = true
+    if (text === null) this.#present.delete(key)
+    else this.#present.set(key, text)
+    const line = [...this.#present.values()].join('   ').slice(0, this.#width() - 1)
+    this.#stderr.write(`\r\u001b[2K${line}`)
+    this.#live = line !== ''
   }
 
   /** A line of a log; also with --json and --quiet. */
@@ -96,6 +104,11 @@ export class Output {
     const envelope = { schema: 'holdfast.cli/1', command, ok, summary, result }
     const closing = { error: error === null ? null : faultData(error), hints }
     this.#stdout.write(`${toJson({ ...envelope, ...closing })}\n`)
+  }
+
+  /** A line that wraps could not be written over. */
+  #width(): number {
+    return this.#stderr.columns ?? 120
   }
 
   #clear(): void {

@@ -130,7 +130,9 @@ class Teller {
 
   async end(): Promise<void> {
     await this.#ticker.stop()
-    if (this.#call.out.json) this.#beat()
+    const { out } = this.#call
+    if (out.json) this.#beat()
+    else if (out.paint.stderr.terminal) out.live(this.#follower.progress.mirror, null)
     const door = await this.#door
     await door?.[Symbol.asyncDispose]()
   }
@@ -155,7 +157,7 @@ class Teller {
       return
     }
     const line = progressLine(this.#follower)
-    if (out.paint.stderr.terminal) out.live(line)
+    if (out.paint.stderr.terminal) out.live(this.#follower.progress.mirror, line)
     else out.say(line)
   }
 

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
 import { wallMicros } from '../../../src/async/clock.ts'
 import { progressLine } from '../../../src/cli/live.ts'
+import { Output } from '../../../src/cli/output.ts'
+import { paintFor } from '../../../src/cli/paint.ts'
 import { count, plural, short, size, span } from '../../../src/cli/words.ts'
 import { Fault } from '../../../src/model/fault.ts'
 import type { Positions } from '../../../src/model/position.ts'
@@ -26,12 +29,12 @@ test('a line says what goes on, or why nothing does', () => {
   follower.take({ kind: 'tables', tables: [table] })
   follower.take({ kind: 'phase', phase: 'snapshotting', reason: null })
   follower.take({ kind: 'expected', id: '1', rows: 2000, bytes: 1 })
-  assert.match(progressLine(follower), /Copy 0\/2k rows 0\.0%; 0\/1 table; waiting for the first/)
+  assert.match(progressLine(follower), /Copy 0\/~2k rows 0\.0%; 0\/1 table; waiting for the first/)
   follower.take({ kind: 'copied-rows', id: '1', rows: 500 })
-  assert.match(progressLine(follower), /Copy 500\/2k rows 25\.0%; 0\/1 table/)
+  assert.match(progressLine(follower), /Copy 500\/~2k rows 25\.0%; 0\/1 table/)
   follower.take({ kind: 'copied-rows', id: '1', rows: 2500 })
   follower.take({ kind: 'copied-table', id: '1' })
-  assert.match(progressLine(follower), /Copy 3k\/3k rows 100\.0%; 1\/1 table/)
+  assert.match(progressLine(follower), /Copy 3k\/~3k rows 100\.0%; 1\/1 table/)
   follower.take({ kind: 'phase', phase: 'catching-up', reason: null })
   assert.match(progressLine(follower), /Catching up; applied 0 changes.*lag not known yet/)
   follower.take({ kind: 'source', head: at(900n), retainedBytes: 1, limitBytes: null })
@@ -82,4 +85,30 @@ test('numbers as people read them', () => {
     ['0.0 s', '41 s', '2m 14s', '3h 02m', '6d 02h'],
   )
   assert.deepEqual([plural(1, 'table'), plural(0, 'row')], ['1 table', '0 rows'])
+})
+
+test('several mirrors share the one living line, which never wraps', () => {
+  const written: string[] = []
+  const stream = Object.assign(new PassThrough(), { columns: 30 })
+  stream.on('data', (data) => written.push(String(data)))
+  const paint = paintFor(true, 'never', {})
+  const out = new Output({
+    json: false,
+    quiet: false,
+    verbose: false,
+    stdout: stream,
+    stderr: stream,
+    paint: { stdout: paint, stderr: paint },
+  })
+  out.live('a', '[a] copying')
+  out.live('b', '[b] streaming along')
+  out.say('a line')
+  out.live('a', null)
+  assert.deepEqual(written, [
+    '\r\u001b[2K[a] copying',
+    '\r\u001b[2K[a] copying   [b] streaming a',
+    '\r\u001b[2K',
+    'a line\n',
+    '\r\u001b[2K[b] streaming along',
+  ])
 })
