@@ -12,6 +12,7 @@ import {
   postgres,
   type TestDatabase,
 } from '../../../../testkit/servers/index.ts'
+import { richSchema } from '../../target/postgres/rich.ts'
 
 /** A role of the server that goes away with the test; roles are the server's, so it is new. */
 async function roleIn(t: TestContext, db: TestDatabase, attributes = ''): Promise<string> {

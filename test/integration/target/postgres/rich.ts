@@ -173,3 +173,62 @@ export async function describe(database: TestDatabase): Promise<string[]> {
   const rows = await database.query(DESCRIPTION)
   return rows.map((row) => `${row.what} ${row.of}: ${row.is}`)
 }
+
+/** Rows for the rich schema. */
+export const richRows = `
+insert into shop.customers (email, name, mood, rating, total, tags, small, boss)
+  select 'a' || i || '@example.org', case when i % 3 = 0 then null else 'N''ame ' || i end,
+    (enum_range(null::public.mood))[1 + i % 5], 1 + i, i * 1.10, array['x', null, 'y' || i], B'10',
+    null from generate_series(1, 50) i;
+update shop.customers set boss = 100 where id > 100;
+insert into shop.values_of (pair, pairs, span, spans, moods, many, floats, numbers, days, text_value,
+    mood_matrix, point, kind)
+  select row(row(i, 'sad', i * 1.5), '{"a,b"}', now())::public.pair,
+    array[row(row(i, null, null), '{}', null)::public.pair, null], numrange(i, i + 1)::text::shop.span,
+    array['[1,2)', 'empty']::shop.span[], '[sad,é]', '{[sad,o''k),[é,)}', '(,1.5]', '{[1,2),(3,)}',
+    array[daterange('2024-01-01', 'infinity')], 'text ' || i, array[['sad', 'é'], ['a,b', 'o''k']]::public.mood[],
+    point(i, -i), 'k' from generate_series(1, 20) i;
+begin;
+insert into shop.orders (customer, amount) select id, id / 3.0 from shop.customers;
+insert into shop.items select id, n, 'note ' || n, id * 10 + n, -(id * 10 + n)
+  from shop.orders, generate_series(1, 2) n;
+update shop.orders set lead_item = 1;
+commit;
+insert into shop.old_orders values (2, 105);
+insert into shop.full_rows values (1, 'x'), (1, 'x'), (null, null);
+insert into shop.full_with_key values (1, 'x'), (2, null);
+insert into shop.by_index values (1, 'one', null), (2, 'two', 'zwei');
+insert into shop.events (region, at, body)
+  select (array['e''u', 'uk', 'us'])[1 + i % 3], date '2023-12-01' + i, repeat('b', i) from generate_series(1, 60) i;
+insert into shop.hashed select generate_series(1, 20);
+insert into shop.by_expression select i, 'letter ' || i from generate_series(0, 10) i;
+insert into "We""ird; DROP"."tab'le %s $1
+two" values (1, 'é', 'sad'), (2, default, null);
+insert into "We""ird; DROP".twin values (1); insert into "We""ird; DROP"."TWIN" values (1);
+`
+
+/** Changes to them, of every kind. */
+export const richChanges = `
+update shop.customers set mood = 'é', tags = tags || 'z'::text, rating = 3 where id % 10 = 0;
+update shop.values_of set pair = row(row(-1, 'é', null), null, null)::public.pair, many = '{}' where id % 2 = 0;
+delete from shop.values_of where id > 18;
+begin;
+update shop.items set unique_a = unique_a + 1;
+update shop.customers set id = default where id = 345;
+update shop.orders set lead_item = null where customer = 340;
+delete from shop.items where order_id in (select id from shop.orders where customer = 340);
+delete from shop.customers where id = 340;
+commit;
+delete from shop.full_rows where ctid = (select min(ctid) from shop.full_rows where a = 1);
+update shop.full_rows set b = 'none' where a is null;
+update shop.full_with_key set a = a + 10;
+update shop.by_index set b = b || '!', a = a + 5;
+update shop.events set region = 'us', body = 'moved' where region = 'uk' and at < '2024-01-05';
+update shop.events set at = at - 60 where region = 'e''u' and at > '2024-01-10';
+truncate shop.hashed;
+insert into shop.hashed select generate_series(100, 110);
+update shop.by_expression set b = 'letter' where a = 3;
+update "We""ird; DROP"."tab'le %s $1
+two" set "Order" = 'o''k', "co""l; --" = 10 where "co""l; --" = 1;
+select nextval('shop.tickets');
+`
