@@ -97,7 +97,7 @@ export class LogCopy {
     await query(`DECLARE log NO SCROLL CURSOR FOR ${this.#sql(through)}`)
     let open: Open | null = null
     for (;;) {
-      const rows = await query(`FETCH ${FETCH} FROM log`)
+      const rows = await query(`FETCH ${FETCH} FROM log`).catch(readFault)
       if (this.#warning !== null) throw this.#warning
       const commits: LoggedCommit[] = []
       for (const row of rows) {
@@ -214,6 +214,12 @@ async function publicationsOf(session: Session, names: readonly string[]): Promi
 
 function publicationGone(words: string): Fault {
   return new Fault('HF-S206', { what: `the log cannot be read: ${words}`, side: 'source' })
+}
+
+/** Up to 17 a publication that is not there, now or when the rows were written, is an error. */
+function readFault(error: unknown): never {
+  if (sqlstateOf(error) !== '42704') throw error
+  throw publicationGone('a publication did not exist when rows were written')
 }
 
 /** What the SQLSTATE of a refused copy means. */

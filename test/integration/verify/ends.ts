@@ -23,6 +23,8 @@ export interface TwoEnds {
   readonly target: TestDatabase
   /** Applies everything that is committed now, or only so many transactions. */
   feed(transactions?: number): Promise<number>
+  /** Copies a table as it is now; the target otherwise stays where it is. */
+  copyNow(table: string): Promise<void>
   /** Moves the mirror's slot to where the target stands. */
   acknowledge(): Promise<void>
   verify(options?: Partial<CompareOptions>): Promise<Verification>
@@ -39,6 +41,10 @@ export interface Setup {
   readonly sourceOnly?: string
   /** Put behind CREATE DATABASE at the source. */
   readonly sourceDatabase?: string
+  /** What the publication publishes, when not everything. */
+  readonly publish?: string
+  /** Bytes of changes that a verification may hold. */
+  readonly limit?: number
   readonly modes?: Readonly<Record<string, TableMode>>
 }
 
@@ -51,7 +57,8 @@ export async function twoEnds(t: TestContext, setup: Setup): Promise<TwoEnds> {
   await target.query(setup.ddl)
   if (setup.sourceOnly !== undefined) await source.query(setup.sourceOnly)
   const tables = await tablesOf(source)
-  await source.query('create publication v for all tables')
+  const publish = setup.publish === undefined ? '' : ` with (publish = '${setup.publish}')`
+  await source.query(`create publication v for all tables${publish}`)
   await source.query(`select pg_create_logical_replication_slot('${slot}', 'pgoutput')`)
   await source.query(`select pg_copy_logical_replication_slot('${slot}', '${slot}_feed')`)
   const [start] = await source.query(
@@ -78,6 +85,7 @@ export async function twoEnds(t: TestContext, setup: Setup): Promise<TwoEnds> {
                 slot,
                 publications: ['v'],
                 log: LOG,
+                ...(setup.limit === undefined ? {} : { limit: setup.limit }),
               },
               signal,
             ),
@@ -85,6 +93,20 @@ export async function twoEnds(t: TestContext, setup: Setup): Promise<TwoEnds> {
         { ...compareDefaults, ...options },
         new AbortController().signal,
       ),
+    async copyNow(table) {
+      const [now] = await source.query('select pg_current_wal_insert_lsn() as lsn')
+      const rows = await source.query(`select to_json(r) as row from ${quoted(table)} r`)
+      for (const { row } of rows) {
+        const sql = `insert into ${quoted(table)} select * from json_populate_record(null::${quoted(table)}, $1)`
+        await target.query(sql, [row])
+      }
+      const at = positionsAt(LOG, lsn(now?.['lsn'] ?? '')).get(LANE)
+      const start = { [LANE]: { log: LOG, order: at?.order.toString(), token: at?.token } }
+      await target.query('update _holdfast.tables set start = $1 where name = $2', [
+        JSON.stringify(start),
+        table,
+      ])
+    },
     async acknowledge() {
       const [row] = await target.query('select token from _holdfast.lanes')
       await source.query('select pg_replication_slot_advance($1, $2)', [slot, row?.['token']])
