@@ -54,11 +54,22 @@ export function compareShape(table: Table, mark: Mark, shape: Shape | undefined)
     }
   })
   const added = addedColumns(table, mark, travelling)
-  compareKey(table, {
-    replicaIdentity: shape.replicaIdentity,
-    key: shape.columns.filter((c) => shape.key.includes(c.number)).map((c) => c.name),
-  })
+  compareKey(table, { replicaIdentity: shape.replicaIdentity, key: namesOf(shape, shape.key) })
   return added
+}
+
+/**
+ * What a Relation message marks as key, without the columns that the index only INCLUDEs, which
+ * the catalogue alone tells apart.
+ */
+export function keyOf(marked: readonly string[], shape: Shape | undefined): readonly string[] {
+  if (shape === undefined || shape.marked.length === shape.key.length) return marked
+  const same = namesOf(shape, shape.marked).toSorted().join('\0') === marked.toSorted().join('\0')
+  return same ? namesOf(shape, shape.key) : marked
+}
+
+function namesOf(shape: Shape, numbers: readonly number[]): string[] {
+  return shape.columns.filter(({ number }) => numbers.includes(number)).map(({ name }) => name)
 }
 
 /** How a source identifies rows: relreplident and the names of the key's columns. */

@@ -5,7 +5,7 @@ import type { SchemaChange } from '../../model/change.ts'
 import { Fault } from '../../model/fault.ts'
 import type { Column, Table } from '../../model/table.ts'
 import { misread } from './bytes.ts'
-import { addedColumns, compareKey, compareShape, drifted, refuseFilled } from './drift.ts'
+import { addedColumns, compareKey, compareShape, drifted, keyOf, refuseFilled } from './drift.ts'
 import { tableVersion } from './identity-key.ts'
 import { readTypes, typeNames, typeUse } from './inspect-types.ts'
 import type { RelationColumn, RelationMessage } from './pgoutput.ts'
@@ -107,7 +107,7 @@ export class Relations implements Tables {
     }
     compareNames(from.table, message)
     const added = addedColumns(from.table, from.mark, message.columns)
-    const key = message.columns.filter((column) => column.key).map(({ name }) => name)
+    const key = await this.#keyOf(from.table, message)
     compareKey(from.table, { replicaIdentity: message.replicaIdentity, key })
     if (added.length === 0) {
       this.#keep(message, streamed, from)
@@ -116,6 +116,14 @@ export class Relations implements Tables {
     const to = await this.#widened(from, message, streamed)
     this.#keep(message, streamed, to)
     return { kind: 'schema', from: from.table, to: to.table }
+  }
+
+  async #keyOf({ identity }: Table, message: RelationMessage): Promise<readonly string[]> {
+    const marked = message.columns.filter((column) => column.key).map(({ name }) => name)
+    const full = message.replicaIdentity === 'f'
+    if (full || identity.by !== 'key' || marked.length <= identity.columns.length) return marked
+    const id = String(message.id)
+    return keyOf(marked, (await readShapes(this.#session, [id])).get(id))
   }
 
   /** A streamed transaction has committed: what it said of relations holds for all. */

@@ -26,8 +26,10 @@ export interface Shape {
   readonly node: string
   /** pg_class.relreplident. */
   readonly replicaIdentity: string
-  /** Attribute numbers of the replica identity's index; empty without one. */
+  /** Attribute numbers of the key of the replica identity's index; empty without one. */
   readonly key: readonly number[]
+  /** Those that the log marks as key: the columns that the index INCLUDEs, too. */
+  readonly marked: readonly number[]
   readonly columns: readonly ShapeColumn[]
 }
 
@@ -35,7 +37,7 @@ export interface Shape {
 const SHAPES = `
 select c.oid, n.nspname as schema, c.relname as name, c.relreplident,
   coalesce(pg_relation_filenode(c.oid), 0) as node,
-  (select array_to_string(i.indkey::int2[], ',') from pg_index i
+  (select array_to_string(i.indkey::int2[], ',') || ' ' || i.indnkeyatts from pg_index i
     where i.indrelid = c.oid and i.indisvalid and case c.relreplident
       when 'i' then i.indisreplident when 'd' then i.indisprimary else false end) as key,
   (select json_agg(json_build_array(a.attnum, a.attname, a.atttypid::int8, a.atttypmod,
@@ -59,6 +61,8 @@ export async function readShapes(
 type ColumnCells = readonly [number, string, number, number, boolean, boolean]
 
 function shapeOf(row: TextRow): Shape {
+  const [numbers = '', size = '0'] = (row['key'] ?? '').split(' ')
+  const marked = numbers.split(',').filter(Boolean).map(Number)
   const columns: readonly ColumnCells[] = JSON.parse(row['columns'] ?? '[]')
   return {
     id: text(row, 'oid'),
@@ -66,7 +70,8 @@ function shapeOf(row: TextRow): Shape {
     name: text(row, 'name'),
     node: text(row, 'node'),
     replicaIdentity: text(row, 'relreplident'),
-    key: (row['key'] ?? '').split(',').filter(Boolean).map(Number),
+    key: marked.slice(0, Number(size)),
+    marked,
     columns: columns.map(([attnum, name, typeOid, typmod, generated, bare]) => ({
       number: attnum,
       name,
