@@ -11,10 +11,10 @@ export interface Names {
 /** Slot names are limited to these characters (slot.c, ReplicationSlotValidateName). */
 const MIRROR = /^[a-z0-9_]{1,40}$/
 
-/** Throws Fault HF-C101 for a mirror whose name no slot can have. */
+/** Throws Fault HF-C015 for a mirror whose name no slot can have. */
 export function namesFor(mirror: string): Names {
   if (!MIRROR.test(mirror)) {
-    throw new Fault('HF-C101', {
+    throw new Fault('HF-C015', {
       what: `the mirror's name ${JSON.stringify(mirror)} is not made of 1 to 40 of a-z, 0-9 and _`,
       why: 'Its slot and publication at a PostgreSQL source carry that name.',
       todo: [{ text: 'Give the mirror another name.', run: 'holdfast run --name shop' }],

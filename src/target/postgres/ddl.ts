@@ -120,10 +120,10 @@ export async function createKey(session: Session, plan: TargetPlan, table: Table
   if (await hasKey(session, place, columns)) return
   const native = nativeSchema(plan.blueprint)?.tables.find(({ id }) => id === table.id)
   const index = native === undefined ? undefined : identityIndex(native)
-  const existing = await readExisting(session, [place.schema])
+  const taken = index !== undefined && (await isTaken(session, place.schema, index.name))
   const keyed = await hasPrimaryKey(session, place)
   await session.query(
-    keyStatement(place, { columns, index: keyed ? undefined : index, existing, keyed }),
+    keyStatement(place, { columns, index: keyed ? undefined : index, taken, keyed }),
   )
 }
 
@@ -139,7 +139,8 @@ function keyStatement(
   how: {
     readonly columns: readonly string[]
     readonly index: PgIndex | undefined
-    readonly existing: Existing
+    /** Something has the name of the index. */
+    readonly taken: boolean
     /** The table has a primary key on other columns. */
     readonly keyed: boolean
   },
@@ -147,7 +148,7 @@ function keyStatement(
   const columns = how.columns.map(ident).join(', ')
   const kind = how.keyed ? 'UNIQUE' : 'PRIMARY KEY'
   if (how.index === undefined) return `ALTER TABLE ${qualified(place)} ADD ${kind} (${columns})`
-  return indexStatement(how.index, { place, existing: how.existing })
+  return indexStatement(how.index, { place, taken: how.taken })
 }
 
 /**
@@ -157,18 +158,26 @@ function keyStatement(
  */
 export function indexStatement(
   index: PgIndex,
-  at: { readonly place: PgName; readonly existing: Existing },
+  at: { readonly place: PgName; readonly taken: boolean },
 ): string {
-  const taken = at.existing.relations.has(key({ schema: at.place.schema, name: index.name }))
   const columns = `(${(index.columns ?? []).map(ident).join(', ')})`
   if (index.constraint !== null) {
     const kind = index.constraint.kind === 'primary' ? 'PRIMARY KEY' : 'UNIQUE'
-    const name = taken ? '' : `CONSTRAINT ${ident(index.constraint.name)} `
+    const name = at.taken ? '' : `CONSTRAINT ${ident(index.constraint.name)} `
     return `ALTER TABLE ${qualified(at.place)} ADD ${name}${index.sql ?? `${kind} ${columns}`}`
   }
-  const name = taken ? '' : `${ident(index.name)} `
+  const name = at.taken ? '' : `${ident(index.name)} `
   const unique = index.unique ? 'UNIQUE ' : ''
   return `CREATE ${unique}INDEX ${name}ON ${qualified(at.place)} USING ${index.sql ?? `btree ${columns}`}`
+}
+
+const TAKEN = `
+select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = $1 and c.relname = $2`
+
+/** True when something in the schema has this name. */
+export async function isTaken(session: Session, schema: string, name: string): Promise<boolean> {
+  return (await session.query(TAKEN, [schema, name])).length > 0
 }
 
 const PRIMARY = `

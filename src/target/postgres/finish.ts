@@ -3,8 +3,7 @@ import { sqlstateOf } from '../../dialect/postgres/errors.ts'
 import { ident, qualified } from '../../dialect/postgres/quote.ts'
 import type { PgForeignKey, PgIndex, PgName, PgTable } from '../../dialect/postgres/schema.ts'
 import type { TargetPlan } from '../target.ts'
-import { hasKey, indexStatement, nativeSchema, placesOf, schemasOf } from './ddl.ts'
-import { readExisting } from './existing.ts'
+import { hasKey, indexStatement, isTaken, nativeSchema, placesOf } from './ddl.ts'
 
 export interface FinishOptions {
   /**
@@ -77,8 +76,8 @@ async function finishIndexes(
   const { table, place, plan } = of
   for (const index of table.indexes) {
     if (!isCarried(index) || (await isThere(session, place, index))) continue
-    const existing = await readExisting(session, schemasOf(plan))
-    await build(session, indexStatement(index, { place, existing }), merged(plan, table.id))
+    const taken = await isTaken(session, place.schema, index.name)
+    await build(session, indexStatement(index, { place, taken }), merged(plan, table.id))
   }
 }
 
