@@ -83,6 +83,8 @@ export interface Command {
   readonly examples: readonly string[]
   /** Further paragraphs of its help. */
   readonly notes?: readonly string[]
+  /** Ends by itself when the call's signal aborts; any other command is ended at once. */
+  readonly graceful?: true
   run(call: Call): Promise<Outcome>
 }
 

@@ -43,7 +43,7 @@ async function carryOut(
   world: World,
 ): Promise<number> {
   const out = outputFor(given, world)
-  using stop = stopper((fault) => out.faults([fault]))
+  using stop = stopper(command.graceful === true, (fault) => out.faults([fault]))
   using _ = catchStray(out)
   try {
     const call = callOf(given, { out, world, signal: stop.signal })

@@ -10,9 +10,9 @@ export interface Stopper extends Disposable {
 
 /**
  * Turns the first SIGINT or SIGTERM into an abort; at the second one the process ends at once,
- * after `hurried` was told.
+ * after `hurried` was told. Without `graceful` the first one is the second.
  */
-export function stopper(hurried: (fault: Fault) => void): Stopper {
+export function stopper(graceful: boolean, hurried: (fault: Fault) => void): Stopper {
   const stop = new AbortController()
   let code = 130
   const onSignal = (name: NodeJS.Signals): void => {
@@ -24,6 +24,7 @@ export function stopper(hurried: (fault: Fault) => void): Stopper {
       process.exit(fault.entry.exit)
     }
     code = name === 'SIGTERM' ? 143 : 130
+    if (!graceful) process.exit(code)
     stop.abort()
   }
   process.on('SIGINT', onSignal)

@@ -10,6 +10,7 @@ const MOST = 5000
 
 export const demo: Command = {
   name: 'demo',
+  graceful: true,
   summary: 'Mirror a busy shop between two servers of its own, and kill the mirror once.',
   flags: [
     { flags: '--for <duration>', text: 'end after this long; without it until Ctrl-C' },

@@ -10,6 +10,7 @@ import { count, plural } from '../words.ts'
 
 export const run: Command = {
   name: 'run',
+  graceful: true,
   summary: 'Copy, then follow every change, until stopped.',
   flags: [
     ...wholeMirror,

@@ -16,6 +16,7 @@ const LISTED = 10_000
 
 export const verify: Command = {
   name: 'verify',
+  graceful: true,
   summary: 'Are both ends equal? Compares every row at one moment of the source; changes nothing.',
   flags: [
     ...whichMirror,
