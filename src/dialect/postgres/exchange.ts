@@ -94,7 +94,8 @@ class Exchange {
     if (this.#error !== null) return
     this.#error = new ExchangeError(error, this.#pipe?.labelOf(this.#answered) ?? null)
     this.#pipe?.stop()
-    if (this.#pipe === null || this.#pipe.synced) this.done.reject(this.#error)
+    // After a refusal the session is usable once the writer has ended the exchange.
+    if (!this.#error.refused || this.#pipe?.synced === true) this.done.reject(this.#error)
   }
   handleReadyForQuery(): void {
     this.done.resolve(this.#outcomes)

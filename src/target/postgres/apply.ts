@@ -91,10 +91,6 @@ export class Applier {
   /** BEGIN, the settings, and the checkpoint with epoch and previous position asserted. */
   #begin(pipe: Pipe, batch: Batch): void {
     const { link, mirror, epoch } = this.#options
-    if (this.#prepared.size > MOST_STATEMENTS) {
-      this.#prepared.clear()
-      pipe.statement('DEALLOCATE ALL')
-    }
     this.#fixed(pipe, 'BEGIN ISOLATION LEVEL READ COMMITTED')
     const synchronous = batch.flush ? 'on' : 'off'
     this.#fixed(pipe, transactionSettings(link, { synchronous_commit: synchronous }))
@@ -165,6 +161,12 @@ export class Applier {
   async #insert(work: Work, step: Extract<Step, { readonly kind: 'insert' }>): Promise<void> {
     const { pipe, binding, recode } = work
     const rows: Rows = { tuples: step.rows, columns: null, recode }
+    if (step.existing === 'overwrite' && !statements.overwritable(binding)) {
+      const statement = statements.clearStatement(binding)
+      await this.#each(work, { statement, step, rows: step.rows, old: null })
+      await this.#insert(work, { ...step, existing: 'refuse' })
+      return
+    }
     const how = step.rows.length <= statements.FEW_ROWS ? 'mixed' : form(rows)
     if (how === 'mixed' || binding.columns.length === 0) {
       const statement = statements.insertStatement(binding, step.existing)
@@ -251,6 +253,10 @@ export class Applier {
     }
     const known = this.#prepared.get(sql)
     if (known !== undefined) return known
+    if (this.#prepared.size >= MOST_STATEMENTS) {
+      this.#prepared.clear()
+      pipe.statement('DEALLOCATE ALL')
+    }
     const name = `hf${this.#statements++}`
     this.#prepared.set(sql, name)
     pipe.parse(name, sql, types)

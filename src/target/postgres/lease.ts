@@ -1,6 +1,6 @@
 import { every, type Ticker, within } from '../../async/clock.ts'
 import { asFault, Fault } from '../../model/fault.ts'
-import { RENEW_ANSWER_MS, RENEW_MS } from './config.ts'
+import { GOODBYE_MS, RENEW_ANSWER_MS, RENEW_MS } from './config.ts'
 import { type Durable, lsnOf } from './durable.ts'
 import { fenced } from './refusal.ts'
 import type { Link } from './sessions.ts'
@@ -69,7 +69,8 @@ export class Lease implements AsyncDisposable {
     const { session } = this.#link
     if (!session.lost.aborted) {
       const sql = `delete from ${STATE}.leases where mirror = $1 and epoch = $2::bigint`
-      await session.query(sql, [this.#mirror, this.#epoch.toString()]).catch(() => undefined)
+      const given = session.query(sql, [this.#mirror, this.#epoch.toString()])
+      await within(GOODBYE_MS, given, () => undefined).catch(() => undefined)
     }
     await session[Symbol.asyncDispose]()
   }

@@ -102,6 +102,11 @@ export async function transaction<T>(
   }
 }
 
+/** Ends a connection without a word, so that what waits for an answer fails now. */
+export function breakOff({ session }: Link): void {
+  session.client.connection.stream.destroy()
+}
+
 /** Lets one piece of work after the other have something. */
 export class Turn {
   #last: Promise<unknown> = Promise.resolve()
@@ -119,6 +124,7 @@ const MOST_IDLE = 8
 export class Links implements AsyncDisposable {
   readonly #open: () => Promise<Link>
   readonly #idle: Link[] = []
+  readonly #lent = new Set<Link>()
   #closed = false
 
   constructor(open: () => Promise<Link>) {
@@ -129,15 +135,23 @@ export class Links implements AsyncDisposable {
   async use<T>(work: (link: Link) => Promise<T>): Promise<T> {
     const link = this.#take() ?? (await this.#open())
     let healthy = false
+    this.#lent.add(link)
     try {
       const result = await work(link)
       healthy = true
       return result
     } finally {
+      this.#lent.delete(link)
       const keep = healthy && !link.session.lost.aborted && !this.#closed
       if (keep && this.#idle.length < MOST_IDLE) this.#idle.push(link)
       else await link.session[Symbol.asyncDispose]()
     }
+  }
+
+  /** Closes what is lent, so that whoever uses it fails now. */
+  breakOff(): void {
+    this.#closed = true
+    for (const link of this.#lent) breakOff(link)
   }
 
   #take(): Link | undefined {

@@ -81,6 +81,22 @@ export function insertStatement(binding: Binding, existing: 'refuse' | 'overwrit
   })
 }
 
+/**
+ * False when rows of the table cannot be overwritten by ON CONFLICT, since an UPDATE may not set
+ * one of its columns.
+ */
+export function overwritable(binding: Binding): boolean {
+  const key = keyOf(binding.table.identity)
+  return key.length === 0 || !binding.columns.some((c, i) => c.always && !key.includes(i))
+}
+
+/** Takes a row away where it is there. */
+export function clearStatement(binding: Binding): Statement {
+  return remember(binding, 'clear', (params) => {
+    return `DELETE FROM ${binding.only}${binding.name} AS t WHERE ${found(binding, params, 'row')}`
+  })
+}
+
 /** What makes an INSERT into a table with a key overwrite the row that is there. */
 export function onConflict(binding: Binding): string {
   const key = keyOf(binding.table.identity)

@@ -1,3 +1,4 @@
+import { orAborted } from '../../async/abort.ts'
 import { point } from '../../async/point.ts'
 import type { Session } from '../../dialect/postgres/connect.ts'
 import type { Batch, Step } from '../../model/batch.ts'
@@ -16,7 +17,7 @@ import { Durable } from './durable.ts'
 import { finishSchema } from './finish.ts'
 import { Lease } from './lease.ts'
 import { refusal } from './refusal.ts'
-import { type Link, Links, openLink, Turn, transaction } from './sessions.ts'
+import { breakOff, type Link, Links, openLink, Turn, transaction } from './sessions.ts'
 import { STATE } from './state.ts'
 
 interface TenureOptions {
@@ -58,6 +59,7 @@ export class Tenure implements AsyncDisposable {
     )
     this.#lease = new Lease({ link: lease, mirror: options.mirror, epoch, durable })
     link.session.lost.addEventListener('abort', () => this.#lease.lose(link.session.lost.reason))
+    this.lost.addEventListener('abort', () => this.#giveUp())
     this.#bindings = new Bindings()
     this.#applier = new Applier({
       link,
@@ -77,6 +79,12 @@ export class Tenure implements AsyncDisposable {
     const tenure = new Tenure(open, lease, new Durable(open.checkpoint?.positions ?? new Map()))
     point('claimed')
     return tenure
+  }
+
+  /** Whoever waits for a server that does not answer is let go. */
+  #giveUp(): void {
+    breakOff(this.#link)
+    this.#links.breakOff()
   }
 
   get lost(): AbortSignal {
@@ -231,7 +239,7 @@ export class Tenure implements AsyncDisposable {
   apply(batch: Batch, encoding: string): Promise<void> {
     return this.#turn.take(async () => {
       this.lost.throwIfAborted()
-      const { end, flushed } = await this.#applier.apply(batch, encoding)
+      const { end, flushed } = await orAborted(this.#applier.apply(batch, encoding), this.lost)
       this.#durable.committed(batch.positions, batch.flush ? null : end)
       this.#durable.flushed(flushed)
     })

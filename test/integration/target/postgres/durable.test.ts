@@ -82,3 +82,23 @@ for (const major of [14, 18] as const) {
     assert.equal(await orderOf(again), 3n)
   })
 }
+
+test('a target that says nothing any more is given up, whatever waits for it', async (t) => {
+  const db = await database(t, 18)
+  await using proxy = await startProxy(db.server)
+  await using target = await open(proxy.url(db.url))
+  await using claim = await target.claim({ settings: {}, patience: 0 }, never)
+  await target.prepare(planFor([things]))
+  await target.begin([things], { positions: at(1), source: {}, first: true })
+  const endless = (async function* () {
+    for (let i = 0; ; i++) yield await Promise.resolve(Buffer.from(`${i}\tx\n`))
+  })()
+  const copying = target.copy({ table: things, index: 0, of: 1 }, 'pg-copy-text', endless, never)
+  copying.catch(() => undefined)
+  proxy.freezeAll()
+  const refused = target.apply(batch(1, 2, [born(1)]), 'pg-text')
+  await assert.rejects(refused, (error: unknown) => error instanceof Fault && error.transient)
+  await assert.rejects(copying, (error: unknown) => error instanceof Fault && error.transient)
+  assert.ok(claim.lost.aborted)
+  proxy.cutAll()
+})

@@ -197,3 +197,27 @@ test('names that need quoting, tables beside one another, steps small and large'
   const found = await made.db.query('select * from "Straße ""1""; --"')
   assert.deepEqual(found, [{ 'a b': '149', 'c"d': 'z' }])
 })
+
+for (const count of [2, 100]) {
+  test(`${count} rows whose identity column cannot be updated are overwritten whole`, async (t) => {
+    const sql = `create table ids (k text primary key, id int generated always as identity, v text)`
+    const ids = table('ids', { k: types.text, id: types.int, v: types.text })
+    await using made = await stand(t, 18, [ids], sql)
+    const all = Array.from({ length: count }, (_, i) => String(i))
+    const rowsOf = (v: string) => rows(...all.map((k) => [k, `${Number(k) + 100}`, v]))
+    const step = (v: string): Step => ({
+      kind: 'insert',
+      table: ids,
+      rows: rowsOf(v),
+      existing: 'overwrite',
+    })
+    await made.db.query(`insert into ids (k, v) values ('0', 'old'), ('kept', 'old')`)
+    await made.target.apply(batch(1, 2, [step('a')]), 'pg-text')
+    await made.target.apply(batch(2, 3, [step('b')]), 'pg-text')
+    const found = await made.db.query(`select id, v from ids where k <> 'kept' order by id`)
+    assert.deepEqual(
+      found,
+      all.map((k) => ({ id: `${Number(k) + 100}`, v: 'b' })),
+    )
+  })
+}
