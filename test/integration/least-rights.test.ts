@@ -45,6 +45,17 @@ async function stage(t: TestContext, from: 14 | 16 | 18, to: 14 | 18): Promise<S
   }
 }
 
+/** Where sequences stand, and the names of all keys, indexes and foreign keys. */
+async function shapeOf(db: TestDatabase): Promise<unknown> {
+  return await db.query(`
+    select schemaname || '.' || sequencename as name, last_value::text as is from pg_sequences
+    union all select conrelid::regclass || '.' || conname, contype::text || convalidated
+    from pg_constraint where contype in ('p', 'u', 'f') and conparentid = 0
+      and connamespace::regnamespace::text not in ('pg_catalog', '_holdfast')
+    union all select indexrelid::regclass::text, indisvalid::text from pg_index
+    where indrelid::regclass::text like 'shop.%' order by 1`)
+}
+
 /** Runs what `check --sql` prints, each part as the one that it is for, until nothing is left. */
 async function mend({ source, target, run }: Stage): Promise<number> {
   for (let rounds = 0; rounds < 4; rounds++) {
@@ -82,5 +93,6 @@ for (const [from, to] of [
     await assertSameContents(source, target)
     const verified = await on.run('verify')
     assert.equal(verified.code, 0, verified.out)
+    assert.deepEqual(await shapeOf(target), await shapeOf(source))
   })
 }
