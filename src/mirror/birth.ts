@@ -17,9 +17,12 @@ export interface Ends {
 }
 
 /** Everything that would stop or endanger the mirror; changes nothing at either end. */
-export async function preflight(ends: Omit<Ends, 'signal' | 'watch'>): Promise<readonly Finding[]> {
+export async function preflight(
+  ends: Omit<Ends, 'signal' | 'watch'>,
+  looked: { readonly fresh: boolean } = { fresh: false },
+): Promise<readonly Finding[]> {
   const { source, target, options } = ends
-  const findings = await source.preflight()
+  const findings = await source.preflight(looked)
   if (findings.some((finding) => finding.level === 'fail')) return findings
   const plan = planOf(await source.inspect(), options)
   return [...findings, ...(await target.preflight(plan))]

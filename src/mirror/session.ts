@@ -72,7 +72,8 @@ async function refuseBeforehand(run: Run, source: Source, target: Target): Promi
   if (known !== null) refuseOtherSettings(known, run.options)
   if (known !== null && known.positions.size > 0) return
   const { options, watch } = run
-  refuseFailures(await preflight({ options, source, target }), watch)
+  const fresh = known === null
+  refuseFailures(await preflight({ options, source, target }, { fresh }), watch)
 }
 
 async function goalOf(options: MirrorOptions, source: Source): Promise<Positions | null> {

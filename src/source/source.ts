@@ -74,8 +74,11 @@ export interface Source extends AsyncDisposable {
   /** Equal to a target's `place` exactly when both are the same database. */
   readonly place: string
 
-  /** What would stop, endanger or harm; changes nothing and creates nothing. */
-  preflight(): Promise<readonly Finding[]>
+  /**
+   * What would stop, endanger or harm; changes nothing and creates nothing. `fresh`: this mirror
+   * has no state anywhere yet, so what stands under its name at the source belongs to another one.
+   */
+  preflight(options?: { readonly fresh: boolean }): Promise<readonly Finding[]>
   /** The selected tables and what surrounds them. */
   inspect(): Promise<Blueprint>
   /** Encodings that rows of this table can be read in, best first; `values` is always among them. */

@@ -53,7 +53,7 @@ export const logFaults = {
     class: 'persistent',
     severity: 'critical',
     exit: 1,
-    why: 'A slot of that name was made anew, for another database, or with other options.',
+    why: 'A slot of that name was made anew, for another database or with other options, or somebody else has read on from it.',
     safe: 'Nothing was read from it and nothing was changed.',
     todo: [
       { text: 'Give the mirror another name.', run: 'holdfast run --name …' },

@@ -125,6 +125,21 @@ export const sourceFaults = {
       },
     ],
   },
+  'HF-S208': {
+    title: 'The source holds a slot of this name for another mirror',
+    class: 'config',
+    severity: 'error',
+    exit: 4,
+    why: 'Slots belong to the whole server, and a mirror of that name keeps one, from another database or into another target.',
+    safe: 'Nothing was started, and the slot was left alone: dropping it would cost the other mirror its changes.',
+    todo: [
+      { text: 'Give this mirror a name of its own.', run: 'holdfast run --name …' },
+      {
+        text: 'If the other one is gone for good, remove what it left, then start again.',
+        run: 'holdfast destroy',
+      },
+    ],
+  },
   'HF-S206': {
     title: 'The publication of the mirror is missing, changed or does not hold a table',
     class: 'data',

@@ -116,6 +116,7 @@ export async function* copyOut(
   signal: AbortSignal,
 ): AsyncIterable<Buffer> {
   signal.throwIfAborted()
+  session.lost.throwIfAborted()
   const receiver = new Receiver(session)
   receiver.ask(sql)
   try {

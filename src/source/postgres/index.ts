@@ -21,7 +21,7 @@ import { dropPublications, preparePublications, requirePublications } from './pu
 import { openSourceReader } from './reader.ts'
 import { sequencesOf } from './sequences.ts'
 import { marked } from './shape.ts'
-import { dropSlot, freeSlot, readSlot, requireSlot } from './slot.ts'
+import { dropSlot, freeSlot, readSlot, requireSlot, strangeSlot } from './slot.ts'
 import { openSnapshot } from './snapshot.ts'
 import { PostgresStream } from './stream.ts'
 
@@ -75,9 +75,15 @@ class PostgresSource implements Source {
     this.place = describePlace(place)
   }
 
-  async preflight(): Promise<readonly Finding[]> {
+  async preflight(options?: { readonly fresh: boolean }): Promise<readonly Finding[]> {
     const { mirror, selection } = this.#options
-    return await this.#apart((session) => preflightSource(session, { mirror, selection }))
+    const { database } = this.#place
+    return await this.#apart(async (session) => {
+      const fresh = options?.fresh === true
+      const fault = await strangeSlot(session, this.#names.slot, { database, fresh })
+      const findings = await preflightSource(session, { mirror, selection })
+      return fault === null ? findings : [...findings, { level: 'fail', subject: 'slot', fault }]
+    })
   }
 
   async inspect(): Promise<Blueprint> {
@@ -124,7 +130,8 @@ class PostgresSource implements Source {
   async snapshot(options: { readonly keep: boolean }, signal: AbortSignal): Promise<Snapshot> {
     const { endpoint, mirror, notice } = this.#options
     const { slot } = this.#names
-    if (options.keep) await dropSlot(this.#control, slot, { mirror, signal })
+    const { database } = this.#place
+    if (options.keep) await dropSlot(this.#control, slot, { mirror, database, idle: true, signal })
     return await openSnapshot(
       {
         endpoint,
@@ -222,7 +229,14 @@ class PostgresSource implements Source {
     const { mirror } = this.#options
     const { slot } = this.#names
     const removed: string[] = []
-    if (await dropSlot(this.#control, slot, { mirror })) removed.push(`replication slot ${slot}`)
+    const { database } = this.#place
+    // One of another database is not this mirror's, whatever it is called.
+    const strange = await strangeSlot(this.#control, slot, { database, fresh: false })
+    const dropped =
+      strange === null && (await dropSlot(this.#control, slot, { mirror, database, idle: false }))
+    if (dropped) {
+      removed.push(`replication slot ${slot}`)
+    }
     for (const name of await dropPublications(this.#control, this.#names)) {
       removed.push(`publication ${ident(name)}`)
     }

@@ -118,6 +118,11 @@ export async function freeSlot(
   }
 }
 
+async function readBy(session: Session, slot: string): Promise<Fault> {
+  const [reader] = await session.query(READER, [slot])
+  return inUse(slot, session.label, reader ?? { pid: 'unknown' })
+}
+
 function inUse(slot: string, label: string, reader: TextRow): Fault {
   const [pid, user] = [text(reader, 'pid'), optional(reader, 'usename') ?? 'unknown']
   const application = optional(reader, 'application_name') ?? ''
@@ -128,14 +133,41 @@ function inUse(slot: string, label: string, reader: TextRow): Fault {
   })
 }
 
-/** True when there was one. */
+/** A slot of that name, when it cannot be this mirror's; null when there is none or it may be. */
+export async function strangeSlot(
+  session: Session,
+  name: string,
+  { database, fresh }: { readonly database: string; readonly fresh: boolean },
+): Promise<Fault | null> {
+  const slot = await readSlot(session, name)
+  if (slot === null || (slot.database === database && !fresh)) return null
+  const of = slot.database === database ? 'this database' : `database ${slot.database ?? 'none'}`
+  return new Fault('HF-S208', {
+    what: `the slot ${name} at ${session.label} is kept for another mirror of ${of}`,
+    side: 'source',
+  })
+}
+
+/**
+ * True when there was one. `idle`: only an attempt that never began to read can have left it, so
+ * a reader is somebody else and is not ended. Throws HF-L104 and HF-S208.
+ */
 export async function dropSlot(
   session: Session,
   slot: string,
-  options: { readonly mirror: string; readonly signal?: AbortSignal },
+  options: {
+    readonly mirror: string
+    readonly database: string
+    readonly idle: boolean
+    readonly signal?: AbortSignal
+  },
 ): Promise<boolean> {
-  if ((await readSlot(session, slot)) === null) return false
-  await freeSlot(session, slot, options)
+  const found = await readSlot(session, slot)
+  if (found === null) return false
+  const strange = await strangeSlot(session, slot, { database: options.database, fresh: false })
+  if (strange !== null) throw strange
+  if (!options.idle) await freeSlot(session, slot, options)
+  else if (found.activePid !== null) throw await readBy(session, slot)
   await session.query('select pg_drop_replication_slot($1)', [slot])
   return true
 }

@@ -84,6 +84,7 @@ export class Walsender implements AsyncDisposable {
       failed: (error) => this.#fail(this.#named(error)),
     })
     session.lost.addEventListener('abort', () => this.#fail(this.#named(session.lost.reason)))
+    if (session.lost.aborted) this.#fail(this.#named(session.lost.reason))
     this.#ticker = every(
       TICK_MS,
       () => this.#tick(),
@@ -139,6 +140,7 @@ export class Walsender implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#ticker.stop()
     if (this.#flushed > this.#reported) this.#report(false)
+    this.#wire.discard()
     await this.#session[Symbol.asyncDispose]()
   }
 

@@ -120,6 +120,13 @@ export class Wire {
     this.#socket.resume()
   }
 
+  /** Nobody wants what still comes; it must be read for the server to see that we leave. */
+  discard(): void {
+    this.#socket.off('data', this.#receive)
+    this.#socket.on('data', () => undefined)
+    this.#socket.resume()
+  }
+
   release(): void {
     this.#socket.off('data', this.#receive)
     for (const driver of this.#drivers) this.#socket.on('data', driver)

@@ -146,3 +146,17 @@ for (const major of [14, 18] as const) {
     assert.equal(domain?.kind === 'domain' ? domain.default : 'x', null)
   })
 }
+
+test('a key without overlaps is carried and is no identity', async (t) => {
+  const db = await database(t, 18)
+  await db.query(`create extension btree_gist;
+    create table spans (id integer, at daterange, primary key (id, at without overlaps));
+    create table stays (id integer primary key, span integer, at daterange,
+      foreign key (span, period at) references spans (id, period at))`)
+  const { tables, schema } = await inspect(db)
+  assert.equal(identityOf(tables.find(({ name }) => name === 'spans')), 'none')
+  const [key] = schema.tables.find(({ name }) => name === 'spans')?.indexes ?? []
+  assert.equal(key?.sql, 'PRIMARY KEY (id, at WITHOUT OVERLAPS)')
+  assert.equal(schema.foreignKeys[0]?.period, true)
+  assert.deepEqual(schema.extensions, [{ name: 'btree_gist', schema: 'public' }])
+})

@@ -135,6 +135,13 @@ for (const major of [14, 18] as const) {
         `select pg_terminate_backend(pid) from pg_stat_activity
          where application_name like 'holdfast:%:snapshot' and datname = current_database()`,
       )
+      await eventually('the session is gone', async () => {
+        const rows = await db.query(
+          `select 1 from pg_stat_activity
+           where application_name like 'holdfast:%:snapshot' and datname = current_database()`,
+        )
+        return rows.length === 0
+      })
       await faults('HF-L109', read(other[0]))
     })
 

@@ -5,6 +5,7 @@ import type { Change } from '../../../../src/model/change.ts'
 import { covers } from '../../../../src/model/position.ts'
 import type { Table } from '../../../../src/model/table.ts'
 import { cell, NULL, textsOf, UNCHANGED } from '../../../../src/model/tuple.ts'
+import type { Source } from '../../../../src/source/source.ts'
 import { eventually } from '../../../../testkit/eventually.ts'
 import { database, postgres, type TestDatabase } from '../../../../testkit/servers/index.ts'
 import { faults, Gatherer, never, readOn, sourceOf, started } from './support.ts'
@@ -269,6 +270,25 @@ for (const major of [14, 18] as const) {
       const gatherer = await readOn(second, first.positions, { tables: first.tables })
       assert.equal(gatherer.wholes[0]?.changes.length, 1)
       await faults('HF-S101', waiting)
+    })
+
+    test('the slot of another mirror of the same name is left alone', async (t) => {
+      const [db, other] = [await database(t, major), await database(t, major)]
+      await db.query('create table a (id int primary key)')
+      await other.query('create table a (id int primary key)')
+      const { source, tables } = await started(t, db)
+      const mirror = db.name
+      const found = async (of: Source, fresh: boolean): Promise<string[]> =>
+        (await of.preflight({ fresh })).flatMap((one) =>
+          one.level === 'fail' ? [one.fault.code] : [],
+        )
+      assert.deepEqual(await found(source, true), ['HF-S208'])
+      assert.deepEqual(await found(source, false), [])
+      const stranger = await sourceOf(t, other, { mirror })
+      assert.deepEqual(await found(stranger, false), ['HF-S208'])
+      await faults('HF-S208', stranger.snapshot({ keep: true }, never))
+      assert.deepEqual(await stranger.destroy(), [])
+      await source.look(tables)
     })
 
     test('a slot that is missing, lost or of another kind is named', async (t) => {
