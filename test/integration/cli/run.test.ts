@@ -145,22 +145,24 @@ test('a second signal stops at once', async (t) => {
 test('a look that is interrupted ends at once with the code of the signal', async (t) => {
   const { source, ends, start } = await stage(t)
   const holder = await source.session()
+  const waiting = `select count(*) as n from pg_stat_activity where wait_event_type = 'Lock'
+    and datname = current_database() and application_name like 'holdfast:%'`
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const) {
     await holder.query('begin')
-    await holder.query('lock table pg_catalog.pg_class in access exclusive mode')
+    await holder.query('lock table pg_catalog.pg_constraint in access exclusive mode')
     await using look = start('discover', ...ends)
     await eventually('the look waits', async () => {
-      const [row] = await holder.query('select count(*) as n from pg_locks where not granted')
+      const [row] = await holder.query(waiting)
       return Number(row?.n) > 0
     })
     look.signal(signal)
     assert.equal((await look.end()).code, code)
     await holder.query('rollback')
     await eventually('nobody waits', async () => {
-      const [row] = await holder.query('select count(*) as n from pg_locks where not granted')
+      const [row] = await holder.query(waiting)
       return row?.n === '0'
     })
   }
