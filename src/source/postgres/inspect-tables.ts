@@ -47,7 +47,7 @@ order by a.attrelid, a.attnum`
 /** Key columns by name; null in the list stands for an expression. */
 const INDEXES = `
 select i.indrelid, x.relname as name, i.indisunique, i.indisprimary, i.indisreplident,
-  i.indimmediate, i.indpred is not null as partial, i.indexrelid,
+  i.indimmediate, i.indisexclusion, i.indpred is not null as partial, i.indexrelid,
   k.contype, k.conname, k.condeferrable, k.condeferred,
   pg_get_constraintdef(k.oid) as constraint_text, pg_get_indexdef(i.indexrelid) as index_text,
   format('CREATE %sINDEX %I ON %s%I.%I USING ', case when i.indisunique then 'UNIQUE ' end,
@@ -236,6 +236,8 @@ function indexOf(row: TextRow, parts: Parts): PgIndex {
     identifies:
       yes(row, 'indisunique') &&
       yes(row, 'indimmediate') &&
+      // A key WITHOUT OVERLAPS is more than equality of its columns.
+      !yes(row, 'indisexclusion') &&
       !yes(row, 'partial') &&
       whole &&
       yes(row, 'not_null'),

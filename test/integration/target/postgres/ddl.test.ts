@@ -195,3 +195,18 @@ for (const major of [14, 18] as const) {
     await build(session, plan)
   })
 }
+
+test('keys and foreign keys over periods are made', async (t) => {
+  const [source, target] = [await database(t, 18), await database(t, 18)]
+  await source.query(`create extension btree_gist;
+    create table spans (id integer, at daterange, primary key (id, at without overlaps));
+    create table stays (id integer primary key, span integer, at daterange,
+      foreign key (span, period at) references spans (id, period at),
+      foreign key (id) references stays not enforced)`)
+  await target.query('create extension btree_gist')
+  const plan = await planOf(await open(t, source, 'source'))
+  const session = await open(t, target, 'target')
+  await build(session, plan)
+  await finishSchema(session, plan, { replicaRole: true })
+  assert.deepEqual(await describe(target), await describe(source))
+})
