@@ -120,12 +120,13 @@ export async function readTables(session: Session, ids: readonly string[]): Prom
     columns.map((row) => number(row, 'atttypid')),
   )
   const parts: Parts = {
-    types,
+    names: typeNames(types),
+    wanted: new Set(ids),
     columns: grouped(columns, 'attrelid'),
     indexes: grouped(indexes, 'indrelid'),
     needs: grouped(needs, 'of'),
   }
-  const read = tables.map((row) => tableOfRow(row, parts, new Set(ids)))
+  const read = tables.map((row) => tableOfRow(row, parts))
   return {
     tables: parentsFirst(read),
     types,
@@ -137,22 +138,23 @@ export async function readTables(session: Session, ids: readonly string[]): Prom
 }
 
 interface Parts {
-  readonly types: readonly PgType[]
+  readonly names: ReturnType<typeof typeNames>
+  /** Ids of the tables that are read. */
+  readonly wanted: ReadonlySet<string>
   readonly columns: ReadonlyMap<string, readonly TextRow[]>
   readonly indexes: ReadonlyMap<string, readonly TextRow[]>
   readonly needs: ReadonlyMap<string, readonly TextRow[]>
 }
 
-function tableOfRow(row: TextRow, parts: Parts, wanted: ReadonlySet<string>): PgTable {
+function tableOfRow(row: TextRow, parts: Parts): PgTable {
   const id = text(row, 'oid')
-  const names = typeNames(parts.types)
   const columns = (parts.columns.get(id) ?? []).map((column) =>
-    columnOf(column, typeUse(column, names), parts),
+    columnOf(column, typeUse(column, parts.names), parts),
   )
   const indexRows = parts.indexes.get(id) ?? []
   const indexes = indexRows.map((index) => indexOf(index, parts))
   const parent = optional(row, 'parent')
-  const kept = parent !== null && wanted.has(parent) ? parent : null
+  const kept = parent !== null && parts.wanted.has(parent) ? parent : null
   const [bound, key] = [optional(row, 'bound'), optional(row, 'partition_key')]
   const needed = key === null ? null : obstacle(parts.needs.get(`${id}.0`))
   const goodBound = kept !== null && bound !== null && isPartitionBound(bound)

@@ -60,12 +60,14 @@ async function look(session: Session, plan: TargetPlan, quiet: boolean): Promise
 function plannedTables(plan: TargetPlan, found: ReadonlyMap<string, FoundTable>): Planned[] {
   const schema = nativeSchema(plan.blueprint)
   const places = placesOf(plan)
+  const mirrored = new Set(found.keys())
+  const natives = new Map(schema?.tables.map((table) => [table.id, table]))
   return plan.tables.flatMap(({ table, target, mode }) => {
     const there = found.get(key(target))
     if (there === undefined) return []
-    const native = schema?.tables.find(({ id }) => id === table.id) ?? null
+    const native = natives.get(table.id) ?? null
     const parent = native?.parent == null ? null : (places.get(native.parent) ?? null)
-    return [{ table, mode, native, parent, found: there, mirrored: new Set(found.keys()) }]
+    return [{ table, mode, native, parent, found: there, mirrored }]
   })
 }
 
