@@ -1,6 +1,9 @@
 import { MemoryDatabase } from '../../testkit/memory/database.ts'
 import { MemorySource } from '../../testkit/memory/source.ts'
+import { MemoryStore } from '../../testkit/memory/store.ts'
+import { MemoryTarget } from '../../testkit/memory/target.ts'
 import { describeSource, type SourceStand } from './source.ts'
+import { describeTarget } from './target.ts'
 import { memoryTables, names, writeInMemory } from './writes.ts'
 
 function memoryStand(): SourceStand & { readonly database: MemoryDatabase } {
@@ -11,7 +14,7 @@ function memoryStand(): SourceStand & { readonly database: MemoryDatabase } {
   return {
     database,
     many: 20,
-    open: async () => new MemorySource({ database, mirror: 'm', selection, burst: 3, chunk: 2 }),
+    open: async () => new MemorySource({ database, mirror: 'm', selection, burst: 3, chunk: 3 }),
     begin: async () => {
       const transaction = database.begin({ parts: 10 })
       return {
@@ -28,3 +31,17 @@ function memoryStand(): SourceStand & { readonly database: MemoryDatabase } {
 }
 
 describeSource('memory', async () => memoryStand())
+
+describeTarget('memory', async () => {
+  const store = new MemoryStore()
+  return {
+    from: memoryStand(),
+    encoding: { stream: 'values', copy: 'values' },
+    open: async (source) => {
+      const position = source.position.bind(source)
+      return new MemoryTarget({ store, mirror: 'm', position })
+    },
+    contents: async () => store.contents(),
+    abandon: async () => store.abandon('m'),
+  }
+})

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict'
 import { suite, type TestContext, test } from 'node:test'
-import fc from 'fast-check'
 import { Fault } from '../../src/model/fault.ts'
 import { covers, type Positions } from '../../src/model/position.ts'
 import type { Table } from '../../src/model/table.ts'
 import { textsOf } from '../../src/model/tuple.ts'
 import type { Source } from '../../src/source/source.ts'
-import { workload } from '../../testkit/memory/workload.ts'
 import { assertSame, copyOf, never, type Read, readAll, readUntil, withChanges } from './reading.ts'
 import {
   type Contents,
@@ -14,11 +12,11 @@ import {
   insert,
   large,
   remove,
+  sample,
   truncate,
   update,
   type Write,
   type Writer,
-  writesOf,
 } from './writes.ts'
 
 /** A database with the tables of `writes.ts`, and nothing in them. */
@@ -72,11 +70,6 @@ function told(transactions: readonly Read[]): unknown {
     }),
   }))
 }
-
-const [sample = []] = fc.sample(
-  workload({ transactions: 40 }).map((work) => writesOf(work)),
-  { numRuns: 1, seed: 7 },
-)
 
 export function describeSource(name: string, fixture: SourceFixture): void {
   suite(`source contract: ${name}`, () => {

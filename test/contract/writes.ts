@@ -1,8 +1,9 @@
+import fc from 'fast-check'
 import { textsOf } from '../../src/model/tuple.ts'
 import { MemoryDatabase } from '../../testkit/memory/database.ts'
 import type { Row } from '../../testkit/memory/tables.ts'
 import type { MemoryTransaction } from '../../testkit/memory/transaction.ts'
-import { changesOf, type Workload } from '../../testkit/memory/workload.ts'
+import { changesOf, type Workload, workload } from '../../testkit/memory/workload.ts'
 
 /**
  * What an application does to its tables, said without any database's words. The tables of every
@@ -52,11 +53,14 @@ export function large(seed: string): string {
 }
 
 /** The rows that each test begins with. */
-export const firstRows: readonly Write[] = ['a', 'b', 'c'].flatMap((id) => [
-  insert('plain', id, null),
-  insert('wide', 'x', id, large(id)),
-  insert('loose', 'same', 'same'),
-])
+export const firstRows: readonly Write[] = [
+  ...['a', 'b', 'c'].flatMap((id) => [
+    insert('plain', id, null),
+    insert('wide', 'x', id, large(id)),
+    insert('loose', 'same', 'same'),
+  ]),
+  insert('loose', 'single', null),
+]
 
 export const names = ['plain', 'wide', 'loose'] as const
 
@@ -91,7 +95,7 @@ export function writeInMemory(
 }
 
 /** A random workload's committed transactions as writes, to be carried out on any database. */
-export function writesOf(work: Workload): readonly (readonly Write[])[] {
+function writesOf(work: Workload): readonly (readonly Write[])[] {
   const database = new MemoryDatabase()
   memoryTables(database)
   database.write((transaction) => writeInMemory(transaction, idsIn(database), firstRows))
@@ -143,3 +147,8 @@ function idsIn(database: MemoryDatabase): ReadonlyMap<string, string> {
   const stored = [...database.committed().values()]
   return new Map(stored.map(({ table }) => [table.name, table.id]))
 }
+
+/** Some thirty transactions of every kind; the same in each run. */
+export const sample: readonly (readonly Write[])[] = fc
+  .sample(workload({ transactions: 40, least: 40 }), { numRuns: 1, seed: 7 })
+  .flatMap((work) => writesOf(work).filter((writes) => writes.length > 0))

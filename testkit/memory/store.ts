@@ -91,6 +91,12 @@ export class MemoryStore {
     this.leases.clear()
   }
 
+  /** Whoever holds the mirror looks dead from now on. */
+  abandon(mirror: string): void {
+    const lease = this.leases.get(mirror)
+    if (lease !== undefined) lease.abandoned = true
+  }
+
   /** All or nothing: `work` throws, or what it leaves is committed. */
   transact<T>(work: (transaction: StoreTransaction) => T): T {
     const transaction = new StoreTransaction(this.#now, this.unique)

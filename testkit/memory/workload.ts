@@ -56,6 +56,8 @@ const kinds: Readonly<Record<Action['kind'], number>> = {
  */
 export function workload(options: {
   readonly transactions: number
+  /** Not fewer than this; 1 unless given. */
+  readonly least?: number
   readonly schema?: boolean
 }): fc.Arbitrary<Workload> {
   const wanted = Object.entries(kinds).filter(
@@ -79,7 +81,7 @@ export function workload(options: {
     parts: fc.constantFrom(1, 2, 3, 100, 100, 100),
   })
   return fc
-    .array(doing, { minLength: 1, maxLength: options.transactions })
+    .array(doing, { minLength: options.least ?? 1, maxLength: options.transactions })
     .map((all) => workloadOf(all))
 }
 
