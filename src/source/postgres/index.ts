@@ -102,10 +102,12 @@ class PostgresSource implements Source {
     const slot = await requireSlot(this.#control, this.#names.slot, this.#place.database)
     const publications = await requirePublications(this.#control, this.#names)
     const published = publications.flatMap(({ tables }) => [...tables])
-    const leaves = [...(await readLeaves(this.#control, published)).keys()]
-    const digest = createHash('sha256').update(leaves.join(' ')).digest('hex').slice(0, 16)
+    const leaves = await readLeaves(this.#control, published)
+    const ids = [...leaves.keys()].join(' ')
+    const digest = createHash('sha256').update(ids).digest('hex').slice(0, 16)
     const place = await readPlace(this.#control)
-    const partitions = `${leaves.length} ${digest}`
+    const partitions = `${leaves.size} ${digest}`
+    this.#lookout.remember(publications, leaves)
     return identityFacts({ place, slot, publications, partitions })
   }
 

@@ -3,7 +3,7 @@ import { Fault } from '../../model/fault.ts'
 import type { Table } from '../../model/table.ts'
 import { readLeaves, refuseNewLeaf } from './facts.ts'
 import type { Names } from './names.ts'
-import { requirePublications } from './publication.ts'
+import { type Publication, requirePublications } from './publication.ts'
 import { Relations } from './relations.ts'
 import { requireSlot } from './slot.ts'
 
@@ -28,6 +28,15 @@ export class Lookout {
     this.#options = options
   }
 
+  /**
+   * What the source was when it was compared with the checkpoint: what changes between then and
+   * the first look is a change, too.
+   */
+  remember(publications: readonly Publication[], leaves: ReadonlyMap<string, string>): void {
+    this.#stamps ??= stampsOf(publications)
+    this.#leaves ??= leaves
+  }
+
   /** The stream's own knowledge of the tables: from here on it is what looks compare with. */
   async follow(tables: readonly Table[]): Promise<Relations> {
     const relations = await Relations.open(this.#options.control, tables, this.#relations)
@@ -47,8 +56,7 @@ export class Lookout {
 
   async #publications(): Promise<void> {
     const { control, names } = this.#options
-    const found = await requirePublications(control, names)
-    const stamps = found.map(({ name, stamp }) => `${name}:${stamp}`).join(' ')
+    const stamps = stampsOf(await requirePublications(control, names))
     this.#stamps ??= stamps
     if (stamps === this.#stamps) return
     throw new Fault('HF-S206', {
@@ -63,4 +71,8 @@ export class Lookout {
     if (this.#leaves !== null) refuseNewLeaf(this.#leaves, leaves)
     this.#leaves = leaves
   }
+}
+
+function stampsOf(publications: readonly Publication[]): string {
+  return publications.map(({ name, stamp }) => `${name}:${stamp}`).join(' ')
 }

@@ -203,6 +203,24 @@ for (const major of [14, 18] as const) {
       await faults('HF-S206', reading)
     })
 
+    test('what changes between the start and the first look is a named halt', async (t) => {
+      const db = await database(t, major)
+      await db.query(
+        `create table p (id int primary key) partition by range (id);
+         create table p1 partition of p for values from (0) to (10);
+         create table a (id int primary key)`,
+      )
+      const first = await started(t, db)
+      await first.source.identity()
+      await db.query('create table p2 partition of p for values from (10) to (20)')
+      await faults('HF-D406', first.source.look(first.tables))
+      await db.query('drop table p2')
+      const second = await sourceOf(t, db)
+      await second.identity()
+      await db.query(`alter publication holdfast_${db.name} drop table a`)
+      await faults('HF-S206', second.look(first.tables))
+    })
+
     test('a partition that comes later is a named halt (P67)', async (t) => {
       const db = await database(t, major)
       await db.query(
