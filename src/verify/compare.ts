@@ -72,7 +72,7 @@ async function compareOnce(round: Round, signal: AbortSignal): Promise<Verificat
     signal,
   )
   try {
-    const apart = await meet(source, target, { ...options, compare: ends.compare }, signal)
+    const apart = await meet({ source, target }, { ...options, compare: ends.compare }, signal)
     if (!sameTables(states, target.checkpoint.tables)) return again(round)
     const results = await compareTables(round, { source, apart }, signal)
     const differ = results.some(({ state }) => state === 'different')

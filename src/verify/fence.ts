@@ -36,8 +36,7 @@ const STALLED_MS = 5000
  * between them, by table id.
  */
 export async function meet(
-  source: SourceReader,
-  target: TargetReader,
+  { source, target }: { readonly source: SourceReader; readonly target: TargetReader },
   options: MeetOptions,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Apart>> {
@@ -45,7 +44,9 @@ export async function meet(
   await target.renew()
   if (!covers(compare, target.at, source.from)) throw gap(source, target)
   const log = await read(source, { through: source.at, known: target.at }, signal)
-  await awaitTarget(log, target, options, signal)
+  const behind = (): boolean =>
+    log.some(({ visible, positions }) => visible && !covers(compare, target.at, positions))
+  await awaitTarget(target, { ...options, behind }, signal)
   const through = [...target.checkpoint.tables.map((state) => stands(state, target.at, compare))]
     .filter((place) => !covers(compare, source.at, place))
     .reduce((a, b) => (covers(compare, a, b) ? a : advance(a, b)), source.at)
@@ -80,13 +81,10 @@ async function read(
  * is still to come, so a target that somebody feeds is given time to arrive.
  */
 async function awaitTarget(
-  log: readonly LoggedTransaction[],
   target: TargetReader,
-  { compare, patience }: MeetOptions,
+  { compare, patience, behind }: MeetOptions & { readonly behind: () => boolean },
   signal: AbortSignal,
 ): Promise<void> {
-  const behind = (): boolean =>
-    log.some(({ visible, positions }) => visible && !covers(compare, target.at, positions))
   const until = monotonic() + patience
   let moved = monotonic()
   while (behind() && target.held && monotonic() < until && monotonic() - moved < STALLED_MS) {

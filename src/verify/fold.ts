@@ -2,7 +2,7 @@ import { keyOf, merge } from '../apply/cells.ts'
 import type { RowChange } from '../model/change.ts'
 import type { TableMode } from '../model/checkpoint.ts'
 import type { Table } from '../model/table.ts'
-import { cell, cells, NULL, type Tuple, UNCHANGED } from '../model/tuple.ts'
+import { cell, cells, locate, type Tuple, UNCHANGED } from '../model/tuple.ts'
 
 /** What is to come on top of the rows of one end before both ends can be compared. */
 export type Pending = KeyedPending | RowsPending
@@ -51,7 +51,7 @@ export class KeyedPending {
   }
 
   add({ kind, row, old }: RowChange): void {
-    if (kind === 'insert' && row !== null) this.#put(row, keyOf(row, this.#key), null)
+    if (kind === 'insert' && row !== null) this.#put(row, null, 'absent')
     else if (kind === 'update' && row !== null) this.#update(row, old ?? row)
     else if (kind === 'delete' && old !== null && !this.#keeps) this.#remove(old)
   }
@@ -62,25 +62,23 @@ export class KeyedPending {
     this.truncated = true
   }
 
-  #update(row: Tuple, old: Tuple): void {
+  #update(changed: Tuple, old: Tuple): void {
+    const row = withKeyOf(changed, old, this.#key)
     const from = keyOf(old, this.#key)
     const before = this.outcomes.get(from)
     const whole = before?.row == null ? row : merge(before.row, row)
     const base = before?.row == null ? from : before.base
     const to = keyOf(row, this.#key)
-    if (to === from) this.#put(whole, from, base, 'present')
+    if (to === from) this.#put(whole, base, 'present')
     else {
       this.#remove(old)
-      this.#put(whole, to, base)
+      this.#put(whole, base, 'absent')
     }
   }
 
-  #put(
-    row: Tuple,
-    key: string,
-    base: string | null,
-    expects: 'present' | 'absent' = 'absent',
-  ): void {
+  /** `expects`: what the end holds of the key when this is the first that is heard of it. */
+  #put(row: Tuple, base: string | null, expects: 'present' | 'absent'): void {
+    const key = keyOf(row, this.#key)
     const known = this.outcomes.get(key)
     this.outcomes.set(key, {
       key: known?.key ?? project(row, this.#key),
@@ -156,17 +154,28 @@ export class RowsPending {
 }
 
 /** A tuple of these cells alone. */
-export function project(tuple: Tuple, columns: readonly number[]): Tuple {
-  const head = Buffer.alloc(2)
-  head.writeUInt16BE(columns.length, 0)
-  const pieces = columns.map((column) => {
-    const { kind, bytes } = cell(tuple, column)
-    if (kind === NULL || kind === UNCHANGED) return Buffer.from([kind])
-    const lead = Buffer.alloc(5)
-    lead[0] = kind
-    lead.writeInt32BE(bytes.length, 1)
-    return Buffer.concat([lead, bytes])
+function project(tuple: Tuple, columns: readonly number[]): Tuple {
+  const offsets: number[] = []
+  locate(tuple, offsets)
+  return assemble(columns.map((i) => tuple.subarray(offsets[i], offsets[i + 1])))
+}
+
+/** A key that is stored apart from its row comes unchanged in the row, and whole in `old`. */
+function withKeyOf(row: Tuple, old: Tuple, key: readonly number[]): Tuple {
+  if (!key.some((i) => cell(row, i).kind === UNCHANGED)) return row
+  const [ours, theirs]: [number[], number[]] = [[], []]
+  locate(row, ours)
+  locate(old, theirs)
+  const pieces = ours.slice(0, -1).map((from, i) => {
+    const taken = row[from] === UNCHANGED && key.includes(i)
+    return taken ? old.subarray(theirs[i], theirs[i + 1]) : row.subarray(from, ours[i + 1])
   })
+  return assemble(pieces)
+}
+
+function assemble(pieces: readonly Buffer[]): Tuple {
+  const head = Buffer.alloc(2)
+  head.writeUInt16BE(pieces.length, 0)
   return Buffer.concat([head, ...pieces])
 }
 

@@ -39,7 +39,7 @@ export async function compareKeyed(
     target: new Balance(theirs, recipe.buckets),
   }
   const { rows } = balances.source
-  await comparePending(recipe, ends, balances, findings)
+  await comparePending(recipe, { ...ends, balances }, findings)
   const bad = unequal(balances.source, balances.target)
   if (bad.length > 0) {
     const buckets = bad.length === recipe.buckets ? null : bad
@@ -67,6 +67,12 @@ function compareGroup(
   pending: ReadonlyMap<string, unknown>,
   findings: Findings,
 ): void {
+  const [ours] = source
+  const [other] = target
+  // Nearly always a hash is that of one row at each end.
+  if (ours !== undefined && other !== undefined && source.length + target.length === 2) {
+    if (ours.digest === other.digest && ours.key.equals(other.key)) return
+  }
   const theirs = new Map(target.map((print) => [textKey(print.key), print]))
   for (const print of source) {
     const key = textKey(print.key)
@@ -95,10 +101,10 @@ function pendingKeys(ends: Ends): Map<string, Outcome> {
 /** Compares the keys that changes are pending for, and takes their rows out of both sums. */
 async function comparePending(
   recipe: Recipe,
-  ends: Ends,
-  balances: { readonly source: Balance; readonly target: Balance },
+  work: Ends & { readonly balances: { readonly source: Balance; readonly target: Balance } },
   findings: Findings,
 ): Promise<void> {
+  const { balances, ...ends } = work
   const keys = pendingKeys(ends)
   for (const round of rounds(keys)) {
     const wanted = withSuppliers(round, keys)

@@ -16,6 +16,8 @@ alter table kept alter big set storage external;
 create table moved (a numeric, b text, n int, primary key (a, b));
 create table whole (a int, b text, big text);
 alter table whole replica identity full; alter table whole alter big set storage external;
+create table far (id text primary key, n int, big text);
+alter table far alter id set storage external, alter big set storage external;
 create table cleared (id int primary key, v text);
 create table added (v text);`
 
@@ -23,6 +25,8 @@ const start = `
 insert into kept select i, 0, repeat(i::text, 4000) from generate_series(1, 60) i;
 insert into moved select i, 'm', 0 from generate_series(1, 60) i;
 insert into whole select i % 10, 'w', repeat('x', 4000) from generate_series(1, 60) i;
+insert into far select i || '.' || repeat('k', 2600), 0, repeat('f', 3000)
+  from generate_series(1, 20) i;
 insert into cleared select i, 'c' from generate_series(1, 60) i;`
 
 /** A repeatable stream of numbers from 0 to below `below`. */
@@ -45,6 +49,7 @@ function statement(roll: (below: number) => number): string {
     `update kept set id = id + 1000, n = n + 1 where id = ${id}`,
     `update kept set id = id - 1000 where id = ${1000 + id} and not exists (select from kept where id = ${id})`,
     `update moved set n = n + 1 where a = ${id}`,
+    `update far set n = n + 1 where id like '${1 + (id % 20)}.%'`,
     `update moved set b = b || 'm', n = n + 1 where a = ${id}`,
     `update moved set a = a::numeric(10, ${roll(4)}) where a = ${id}`,
     `insert into moved values (${id}, 'new', 0) on conflict do nothing`,
