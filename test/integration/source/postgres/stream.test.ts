@@ -7,6 +7,7 @@ import type { Table } from '../../../../src/model/table.ts'
 import { cell, NULL, textsOf, UNCHANGED } from '../../../../src/model/tuple.ts'
 import type { Source } from '../../../../src/source/source.ts'
 import { eventually } from '../../../../testkit/eventually.ts'
+import { startProxy } from '../../../../testkit/proxy.ts'
 import { database, postgres, type TestDatabase } from '../../../../testkit/servers/index.ts'
 import { faults, Gatherer, never, readOn, sourceOf, started } from './support.ts'
 
@@ -243,6 +244,57 @@ for (const major of [14, 18] as const) {
       while (gatherer.wholes.length === 0) await take()
       assert.equal(gatherer.wholes[0]?.changes.length, 40_000)
       await bursts.return?.()
+    })
+
+    test('what was read and not acknowledged is never reported as flushed (P93)', async (t) => {
+      const db = await database(t, major)
+      await db.query('create table a (id int primary key)')
+      const { source, tables, positions } = await started(t, db)
+      await db.query('insert into a values (1)')
+      const stop = new AbortController()
+      const reading = (async () => {
+        for await (const _ of source.stream(
+          positions,
+          { tables, encoding: 'pg-text' },
+          stop.signal,
+        ));
+      })()
+      await eventually('the server was told what was read', async () => {
+        const [row] = await db.query(
+          `select r.write_lsn >= s.confirmed_flush_lsn + 100 as told
+           from pg_stat_replication r join pg_replication_slots s on s.active_pid = r.pid
+           where s.database = current_database()`,
+        )
+        return row?.['told'] === 't'
+      })
+      assert.deepEqual((await source.range()).from, positions)
+      stop.abort()
+      await reading
+    })
+
+    test('a connection that is cut anywhere ends the stream with a fault that is tried again', async (t) => {
+      const db = await database(t, major)
+      await db.query('create table a (id int primary key, x text)')
+      const { tables, positions } = await started(t, db)
+      await db.query(`insert into a select g, repeat('x', 300) from generate_series(1, 40000) g`)
+      await using proxy = await startProxy(db.server)
+      const url = `${proxy.url(db.url)}?sslmode=disable`
+      for (const bytes of [1, 1_000, 100_003]) {
+        const source = await sourceOf(t, { url }, { mirror: db.name })
+        const reading = (async () => {
+          let cut = false
+          for await (const _ of source.stream(positions, { tables, encoding: 'pg-text' }, never)) {
+            // The stream's connection is the newest one.
+            if (!cut) proxy.open.at(-1)?.cutAfter(bytes)
+            cut = true
+          }
+        })()
+        const fault = await faults('HF-S101', reading)
+        assert.ok(fault.transient)
+      }
+      const source = await sourceOf(t, db)
+      const { wholes } = await readOn(source, positions, { tables })
+      assert.equal(wholes.flatMap(({ changes }) => changes).length, 40_000)
     })
 
     test('a reader of this mirror that was left behind is ended, a stranger is named', async (t) => {
