@@ -71,6 +71,10 @@ export interface Progress {
   readonly lastAppliedAt: bigint | null
   /** Source commit time of the newest transaction applied. */
   readonly committedAt: bigint | null
+  /** When `head` was the source's head. */
+  readonly headAt: bigint | null
+  /** The latest moment whose head is known to be applied. */
+  readonly levelAt: bigint | null
   readonly fault: Fault | null
 }
 
@@ -97,6 +101,8 @@ export function startProgress(mirror: string, now: bigint): Progress {
     retries: 0,
     lastAppliedAt: null,
     committedAt: null,
+    headAt: null,
+    levelAt: null,
     fault: null,
   }
 }
@@ -119,7 +125,7 @@ export function reduce(progress: Progress, event: MirrorEvent, now: bigint): Pro
     case 'copied-table':
       return withTable(progress, event.id, (t) => ({ ...t, copied: true }))
     case 'applied':
-      return {
+      return levelled({
         ...progress,
         applied: event.positions,
         transactions: progress.transactions + event.transactions,
@@ -128,7 +134,7 @@ export function reduce(progress: Progress, event: MirrorEvent, now: bigint): Pro
         replayed: progress.replayed + (event.replayed ? 1 : 0),
         lastAppliedAt: now,
         committedAt: event.committedAt ?? progress.committedAt,
-      }
+      })
     case 'durable':
       // What is durable was applied, maybe by a process before this one.
       return {
@@ -138,7 +144,7 @@ export function reduce(progress: Progress, event: MirrorEvent, now: bigint): Pro
       }
     case 'source': {
       const { head, retainedBytes, limitBytes } = event
-      return { ...progress, head, retainedBytes, limitBytes }
+      return levelled({ ...progress, head, headAt: now, retainedBytes, limitBytes })
     }
     case 'fault':
       return {
@@ -164,19 +170,38 @@ function withTable(
 export interface Lag {
   /** Source head minus applied position, in the log's own units (bytes for most); 0 at the head. */
   readonly bytes: bigint
-  /** How old the newest applied commit is while the source is ahead; 0 at the head. */
+  /**
+   * While the source is ahead: how long ago the target last held everything, or how old the newest
+   * applied commit is, whichever is less. 0 at the head. A log that grows by what is not mirrored
+   * makes no lag.
+   */
   readonly seconds: number
+}
+
+/** How much the source is ahead, in the log's own units. */
+function behind({ head, applied }: Progress): bigint {
+  let bytes = 0n
+  for (const [lane, { order }] of head) {
+    const reached = applied.get(lane)?.order ?? 0n
+    if (order > reached) bytes += order - reached
+  }
+  return bytes
+}
+
+function levelled(progress: Progress): Progress {
+  const { head, applied, headAt } = progress
+  if (head.size === 0 || applied.size === 0 || behind(progress) > 0n) return progress
+  return { ...progress, levelAt: headAt }
 }
 
 /** Null until both ends are known. */
 export function lagOf(progress: Progress, now: bigint): Lag | null {
   if (progress.head.size === 0 || progress.applied.size === 0) return null
-  let bytes = 0n
-  for (const [lane, { order }] of progress.head) {
-    const reached = progress.applied.get(lane)?.order ?? 0n
-    if (order > reached) bytes += order - reached
-  }
-  const age = bytes === 0n || progress.committedAt === null ? 0n : now - progress.committedAt
+  const bytes = behind(progress)
+  const { committedAt, levelAt } = progress
+  const known = [committedAt, levelAt].filter((at) => at !== null)
+  const newest = known.reduce((a, b) => (b > a ? b : a), known[0] ?? now)
+  const age = bytes === 0n ? 0n : now - newest
   // A clock of the source that is ahead of ours must not make the lag negative.
   return { bytes, seconds: age > 0n ? Number(age) / 1e6 : 0 }
 }

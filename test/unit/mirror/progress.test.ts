@@ -113,6 +113,21 @@ suite('lag', () => {
     assert.deepEqual(lagOf(past, 12n * second), { bytes: 0n, seconds: 0 })
   })
 
+  test('does not grow while the log grows by what is not mirrored', () => {
+    const steps: readonly (readonly [MirrorEvent, bigint])[] = [
+      [applied(40, 10n * second), 10n],
+      [head(50), 100n],
+      [applied(60, null), 101n],
+      [head(70), 102n],
+    ]
+    const idle = steps.reduce(
+      (progress, [event, at]) => reduce(progress, event, at * second),
+      startProgress('m', 0n),
+    )
+    // The head that was seen at second 100 is applied, the one of second 102 is not.
+    assert.deepEqual(lagOf(idle, 103n * second), { bytes: 10n, seconds: 3 })
+  })
+
   test('is never negative, whatever the clocks say', () => {
     const behind = after(applied(40, 10n * second), head(100))
     assert.deepEqual(lagOf(behind, 2n * second), { bytes: 60n, seconds: 0 })
