@@ -166,17 +166,21 @@ test('the lease of a process that was killed is taken over at once', async (t) =
 test('a batch that a stopped process left open is ended by who takes over', async (t) => {
   await using made = await stand(t, 18, [things])
   const { db, target } = made
-  const written = Promise.withResolvers<void>()
+  const many = Array.from({ length: 20_000 }, (_, i) => [String(i + 10), 'x'])
   const stuck = {
     ...batch(1, 2, []),
     parts: (async function* () {
-      yield { steps: [born] }
-      written.resolve()
+      yield { steps: [{ ...born, rows: rows(...many) }] }
       await new Promise(() => undefined)
     })(),
   }
   void target.apply(stuck, 'pg-text').catch(() => undefined)
-  await written.promise
+  await eventually('the batch has begun', async () => {
+    const [open] = await db.query(`select 1 from pg_locks l join pg_stat_activity a using (pid)
+      where a.application_name = 'holdfast:shop:apply:1' and l.mode = 'RowExclusiveLock'
+        and l.relation = '_holdfast.lanes'::regclass`)
+    return open !== undefined
+  })
   await db.query(silence)
   await using other = await open(db.url)
   await using claim = await other.claim({ settings: {}, patience: 10_000 }, never)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Step } from '../../../../src/model/batch.ts'
 import { pgbouncer } from '../../../../testkit/pgbouncer.ts'
-import { database, postgres } from '../../../../testkit/servers/index.ts'
+import { database, openSession, postgres } from '../../../../testkit/servers/index.ts'
 import { at, batch, LANE, open, orderOf, planFor, rows, table, types } from './support.ts'
 
 const things = table('things', { id: types.int, name: types.text })
@@ -53,7 +53,11 @@ for (const major of [14, 18] as const) {
     await target.copied(things)
     await target.finish()
     await target.apply(batch(1, 2, steps(0, 10)), 'pg-text')
+    // Somebody else takes the backend that we had; we are given another one.
+    await using rival = await openSession(pooler.url(db.name))
+    await rival.query('begin')
     await target.apply(batch(2, 3, steps(100, 1000)), 'pg-text')
+    await rival.query('commit')
     await target.apply(batch(3, 4, steps(5000, 1000), { flush: true }), 'pg-text')
     const bad: Step = { kind: 'delete', table: things, old: rows(['77777777', null]) }
     await assert.rejects(target.apply(batch(4, 5, [...steps(9000, 200), bad]), 'pg-text'), /row/)
