@@ -27,9 +27,15 @@ export interface TwoEnds {
   copyNow(table: string): Promise<void>
   /** Moves the mirror's slot to where the target stands. */
   acknowledge(): Promise<void>
-  verify(options?: Partial<CompareOptions>): Promise<Verification>
+  verify(options?: Partial<CompareOptions>, urls?: Urls): Promise<Verification>
   /** The names of slots at the source. */
   slots(): Promise<string[]>
+}
+
+/** Other ways to the same databases. */
+export interface Urls {
+  readonly source?: string
+  readonly target?: string
 }
 
 export interface Setup {
@@ -70,16 +76,19 @@ export async function twoEnds(t: TestContext, setup: Setup): Promise<TwoEnds> {
     source,
     target,
     feed: (transactions) => feeder.feed(transactions ?? null),
-    verify: (options) =>
+    verify: (options, urls = {}) =>
       compareEnds(
         {
           compare: comparePositions,
           openTarget: () =>
-            openTargetReader({ endpoint: parseUrl(target.url, 'target'), mirror: MIRROR }),
+            openTargetReader({
+              endpoint: parseUrl(urls.target ?? target.url, 'target'),
+              mirror: MIRROR,
+            }),
           openSource: (wanted, signal) =>
             openSourceReader(
               {
-                endpoint: parseUrl(source.url, 'source'),
+                endpoint: parseUrl(urls.source ?? source.url, 'source'),
                 mirror: MIRROR,
                 tables: wanted,
                 slot,
