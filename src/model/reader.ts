@@ -70,6 +70,11 @@ export interface Reader extends AsyncDisposable {
   list(recipe: Recipe, buckets: readonly number[] | null): AsyncIterable<readonly Print[]>
   /** The rows that have these keys (tuples of the identifying cells), in any order. */
   find(recipe: Recipe, keys: readonly Tuple[], what: 'values' | 'digests'): Promise<Found[]>
+  /**
+   * False when the table was emptied or rewritten since the view was opened: a view does not keep
+   * such a table's rows. Once it was read, nobody can do that to it until the view is closed.
+   */
+  intact(table: Table): Promise<boolean>
   /** What `list` would say of these rows; text cells, none of them unchanged. */
   print(recipe: Recipe, rows: readonly Tuple[]): Promise<readonly Print[]>
 }

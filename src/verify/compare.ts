@@ -32,6 +32,7 @@ export const compareDefaults: CompareOptions = { patience: 60_000, keep: 1000, w
 /** A comparison that may have to be made at another fence, and how often. */
 const ROUNDS = 3
 const STEP_MS = 200
+const PAUSE_MS = 200
 
 /**
  * Compares every mirrored row of both ends at one place in the source's log, while both are
@@ -44,11 +45,21 @@ export async function compareEnds(
 ): Promise<Verification> {
   const began = monotonic()
   await using target = await ends.openTarget(signal)
+  using _closing = closedBy(signal, target)
   for (let round = 1; ; round++) {
     const last = round === ROUNDS
     const result = await compareOnce({ ends, target, options, last, began }, signal)
     if (result !== null) return result
+    await sleep(PAUSE_MS, signal)
+    await target.renew()
   }
+}
+
+/** Whatever a reader waits for, a person who stops does not. */
+function closedBy(signal: AbortSignal, reader: AsyncDisposable): Disposable {
+  const close = (): void => void reader[Symbol.asyncDispose]()
+  signal.addEventListener('abort', close, { once: true })
+  return { [Symbol.dispose]: () => signal.removeEventListener('abort', close) }
 }
 
 interface Round {
@@ -71,27 +82,26 @@ async function compareOnce(round: Round, signal: AbortSignal): Promise<Verificat
     states.map(({ table }) => table),
     signal,
   )
+  using _closing = closedBy(signal, source)
   try {
     const apart = await meet({ source, target }, { ...options, compare: ends.compare }, signal)
-    if (!sameTables(states, target.checkpoint.tables)) return again(round)
+    if (!sameTables(states, target.checkpoint.tables)) {
+      throw new Fault('HF-V105', { what: 'the mirror changed its tables while they were compared' })
+    }
     const results = await compareTables(round, { source, apart }, signal)
     const differ = results.some(({ state }) => state === 'different')
     if (differ && source.unsettled !== null) {
-      if (!round.last) return again(round)
+      if (!round.last) return null
       throw new Fault('HF-V106', { what: source.unsettled, side: 'source' })
     }
     return report(round, source.at, results)
   } catch (error) {
+    signal.throwIfAborted()
     if (!(error instanceof Fault) || round.last) throw error
-    if (error.code === 'HF-V105') return await again(round)
+    if (error.code === 'HF-V105') return null
     if (error.code !== 'HF-V103' || !(await arrived(round, source.at, signal))) throw error
     return null
   }
-}
-
-async function again({ target }: Round): Promise<null> {
-  await target.renew()
-  return null
 }
 
 /** Waits until a target that somebody feeds has passed the fence; false when it does not come. */
@@ -185,6 +195,7 @@ async function compareTable(
     extraAllowed: state.mode === 'merge',
   })
   const rows = await compareRows(recipe, { source, target, pending }, findings)
+  await requireIntact(state, { source, target, pending })
   const differ = findings.any
   return {
     ...blank(state),
@@ -200,9 +211,27 @@ async function compareTable(
   }
 }
 
+interface Sides {
+  readonly source: SourceReader
+  readonly target: TargetReader
+  readonly pending: Apart
+}
+
+/** An end that was not read, since its rows are going to be gone anyway, may be empty already. */
+async function requireIntact({ table }: TableState, sides: Sides): Promise<void> {
+  for (const end of ['source', 'target'] as const) {
+    if (sides.pending[end].truncated || (await sides[end].intact(table))) continue
+    throw new Fault('HF-V105', {
+      what: `${tableName(table)} was emptied or rewritten at the ${end} while it was compared`,
+      table: tableName(table),
+      side: end,
+    })
+  }
+}
+
 async function compareRows(
   recipe: NonNullable<ReturnType<typeof recipeOf>>,
-  ends: { readonly source: SourceReader; readonly target: TargetReader; readonly pending: Apart },
+  ends: Sides,
   findings: Findings,
 ): Promise<number> {
   const { source, target, pending } = ends

@@ -95,6 +95,23 @@ export class View {
     return digests.map((row) => printOf(recipe.table, row))
   }
 
+  /**
+   * TRUNCATE and ALTER TABLE put a new file in place of the rows, which older snapshots find empty
+   * (documentation, "Caveats" of concurrency control). pg_class is read as the view sees it, the
+   * function looks at the present.
+   */
+  async intact(table: Table): Promise<boolean> {
+    const layout = await this.#layout(table)
+    if (!layout.plain) return true
+    const [row] = await this.#with((session) =>
+      session.query(
+        `SELECT relfilenode = pg_relation_filenode(oid) AS intact FROM pg_class WHERE oid = $1`,
+        [layout.oid],
+      ),
+    )
+    return row?.['intact'] === 't'
+  }
+
   async #layout(table: Table): Promise<Layout> {
     if (!this.#layouts.has(table.id)) await this.describe([table])
     const layout = this.#layouts.get(table.id) ?? null

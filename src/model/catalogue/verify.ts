@@ -33,7 +33,7 @@ export const verifyFaults = {
     class: 'transient',
     severity: 'warn',
     exit: 1,
-    why: 'A column was added, renamed or dropped at the source between the position of the target and now.',
+    why: 'It was emptied or rewritten meanwhile, or its columns changed between the position of the target and now.',
     safe: 'Nothing was changed, and no difference is claimed.',
     todo: [{ text: 'Let the mirror carry the change, then verify again.', run: 'holdfast verify' }],
   },

@@ -165,6 +165,9 @@ class PostgresSourceReader implements SourceReader {
   find(recipe: Recipe, keys: readonly Tuple[], what: 'values' | 'digests'): Promise<Found[]> {
     return this.#opened.view.find(recipe, keys, what)
   }
+  intact(table: Table): Promise<boolean> {
+    return this.#opened.view.intact(table)
+  }
   print(recipe: Recipe, rows: readonly Tuple[]): Promise<readonly Print[]> {
     return this.#opened.view.print(recipe, rows)
   }

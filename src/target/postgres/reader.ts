@@ -141,6 +141,9 @@ class PostgresTargetReader implements TargetReader {
   find(recipe: Recipe, keys: readonly Tuple[], what: 'values' | 'digests'): Promise<Found[]> {
     return this.#moment.view.find(recipe, keys, what)
   }
+  intact(table: Table): Promise<boolean> {
+    return this.#moment.view.intact(table)
+  }
   print(recipe: Recipe, rows: readonly Tuple[]): Promise<readonly Print[]> {
     return this.#moment.view.print(recipe, rows)
   }

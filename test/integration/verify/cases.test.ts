@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Fault } from '../../../src/model/fault.ts'
+import { eventually } from '../../../testkit/eventually.ts'
 import type { TestDatabase } from '../../../testkit/servers/index.ts'
 import { differences, tableNamed, twoEnds } from './ends.ts'
 
@@ -142,6 +143,52 @@ for (const major of [14, 18] as const) {
     await assert.rejects(ends.verify(), isFault('HF-S206'))
   })
 }
+
+/** Resolves when somebody waits for a lock in the database. */
+async function blocked(db: TestDatabase): Promise<void> {
+  await eventually('somebody waits for a lock', async () => {
+    const rows = await db.query(
+      `select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
+    )
+    return rows.length > 0
+  })
+}
+
+for (const major of [14, 18] as const) {
+  test(`a table that is emptied under the view is looked at again, ${major}`, async (t) => {
+    const ends = await twoEnds(t, { source: major, target: major, ddl })
+    await ends.source.query(rows)
+    await ends.feed()
+    const other = await ends.source.session()
+    await other.query("begin; truncate a; insert into a values (1, 'anew')")
+    const verifying = ends.verify()
+    await blocked(ends.source)
+    await other.query('commit')
+    const result = await verifying
+    assert.equal(result.verdict, 'PASS', JSON.stringify(result.tables.map(differences)))
+  })
+}
+
+test('who stops a verification need not wait for it', async (t) => {
+  const ends = await twoEnds(t, { source: 18, target: 18, ddl })
+  await ends.source.query(rows)
+  await ends.feed()
+  const other = await ends.target.session()
+  await other.query('begin; lock table a')
+  const stop = new AbortController()
+  const verifying = ends.verify({}, {}, stop.signal)
+  const stopped = assert.rejects(verifying, /enough/)
+  await blocked(ends.target)
+  stop.abort(new Error('enough'))
+  await stopped
+  await other.query('rollback')
+  await eventually('no session of the verification is left', async () => {
+    const sessions = `select 1 from pg_stat_activity
+      where application_name like 'holdfast:%' and datname = current_database()`
+    const left = await Promise.all([ends.source.query(sessions), ends.target.query(sessions)])
+    return left.flat().length === 0
+  })
+})
 
 /** Everything that could show a write: rows, catalogue, slots, state. */
 async function traces(db: TestDatabase): Promise<unknown> {

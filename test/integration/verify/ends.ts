@@ -27,7 +27,7 @@ export interface TwoEnds {
   copyNow(table: string): Promise<void>
   /** Moves the mirror's slot to where the target stands. */
   acknowledge(): Promise<void>
-  verify(options?: Partial<CompareOptions>, urls?: Urls): Promise<Verification>
+  verify(options?: Partial<CompareOptions>, urls?: Urls, stop?: AbortSignal): Promise<Verification>
   /** The names of slots at the source. */
   slots(): Promise<string[]>
 }
@@ -76,7 +76,7 @@ export async function twoEnds(t: TestContext, setup: Setup): Promise<TwoEnds> {
     source,
     target,
     feed: (transactions) => feeder.feed(transactions ?? null),
-    verify: (options, urls = {}) =>
+    verify: (options, urls = {}, stop = new AbortController().signal) =>
       compareEnds(
         {
           compare: comparePositions,
@@ -100,7 +100,7 @@ export async function twoEnds(t: TestContext, setup: Setup): Promise<TwoEnds> {
             ),
         },
         { ...compareDefaults, ...options },
-        new AbortController().signal,
+        stop,
       ),
     async copyNow(table) {
       const [now] = await source.query('select pg_current_wal_insert_lsn() as lsn')
