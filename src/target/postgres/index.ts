@@ -1,4 +1,4 @@
-import { endpointLabel } from '../../dialect/postgres/connect.ts'
+import { endpointLabel, type Session } from '../../dialect/postgres/connect.ts'
 import { sqlstateOf } from '../../dialect/postgres/errors.ts'
 import { describePlace, type Place, readPlace, versionText } from '../../dialect/postgres/place.ts'
 import type { Batch } from '../../model/batch.ts'
@@ -63,6 +63,11 @@ class PostgresTarget implements Target {
     throw new Fault('HF-X001', { what: 'the target was written to without a claim' })
   }
 
+  /** Never inside a transaction that writes. */
+  #read<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    return this.#held === null ? work(this.#link.session) : this.#held.alone(work)
+  }
+
   async preflight(plan: TargetPlan): Promise<readonly Finding[]> {
     this.#plan = plan
     const { session, quiet } = this.#link
@@ -75,7 +80,7 @@ class PostgresTarget implements Target {
   }
 
   async identity(): Promise<Readonly<Record<string, string>>> {
-    const state = await stored.stateIdentity(this.#link.session)
+    const state = await this.#read((session) => stored.stateIdentity(session))
     return {
       ...(state === null ? {} : { state: state.identity }),
       version: versionText(this.#link.session.version),
@@ -85,10 +90,10 @@ class PostgresTarget implements Target {
   }
 
   checkpoint(): Promise<Checkpoint | null> {
-    return stored.readCheckpoint(this.#link.session, this.#options.mirror)
+    return this.#read((session) => stored.readCheckpoint(session, this.#options.mirror))
   }
   mirrors(): Promise<readonly string[]> {
-    return stored.mirrorNames(this.#link.session)
+    return this.#read((session) => stored.mirrorNames(session))
   }
 
   async claim(request: ClaimRequest, signal: AbortSignal): Promise<Claim> {

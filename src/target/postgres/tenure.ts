@@ -121,6 +121,11 @@ export class Tenure implements AsyncDisposable {
     }
   }
 
+  /** Reads on the main connection, between what else it does. */
+  alone<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    return this.#turn.take(() => work(this.#link.session))
+  }
+
   async prepare(plan: TargetPlan): Promise<void> {
     await this.#write(async (session) => {
       await createSchema(session, plan)
