@@ -39,7 +39,7 @@ describeTarget('memory', async () => {
     encoding: { stream: 'values', copy: 'values' },
     open: async (source) => {
       const position = source.position.bind(source)
-      return new MemoryTarget({ store, mirror: 'm', position })
+      return new MemoryTarget({ store, mirror: 'm', position, flushEvery: 3 })
     },
     contents: async () => store.contents(),
     abandon: async () => store.abandon('m'),
