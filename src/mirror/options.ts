@@ -1,6 +1,7 @@
 import type { Endpoint } from '../model/endpoint.ts'
 import type { Positions } from '../model/position.ts'
-import type { Selection } from '../source/source.ts'
+import type { Selection, Source, SourceOptions } from '../source/source.ts'
+import type { Target, TargetOptions } from '../target/target.ts'
 import type { MirrorEvent } from './progress.ts'
 
 export interface MirrorLimits {
@@ -40,3 +41,22 @@ export interface MirrorOutcome {
 }
 
 export type Watch = (event: MirrorEvent) => void
+
+export interface Connectors {
+  readonly openSource: (options: SourceOptions) => Promise<Source>
+  readonly openTarget: (options: TargetOptions) => Promise<Target>
+}
+
+/** What lasts over all sessions of one run. */
+export interface Run {
+  readonly options: MirrorOptions
+  readonly watch: Watch
+  /** A person's wish to stop; what was read is applied first. */
+  readonly drain: AbortSignal
+  /** What the run was asked to reach; set by the first session. */
+  goal: Positions | null
+  /** True once the mirror was claimed: from then on transient faults are retried for good. */
+  opened: boolean
+  /** Those of the registries unless given. */
+  readonly connectors?: Connectors
+}

@@ -3,34 +3,15 @@ import type { Checkpoint } from '../model/checkpoint.ts'
 import { Fault } from '../model/fault.ts'
 import type { Position, Positions } from '../model/position.ts'
 import { openSource } from '../source/registry.ts'
-import type { Source, SourceOptions } from '../source/source.ts'
+import type { Source } from '../source/source.ts'
 import { openTarget } from '../target/registry.ts'
-import type { Claim, Target, TargetOptions } from '../target/target.ts'
+import type { Claim, Target } from '../target/target.ts'
 import { birth, copyAgain, type Ends, preflight, refuseFailures } from './birth.ts'
-import type { MirrorOptions, MirrorOutcome, Watch } from './options.ts'
+import type { MirrorOptions, MirrorOutcome, Run } from './options.ts'
 import { refuseSamePlace, settingsOf } from './plan.ts'
 import { tableProgress } from './progress.ts'
 import { compareLogs, refuseOtherSettings } from './resume.ts'
 import { streamMirror } from './stream.ts'
-
-export interface Connectors {
-  readonly openSource: (options: SourceOptions) => Promise<Source>
-  readonly openTarget: (options: TargetOptions) => Promise<Target>
-}
-
-/** What lasts over all sessions of one run. */
-export interface Run {
-  readonly options: MirrorOptions
-  readonly watch: Watch
-  /** A person's wish to stop; what was read is applied first. */
-  readonly drain: AbortSignal
-  /** What the run was asked to reach; set by the first session. */
-  goal: Positions | null
-  /** True once the mirror was claimed: from then on transient faults are retried for good. */
-  opened: boolean
-  /** Those of the registries unless given. */
-  readonly connectors?: Connectors
-}
 
 /** From opening both ends to closing them; throws the Fault that ended it. */
 export async function session(run: Run): Promise<MirrorOutcome> {

@@ -7,10 +7,9 @@ import type { Source } from '../source/source.ts'
 import { batches, type Limits } from '../stream/batches.ts'
 import type { Claim, Target } from '../target/target.ts'
 import { Course } from './course.ts'
-import type { MirrorLimits, MirrorOutcome } from './options.ts'
+import type { MirrorLimits, MirrorOutcome, Run } from './options.ts'
 import { streamEncoding } from './plan.ts'
 import { follow } from './run.ts'
-import type { Run } from './session.ts'
 import { watchOver } from './vigil.ts'
 
 export interface Streaming {

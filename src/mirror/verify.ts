@@ -7,8 +7,8 @@ import * as targets from '../target/registry.ts'
 import type { Target } from '../target/target.ts'
 import { type CompareOptions, compareDefaults, compareEnds } from '../verify/compare.ts'
 import type { Verification } from '../verify/report.ts'
+import type { Connectors } from './options.ts'
 import { refuseForeignLog } from './resume.ts'
-import type { Connectors } from './session.ts'
 
 export interface VerifyOptions extends Partial<CompareOptions> {
   readonly name: string

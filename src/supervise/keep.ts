@@ -1,6 +1,6 @@
 import { sleep, wallMicros } from '../async/clock.ts'
-import type { MirrorOptions, MirrorOutcome, Watch } from '../mirror/options.ts'
-import { type Run, session } from '../mirror/session.ts'
+import type { MirrorOptions, MirrorOutcome, Run, Watch } from '../mirror/options.ts'
+import { session } from '../mirror/session.ts'
 import { asFault, type Fault } from '../model/fault.ts'
 import { backoff } from './backoff.ts'
 

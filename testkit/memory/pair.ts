@@ -1,7 +1,6 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { MirrorOptions } from '../../src/mirror/options.ts'
-import type { Connectors } from '../../src/mirror/session.ts'
+import type { Connectors, MirrorOptions } from '../../src/mirror/options.ts'
 import type { Endpoint } from '../../src/model/endpoint.ts'
 import type { MemoryDatabase } from './database.ts'
 import type { Life } from './life.ts'

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { type Run, session } from '../../src/mirror/session.ts'
+import type { Run } from '../../src/mirror/options.ts'
+import { session } from '../../src/mirror/session.ts'
 import { asFault, Fault } from '../../src/model/fault.ts'
 import { contentsOf, MemoryDatabase } from './database.ts'
 import { type Fate, Life, type Moment } from './life.ts'

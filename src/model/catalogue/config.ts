@@ -1,4 +1,4 @@
-import type { CatalogueEntry } from '../fault.ts'
+import type { CatalogueEntry } from './entry.ts'
 
 const base = {
   class: 'config',

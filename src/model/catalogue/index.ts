@@ -1,6 +1,6 @@
-import type { CatalogueEntry } from '../fault.ts'
 import { configFaults } from './config.ts'
 import { dataFaults } from './data.ts'
+import type { CatalogueEntry } from './entry.ts'
 import { logFaults } from './log.ts'
 import { preflightFaults } from './preflight.ts'
 import { processFaults } from './process.ts'

@@ -1,4 +1,4 @@
-import type { CatalogueEntry } from '../fault.ts'
+import type { CatalogueEntry } from './entry.ts'
 
 export const logFaults = {
   'HF-L101': {

@@ -1,4 +1,4 @@
-import type { CatalogueEntry, Todo } from '../fault.ts'
+import type { CatalogueEntry, Todo } from './entry.ts'
 
 const untouched = 'Nothing was started and nothing was changed.'
 const grants: Todo = { text: 'Print the grants that the role needs.', run: 'holdfast check --sql' }

@@ -1,4 +1,4 @@
-import type { CatalogueEntry } from '../fault.ts'
+import type { CatalogueEntry } from './entry.ts'
 
 /** Our own process and its state. */
 export const processFaults = {

@@ -1,4 +1,4 @@
-import type { CatalogueEntry } from '../fault.ts'
+import type { CatalogueEntry } from './entry.ts'
 
 export const targetFaults = {
   'HF-T201': {
@@ -133,7 +133,9 @@ export const targetFaults = {
     exit: 1,
     why: 'It was dropped or renamed at the target, or never made there.',
     safe: 'Nothing is lost: the transaction was rolled back whole, the target stands at a source commit and the source keeps what came after.',
-    todo: [{ text: 'Bring the table or column back under the name in the message, then start again.' }],
+    todo: [
+      { text: 'Bring the table or column back under the name in the message, then start again.' },
+    ],
   },
   'HF-T219': {
     title: 'The source emptied tables that others at the target refer to',
