@@ -1,7 +1,7 @@
 import { monotonic, wallMicros } from '../async/clock.ts'
 import { type MirrorEvent, type Progress, reduce, startProgress } from '../mirror/progress.ts'
 
-/** Milliseconds that a rate looks back. */
+/** Milliseconds that a rate looks back, or to the last time that it was asked for. */
 const WINDOW = 10_000
 
 interface Sample {
@@ -45,11 +45,12 @@ export class Follower {
     if (event.kind === 'durable' || event.kind === 'copied-rows') this.#seenTarget = now
   }
 
-  /** Rates over the last seconds; to be asked for regularly. */
-  rates(): Rates {
-    const at = monotonic()
+  /** Rates over the last seconds; to be asked for regularly. `at` is a moment of `monotonic`. */
+  rates(at = monotonic()): Rates {
     const now: Sample = { at, rows: copiedRows(this.#progress), changes: this.#progress.changes }
-    this.#samples = [...this.#samples.filter((sample) => at - sample.at <= WINDOW), now]
+    const recent = this.#samples.filter((sample) => at - sample.at < WINDOW)
+    const last = this.#samples.at(-1)
+    this.#samples = [...(recent.length > 0 || last === undefined ? recent : [last]), now]
     const first = this.#samples[0] ?? now
     const seconds = (at - first.at) / 1000
     const rate = (later: number, earlier: number): number =>
