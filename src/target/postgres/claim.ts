@@ -1,4 +1,4 @@
-import { sleep } from '../../async/clock.ts'
+import { monotonic, sleep } from '../../async/clock.ts'
 import type { Session, TextRow } from '../../dialect/postgres/connect.ts'
 import { sqlstateOf } from '../../dialect/postgres/errors.ts'
 import type { Checkpoint } from '../../model/checkpoint.ts'
@@ -29,14 +29,14 @@ interface Contest {
 export async function take(contest: Contest, signal: AbortSignal): Promise<Taken> {
   const self = await thisProcess()
   await ensureState(contest.link)
-  let patience = contest.request.patience
+  const until = monotonic() + contest.request.patience
   for (;;) {
     signal.throwIfAborted()
     const result = await attempt(contest, self)
     if ('epoch' in result) return result
-    if (patience <= 0) throw held(contest, result)
-    await sleep(Math.min(LOOK_AGAIN_MS, patience), signal)
-    patience -= LOOK_AGAIN_MS
+    const left = until - monotonic()
+    if (left <= 0) throw held(contest, result)
+    await sleep(Math.min(LOOK_AGAIN_MS, left), signal)
   }
 }
 

@@ -118,7 +118,9 @@ export class Turn {
   }
 }
 
+/** Idle connections kept while tables are copied, and afterwards. */
 const MOST_IDLE = 8
+const SETTLED_IDLE = 1
 
 /** Connections that are opened when needed and kept for the next one who needs one. */
 export class Links implements AsyncDisposable {
@@ -126,6 +128,7 @@ export class Links implements AsyncDisposable {
   readonly #idle: Link[] = []
   readonly #lent = new Set<Link>()
   #closed = false
+  #most = MOST_IDLE
 
   constructor(open: () => Promise<Link>) {
     this.#open = open
@@ -143,9 +146,16 @@ export class Links implements AsyncDisposable {
     } finally {
       this.#lent.delete(link)
       const keep = healthy && !link.session.lost.aborted && !this.#closed
-      if (keep && this.#idle.length < MOST_IDLE) this.#idle.push(link)
+      if (keep && this.#idle.length < this.#most) this.#idle.push(link)
       else await link.session[Symbol.asyncDispose]()
     }
+  }
+
+  /** The copy is over: from now on few are needed at once. */
+  async settle(): Promise<void> {
+    this.#most = SETTLED_IDLE
+    const spare = this.#idle.splice(SETTLED_IDLE)
+    await Promise.all(spare.map(({ session }) => session[Symbol.asyncDispose]()))
   }
 
   /** Closes what is lent, so that whoever uses it fails now. */

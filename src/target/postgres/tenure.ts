@@ -239,6 +239,7 @@ export class Tenure implements AsyncDisposable {
       await finishSchema(link.session, plan, { replicaRole: link.quiet })
       await this.#held(link, (session) => stored.recordFinished(session, this.#mirror))
     })
+    await this.#links.settle()
   }
 
   apply(batch: Batch, encoding: string): Promise<void> {

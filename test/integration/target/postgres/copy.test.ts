@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { Fault } from '../../../../src/model/fault.ts'
 import { frame } from '../../../../src/model/tuple.ts'
 import type { Target } from '../../../../src/target/target.ts'
+import { eventually } from '../../../../testkit/eventually.ts'
 import { database } from '../../../../testkit/servers/index.ts'
 import { at, open, planFor, rows, table, types } from './support.ts'
 
@@ -196,9 +197,13 @@ for (const major of [14, 18] as const) {
 test('what is finished says so', async (t) => {
   const db = await database(t, 18)
   await using made = await begun(db.url)
-  await made.target.copied(things)
-  await made.target.copied(loose)
+  await Promise.all([made.target.copied(things), made.target.copied(loose)])
   assert.equal((await made.target.checkpoint())?.finished, false)
   await made.target.finish()
+  await eventually('connections of the copy are closed', async () => {
+    const [count] = await db.query(`select count(*) as n from pg_stat_activity
+      where datname = current_database() and application_name like 'holdfast:shop:%'`)
+    return count?.['n'] === '3'
+  })
   assert.equal((await made.target.checkpoint())?.finished, true)
 })
