@@ -16,6 +16,8 @@ import type { Tables } from './transactions.ts'
 /** How long a commit that is in the log may take to show in the catalogue. */
 const VISIBLE_MS = 10_000
 const LOOK_AGAIN_MS = 50
+const SETTLE_MS = 2_000
+const SETTLE_STEP_MS = 2
 
 interface Known {
   readonly table: Table
@@ -95,10 +97,16 @@ export class Relations implements Tables {
   }
 
   /**
-   * Takes in how a relation's rows read from here on. Returns the change, when it is one.
-   * `streamed` is the transaction whose block is being read.
+   * Takes in how a relation's rows read from here on. Returns the change, when it is one. The
+   * message names columns only, and a column that was dropped and made anew looks the same in it,
+   * so each message is a reason to look at the catalogue; for a streamed transaction that is its
+   * commit.
    */
-  async learn(message: RelationMessage, streamed: number | null): Promise<SchemaChange | null> {
+  async learn(
+    message: RelationMessage,
+    { xid, streamed }: { readonly xid: number; readonly streamed: number | null },
+  ): Promise<SchemaChange | null> {
+    if (streamed === null) await this.#settled(xid, [message.id])
     const overlay = streamed === null ? undefined : this.#streamed.get(streamed)
     const from = overlay?.get(message.id) ?? this.#known.get(message.id)
     if (from === undefined) {
@@ -150,6 +158,7 @@ export class Relations implements Tables {
 
   /** Before a streamed transaction's commit is passed on: what it added must be harmless. */
   async confirm(streamed: number): Promise<void> {
+    await this.#settled(streamed, [...(this.#streamed.get(streamed)?.keys() ?? [])])
     const waiting = this.#unconfirmed.get(streamed) ?? []
     this.#unconfirmed.delete(streamed)
     for (const { from, to, message } of waiting) {
@@ -160,6 +169,22 @@ export class Relations implements Tables {
         this.#streamed.get(streamed)?.set(message.id, { ...learned, mark: known.mark })
       }
     }
+  }
+
+  /**
+   * Looks at the relations once the catalogue shows what the transaction did: it holds the lock
+   * of its own number for a moment longer than its commit is in the log. One that waits for a
+   * synchronous standby is not waited for, since that might be us; the next regular look sees it.
+   */
+  async #settled(xid: number, relations: readonly number[]): Promise<void> {
+    if (relations.length === 0) return
+    const until = monotonic() + SETTLE_MS
+    while ((await this.#session.query(STILL_LOCKED, [String(xid)])).length > 0) {
+      if (monotonic() > until) break
+      await sleep(SETTLE_STEP_MS)
+    }
+    const tables = relations.flatMap((relation) => this.#known.get(relation)?.table ?? [])
+    if (tables.length > 0) await this.look(tables)
   }
 
   #keep(message: RelationMessage, streamed: number | null, known: Known): void {
@@ -248,6 +273,12 @@ export class Relations implements Tables {
     this.#foreign.add(message.id)
   }
 }
+
+/** A transaction holds the lock of its number until everybody sees what it did. */
+const STILL_LOCKED = `
+select 1 from pg_locks l left join pg_stat_activity a on a.pid = l.pid
+where l.locktype = 'transactionid' and l.transactionid = $1::xid
+  and l.mode = 'ExclusiveLock' and l.granted and a.wait_event is distinct from 'SyncRep'`
 
 /** $1 is a partition below the same topmost table as one of $2. */
 const SHARES_ROOT = `

@@ -112,7 +112,8 @@ export class PostgresStream implements AsyncDisposable {
   }
 
   async #learn(message: Parameters<Relations['learn']>[0], items: StreamItem[]): Promise<void> {
-    const change = await this.#options.relations.learn(message, this.#transactions.streamed)
+    const { xid, streamed } = this.#transactions
+    const change = await this.#options.relations.learn(message, { xid, streamed })
     if (change !== null) this.#transactions.change(change, message.xid, items)
   }
 

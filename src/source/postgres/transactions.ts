@@ -56,6 +56,12 @@ export class Transactions {
     return this.#streamed
   }
 
+  /** The transaction that is being read. Throws Fault HF-L107 when there is none. */
+  get xid(): number {
+    if (this.#open === null) throw misread('a relation was described outside of a transaction')
+    return this.#open.xid
+  }
+
   /** Everything before it has been handed on. */
   get last(): Lsn {
     return this.#last

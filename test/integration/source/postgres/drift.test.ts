@@ -3,7 +3,7 @@ import { describe, type TestContext, test } from 'node:test'
 import type { SchemaChange } from '../../../../src/model/change.ts'
 import { textsOf } from '../../../../src/model/tuple.ts'
 import { database, type TestDatabase } from '../../../../testkit/servers/index.ts'
-import { faults, readOn, type Started, sourceOf, started } from './support.ts'
+import { faults, never, readOn, type Started, sourceOf, started } from './support.ts'
 
 const TABLE = `
 create table a (id int primary key, n numeric(6, 2), x varchar(10));
@@ -17,6 +17,23 @@ async function prepared(t: TestContext, major: 14 | 18): Promise<[TestDatabase, 
 
 /** Reads everything that is there now. */
 const read = ({ source, positions, tables }: Started) => readOn(source, positions, { tables })
+
+/** The end of a stream that runs already, so that it is the change itself that stops it. */
+async function running(
+  db: TestDatabase,
+  { source, positions, tables }: Started,
+): Promise<() => Promise<void>> {
+  const first = Promise.withResolvers<void>()
+  const reading = (async () => {
+    for await (const _ of source.stream(positions, { tables, encoding: 'pg-text' }, never)) {
+      first.resolve()
+    }
+  })()
+  reading.catch(first.reject)
+  await db.query(`insert into a values (99, 1, 'seen')`)
+  await first.promise
+  return () => reading
+}
 
 /** What an alteration means for the mirror, at the next change and at the next look. */
 const refused: readonly (readonly [string, string, string])[] = [
@@ -75,11 +92,13 @@ for (const major of [14, 18] as const) {
     for (const [code, what, sql] of refused) {
       test(`${what} is a named halt, at the next change and at a look`, async (t) => {
         const [db, mirror] = await prepared(t, major)
+        const reading = await running(db, mirror)
         await mirror.source.look(mirror.tables)
         await db.query(sql)
         const where = code === 'HF-D406' ? (sql.includes('rename to b') ? 'b' : 's.a') : 'a'
         await faults(code, mirror.source.look(mirror.tables))
         await db.query(`delete from ${where} where id = 1`)
+        await faults(code, reading)
         await faults(code, read(mirror))
       })
     }
@@ -150,9 +169,10 @@ for (const major of [14, 18] as const) {
     test('the same with a default is refused before its end is passed on', async (t) => {
       const [db, mirror] = await prepared(t, major)
       await db.query(`alter database ${db.name} set logical_decoding_work_mem = '64kB'`)
+      const reading = await running(db, mirror)
       const many = `select g, 1, 'x', g from generate_series(1000, 4000) g`
       await db.query(`begin; alter table a add z int default 3; insert into a ${many}; commit`)
-      await faults('HF-D401', read(mirror))
+      await faults('HF-D401', reading)
     })
 
     test('rewriting a table without changing it stops nothing (P74)', async (t) => {
