@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -143,27 +145,20 @@ test('a second signal stops at once', async (t) => {
 })
 
 test('a look that is interrupted ends at once with the code of the signal', async (t) => {
-  const { source, ends, start } = await stage(t)
-  const holder = await source.session()
-  const waiting = `select count(*) as n from pg_stat_activity where wait_event_type = 'Lock'
-    and datname = current_database() and application_name like 'holdfast:%'`
+  const { ends, start } = await stage(t)
+  const sockets: Socket[] = []
+  const silent = createServer((socket) => sockets.push(socket)).listen(0, '127.0.0.1')
+  t.after(() => silent.close())
+  await once(silent, 'listening')
+  const { port } = silent.address() as AddressInfo
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const) {
-    await holder.query('begin')
-    await holder.query('lock table pg_catalog.pg_constraint in access exclusive mode')
-    await using look = start('discover', ...ends)
-    await eventually('the look waits', async () => {
-      const [row] = await holder.query(waiting)
-      return Number(row?.n) > 0
-    })
+    await using look = start('discover', ...ends, '--source', `postgres://127.0.0.1:${port}/d`)
+    await once(silent, 'connection')
     look.signal(signal)
     assert.equal((await look.end()).code, code)
-    await holder.query('rollback')
-    await eventually('nobody waits', async () => {
-      const [row] = await holder.query(waiting)
-      return row?.n === '0'
-    })
   }
+  for (const socket of sockets) socket.destroy()
 })
