@@ -206,7 +206,7 @@ async function compareTable(
     changed: findings.changed,
     folded: pending.source.size + pending.target.size,
     kept: findings.keptRows,
-    differences: findings.kept.map(({ difference }) => difference),
+    differences: findings.differences,
     note: differ ? noteOf(state) : null,
   }
 }

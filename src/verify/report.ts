@@ -117,6 +117,16 @@ export class Findings {
     return this.missing + this.extra + this.changed > 0
   }
 
+  /** What was kept, in the order of its keys as people count. */
+  get differences(): readonly Difference[] {
+    const order = new Intl.Collator('en', { numeric: true })
+    const named = this.kept.map(({ difference }) => {
+      const name = difference.digest ?? Object.values(difference.key ?? {}).join(' ')
+      return { name, difference }
+    })
+    return named.sort((a, b) => order.compare(a.name, b.name)).map(({ difference }) => difference)
+  }
+
   /** `key`: the identifying cells. */
   keyed(kind: Difference['kind'], key: Tuple, columns: readonly string[] | null = null): void {
     if (kind === 'extra' && this.#extraAllowed) {

@@ -106,7 +106,9 @@ function tableLines(table: TableVerification, shown: number, paint: Paint): stri
 
 /** Keys come from rows: control characters in them are not for a terminal. */
 function differenceText({ kind, key, digest, columns, rows }: Difference): string {
-  const cells = Object.entries(key ?? {}).map(([name, value]) => `${name}=${printable(value)}`)
+  const cells = Object.entries(key ?? {}).map(
+    ([name, value]) => `${printable(name)}=${printable(value)}`,
+  )
   const who = key === null ? `row with digest ${digest ?? ''}` : cells.join(' ')
   const times = rows === 1 ? '' : ` ${count(rows)} times`
   const what = {
