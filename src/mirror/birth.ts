@@ -23,9 +23,14 @@ export async function preflight(
 ): Promise<readonly Finding[]> {
   const { source, target, options } = ends
   const findings = await source.preflight(looked)
-  if (findings.some((finding) => finding.level === 'fail')) return findings
-  const plan = planOf(await source.inspect(), options)
-  return [...findings, ...(await target.preflight(plan))]
+  const refused = findings.some(({ level }) => level === 'fail')
+  const blueprint = await source.inspect().catch((error: unknown) => {
+    // What keeps the tables from being read is among the findings already.
+    if (refused) return null
+    throw error
+  })
+  if (blueprint === null) return findings
+  return [...findings, ...(await target.preflight(planOf(blueprint, options)))]
 }
 
 /** Throws the first failure of a preflight; the others are named with it. */

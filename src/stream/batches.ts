@@ -82,7 +82,8 @@ class Intake implements AsyncDisposable {
       for await (const burst of stream(anyOf(drain, this.#stop.signal))) {
         for (const item of burst) {
           const taken = this.#assembler.take(item)
-          this.#accept(item, taken instanceof Promise ? await taken : taken)
+          const whole = taken instanceof Promise ? await taken : taken
+          if (!this.#accept(item, whole)) await whole?.spill?.[Symbol.asyncDispose]()
         }
         this.#arrived.ring()
         while (this.#full && !this.#stop.signal.aborted) await this.#room.wait()
@@ -122,14 +123,13 @@ class Intake implements AsyncDisposable {
     return this.#draft.count >= rows || this.#draft.bytes >= bytes || this.#waiting.length > 0
   }
 
-  #accept(item: StreamItem, transaction: Assembled | null): void {
-    if (item.kind === 'progress') {
-      if (this.#waiting.length === 0) this.#draft.reach(item.positions)
-      return
-    }
-    if (transaction === null || this.#seen(transaction)) return
+  /** False when the transaction is not wanted. */
+  #accept(item: StreamItem, transaction: Assembled | null): boolean {
+    if (item.kind === 'progress' && this.#waiting.length === 0) this.#draft.reach(item.positions)
+    if (transaction === null || this.#seen(transaction)) return false
     if (this.#waiting.length === 0 && this.#draft.fits(transaction)) this.#draft.add(transaction)
     else this.#waiting.push(transaction)
+    return true
   }
 
   /** A source may send again what it sent before a reconnect; its place tells. */
