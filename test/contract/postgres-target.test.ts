@@ -1,7 +1,8 @@
 import { openPostgresTarget } from '../../src/target/postgres/index.ts'
 import { database } from '../../testkit/servers/index.ts'
+import type { TargetFixture } from './bench.ts'
 import { contentsIn, endpointOf, mirrorOf, postgresStand } from './postgres.ts'
-import { describeTarget, type TargetFixture } from './target.ts'
+import { describeTarget } from './target.ts'
 
 const encodings = [
   { stream: 'pg-binary', copy: 'pg-copy-binary' },

@@ -1,251 +1,28 @@
 import assert from 'node:assert/strict'
-import { suite, type TestContext, test } from 'node:test'
+import { suite, test } from 'node:test'
 import { collapse } from '../../src/apply/collapse.ts'
 import { inOrder } from '../../src/apply/ordered.ts'
-import { planOf } from '../../src/mirror/plan.ts'
 import type { Batch, Part, Step } from '../../src/model/batch.ts'
 import type { Change } from '../../src/model/change.ts'
 import { Fault } from '../../src/model/fault.ts'
 import { covers, type Positions } from '../../src/model/position.ts'
-import { type Table, tableName } from '../../src/model/table.ts'
-import type { Source } from '../../src/source/source.ts'
-import type { Claim, Target } from '../../src/target/target.ts'
+import { tableName } from '../../src/model/table.ts'
 import { eventually } from '../../testkit/eventually.ts'
-import { mirrorOptions } from '../../testkit/memory/pair.ts'
-import { never, type Read, readAll } from './reading.ts'
-import type { SourceStand } from './source.ts'
 import {
-  type Contents,
-  firstRows,
-  insert,
-  large,
-  names,
-  remove,
-  sample,
-  truncate,
-  update,
-  type Write,
-} from './writes.ts'
-
-/** A target without tables, and a source to take rows from. */
-export interface TargetStand {
-  readonly from: SourceStand
-  /** The encoding that rows stream in, and the one that they are copied in. */
-  readonly encoding: { readonly stream: string; readonly copy: string }
-  /** A target of one mirror; the same mirror every time. */
-  open(source: Source): Promise<Target>
-  contents(): Promise<Contents>
-  /** Whoever holds the mirror now looks dead to others, whatever it is. */
-  abandon(): Promise<void>
-}
-
-export type TargetFixture = (t: TestContext) => Promise<TargetStand>
-
-interface Bench extends TargetStand {
-  readonly source: Source
-  readonly target: Target
-  readonly claim: Claim
-  readonly tables: readonly Table[]
-  /** The checkpoint. */
-  at(): Promise<Positions>
-  /** What a transaction of these writes is, read from the source in the encoding. */
-  read(...writes: readonly Write[]): Promise<Read>
-  apply(batch: Batch): Promise<void>
-  /** The target holds what the source holds. */
-  same(): Promise<void>
-}
-
-const request = { settings: { some: 'setting' }, patience: 0 }
-
-/** Everything is copied. */
-async function bench(t: TestContext, fixture: TargetFixture): Promise<Bench> {
-  const born = await unborn(t, fixture)
-  const { source, target, tables, encoding } = born
-  await using snapshot = await source.snapshot({ keep: true }, never)
-  const { positions } = snapshot
-  await target.begin(tables, { positions, source: await source.identity(), first: true })
-  for (const table of tables) {
-    for (const chunk of await snapshot.chunks(table, 4096)) {
-      const data = snapshot.read(chunk, encoding.copy, never)
-      assert.equal((await target.copy(chunk, encoding.copy, data, never)) > 0, true)
-    }
-    await target.copied(table)
-  }
-  await target.finish()
-  return born
-}
-
-/** Tables are prepared at both ends and nothing is copied. */
-async function unborn(t: TestContext, fixture: TargetFixture): Promise<Bench> {
-  const stand = await fixture(t)
-  const { from, encoding } = stand
-  await transact(from, firstRows)
-  const source = await from.open()
-  const blueprint = await source.inspect()
-  const { tables } = blueprint
-  const target = await stand.open(source)
-  const claim = await target.claim(request, never)
-  t.after(() => claim[Symbol.asyncDispose]())
-  await target.prepare(planOf(blueprint, mirrorOptions()))
-  await source.prepare(tables)
-  for (const table of tables) {
-    assert.ok(source.encodings(table).stream.includes(encoding.stream))
-    assert.ok(target.encodings(table).stream.includes(encoding.stream))
-    assert.ok(source.encodings(table).copy.includes(encoding.copy))
-    assert.ok(target.encodings(table).copy.includes(encoding.copy))
-  }
-  const at = async (): Promise<Positions> =>
-    (await target.checkpoint())?.positions ?? assert.fail('there is no checkpoint')
-  let reached: Positions | null = null
-  return {
-    ...stand,
-    source,
-    target,
-    claim,
-    tables,
-    at,
-    read: async (...writes) => {
-      await transact(from, writes)
-      const after: Positions = reached ?? (await at())
-      const [one, ...more] = await readAll({ source, after, tables, encoding: encoding.stream })
-      assert.ok(one !== undefined && more.length === 0, 'one transaction')
-      reached = one.positions
-      return one
-    },
-    apply: (batch) => target.apply(batch, encoding.stream),
-    same: async () => {
-      const wanted = await from.contents()
-      assert.deepEqual(
-        [...(await stand.contents())],
-        [...wanted].filter(([name]) => name !== 'aside'),
-      )
-    },
-  }
-}
-
-async function transact(from: SourceStand, writes: readonly Write[]): Promise<void> {
-  const writer = await from.begin()
-  await writer.write(...writes)
-  await writer.commit()
-}
-
-interface BatchOf {
-  readonly previous: Positions
-  readonly positions: Positions
-  readonly parts: readonly Part[]
-  readonly flush?: boolean
-}
-
-function batchOf({ previous, positions, parts, flush = false }: BatchOf): Batch {
-  const made: Batch = {
-    previous,
-    positions,
-    parts,
-    collapsed: false,
-    inOrder: () => made,
-    transactions: 1,
-    changes: 1,
-    bytes: 1,
-    committedAt: null,
-    flush,
-  }
-  return made
-}
-
-/** A change that can be made once, and one that may have to come before it is made again. */
-const divergences: Readonly<Record<string, readonly [Write, Write | null]>> = {
-  'an insert of a row that is there': [insert('plain', 'n', 'x'), null],
-  'an update of a row that is gone': [
-    update('plain', { id: 'a' }, { a: 'x' }),
-    remove('plain', { id: 'a' }),
-  ],
-  'a change of key of a row that is gone': [update('plain', { id: 'b' }, { id: 'z' }), null],
-  'a delete of a row that is gone': [remove('plain', { id: 'c' }), null],
-  'a delete of a row without a key that is gone': [remove('loose', { a: 'single', b: null }), null],
-  'an update of a row without a key that is gone': [
-    update('loose', { a: 'same', b: 'same' }, { a: 'x' }),
-    truncate('loose'),
-  ],
-}
-
-const exact = () => 'exact' as const
-const merging = () => 'merge' as const
-
-/** Applies a transaction as these steps, from where the target stands. */
-async function carry(
-  on: Bench,
-  read: Read,
-  steps: (changes: readonly Change[]) => readonly Step[] = (changes) => collapse(changes, exact),
-): Promise<void> {
-  const previous = await on.at()
-  const { positions, changes } = read
-  await on.apply(batchOf({ previous, positions, parts: [{ steps: steps(changes) }] }))
-}
-
-/** A write is refused by a Fault, and nothing of it stays. */
-async function refused(on: Bench, work: () => Promise<unknown>): Promise<Fault> {
-  const before = [await on.contents(), await on.at()]
-  const fault = await work().then(
-    () => assert.fail('it was not refused'),
-    (error: unknown) => error,
-  )
-  assert.ok(fault instanceof Fault, String(fault))
-  assert.deepEqual([await on.contents(), await on.at()], before)
-  return fault
-}
-
-const many = (count: number, write: (i: number) => Write): Write[] =>
-  Array.from({ length: count }, (_, i) => write(i))
-
-/** The kind that comes last, since rows look different after it. */
-const shaping = 'a column is added before the rows that have it'
-
-/** Transactions of one kind each, small ones and large ones. */
-const kinds: Readonly<Record<string, readonly (readonly Write[])[]>> = {
-  'rows are inserted': [
-    [insert('plain', 'n', 'x'), insert('loose', 'l', null), insert('wide', null, 'w', 'small')],
-    many(300, (i) => insert('plain', `n${i}`, i % 7 === 0 ? null : `é\t\\${i}\n`)),
-    many(300, (i) => insert('wide', '', `n${i}`, i % 5 === 0 ? large(`${i}`) : null)),
-  ],
-  'rows are updated, cells that are unchanged kept': [
-    [update('plain', { id: 'a' }, { a: 'y' }), update('wide', { id: 'a' }, { a: null })],
-    many(200, (i) => insert('wide', null, `n${i}`, large(`${i}`))),
-    many(200, (i) => update('wide', { id: `n${i}` }, { a: `z${i}` })),
-    many(200, (i) => update('wide', { id: `n${i}` }, { big: i % 2 === 0 ? null : 'now small' })),
-  ],
-  'keys change': [
-    [update('plain', { id: 'a' }, { id: 'z' }), update('wide', { id: 'a' }, { id: 'z', a: 'm' })],
-    [
-      update('plain', { id: 'b' }, { id: 'swap' }),
-      update('plain', { id: 'c' }, { id: 'b' }),
-      update('plain', { id: 'swap' }, { id: 'c', a: 'swapped' }),
-    ],
-  ],
-  'rows are deleted': [
-    [remove('plain', { id: 'a' }), remove('wide', { id: 'b' })],
-    many(200, (i) => insert('plain', `n${i}`, null)),
-    many(200, (i) => remove('plain', { id: `n${i}` })),
-  ],
-  'rows without a key are found, one of several': [
-    [insert('loose', null, null), insert('loose', null, null), insert('loose', 'x', null)],
-    [update('loose', { a: 'same', b: 'same' }, { b: 'other' })],
-    [remove('loose', { a: null, b: null }), update('loose', { a: 'x', b: null }, { a: null })],
-    many(40, (i) => insert('loose', 'd', i % 2 === 0 ? 'even' : null)),
-    many(20, () => remove('loose', { a: 'd', b: null })),
-  ],
-  'tables are emptied together': [
-    [truncate('plain', 'loose'), insert('plain', 'new', null)],
-    [truncate('wide'), insert('wide', null, 'a', null), truncate('plain', 'wide')],
-  ],
-  [shaping]: [
-    [
-      { kind: 'column', table: 'plain', name: 'more' },
-      insert('plain', 'n', 'x', 'there'),
-      update('plain', { id: 'a' }, { more: 'too' }),
-    ],
-    [update('plain', { id: 'b' }, { more: 'later' }), remove('plain', { id: 'c' })],
-  ],
-}
+  batchOf,
+  bench,
+  carry,
+  exact,
+  merging,
+  refused,
+  request,
+  type TargetFixture,
+  transact,
+  unborn,
+} from './bench.ts'
+import { divergences, kinds, many, shaping } from './kinds.ts'
+import { never, type Read, readAll } from './reading.ts'
+import { firstRows, insert, large, names, sample, truncate, update, type Write } from './writes.ts'
 
 /** `rowsOnly` leaves out what is the same in each encoding. */
 export function describeTarget(

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Connectors, MirrorOptions } from '../../src/mirror/options.ts'
@@ -19,6 +20,9 @@ const nowhere: Endpoint = {
   params: {},
 }
 
+const spillDirectory = join(tmpdir(), `holdfast-test-${process.pid}`)
+process.once('exit', () => rmSync(spillDirectory, { recursive: true, force: true }))
+
 /** Options of a mirror between memories; limits are small enough to be met by small tests. */
 export function mirrorOptions(over: Partial<MirrorOptions> = {}): MirrorOptions {
   return {
@@ -32,7 +36,7 @@ export function mirrorOptions(over: Partial<MirrorOptions> = {}): MirrorOptions 
       batchRows: 20,
       batchBytes: 4000,
       memoryBytes: 1000,
-      spillDirectory: join(tmpdir(), `holdfast-test-${process.pid}`),
+      spillDirectory,
     },
     patience: 0,
     ...over,

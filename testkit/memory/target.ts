@@ -138,12 +138,7 @@ export class MemoryTarget implements Target {
     })
   }
 
-  async copy(
-    chunk: { readonly table: Table; readonly index: number; readonly of: number },
-    _encoding: string,
-    data: AsyncIterable<Buffer>,
-    signal: AbortSignal,
-  ): Promise<number> {
+  async copy(...[chunk, , data, signal]: Parameters<Target['copy']>): Promise<number> {
     const tuples: Tuple[] = []
     for await (const piece of data) tuples.push(...unframe(piece))
     signal.throwIfAborted()
