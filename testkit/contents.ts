@@ -11,7 +11,7 @@ const tables = `select format('%I.%I', n.nspname, c.relname) as name,
   (select string_agg(format('%I', a.attname), ',' order by a.attname) from pg_attribute a
    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relkind = 'r' and n.nspname not in ('pg_catalog', 'information_schema', '_holdfast')
+where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname not in ('pg_catalog', 'information_schema', '_holdfast')
 order by 1`
 
 /**

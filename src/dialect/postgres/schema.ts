@@ -131,11 +131,17 @@ export interface PgTable extends PgName {
   readonly identity: PgIdentity
 }
 
+/**
+ * Why the log does not say which row was changed. `generated`: a key with a generated column;
+ * `whole-generated`: REPLICA IDENTITY FULL with one, which PostgreSQL 18 does not let be published.
+ */
+export type NoIdentity = 'no-key' | 'nothing' | 'deferrable' | 'generated' | 'whole-generated'
+
 /** How rows of the table can be found, or why they cannot. */
 export type PgIdentity =
   | { readonly by: 'key'; readonly columns: readonly string[]; readonly index: string }
   | { readonly by: 'row' }
-  | { readonly by: 'none'; readonly reason: 'no-key' | 'nothing' | 'deferrable' | 'generated' }
+  | { readonly by: 'none'; readonly reason: NoIdentity }
 
 export interface PgColumn {
   readonly name: string

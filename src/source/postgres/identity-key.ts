@@ -10,6 +10,8 @@ interface Described {
   readonly indexes: readonly PgIndex[]
   /** The catalogue rows of `indexes`, in the same order. */
   readonly rows: readonly TextRow[]
+  /** server_version_num. */
+  readonly version: number
 }
 
 /**
@@ -28,7 +30,10 @@ export function identityOf(
       return { replicaIdentity: 'i', identity }
     }
     case 'f':
-      return { replicaIdentity: 'f', identity: anyKey(table) }
+      return {
+        replicaIdentity: 'f',
+        identity: publishesWhole(table, table.version) ? anyKey(table) : none('whole-generated'),
+      }
     case 'n':
       return { replicaIdentity: 'n', identity: none('nothing') }
     default: {
@@ -37,6 +42,14 @@ export function identityOf(
       return { replicaIdentity: 'd', identity }
     }
   }
+}
+
+/**
+ * From 18 on the server refuses the UPDATEs of a table under REPLICA IDENTITY FULL whose generated
+ * columns are not published (publicationcmds.c, pub_contains_invalid_column).
+ */
+export function publishesWhole(table: Pick<PgTable, 'columns'>, version: number): boolean {
+  return version < 180000 || table.columns.every(({ generated }) => generated === null)
 }
 
 function flagged(table: Described, at: number, flag: string): boolean {

@@ -120,6 +120,7 @@ export async function readTables(session: Session, ids: readonly string[]): Prom
     columns.map((row) => number(row, 'atttypid')),
   )
   const parts: Parts = {
+    version: session.version,
     names: typeNames(types),
     wanted: new Set(ids),
     columns: grouped(columns, 'attrelid'),
@@ -138,6 +139,8 @@ export async function readTables(session: Session, ids: readonly string[]): Prom
 }
 
 interface Parts {
+  /** server_version_num. */
+  readonly version: number
   readonly names: ReturnType<typeof typeNames>
   /** Ids of the tables that are read. */
   readonly wanted: ReadonlySet<string>
@@ -173,7 +176,12 @@ function tableOfRow(row: TextRow, parts: Parts): PgTable {
       (key !== null && !goodKey ? 'its partition key cannot be carried' : null) ??
       (kept !== null && !goodBound ? 'its partition bound cannot be carried' : null),
     indexes,
-    ...identityOf(text(row, 'relreplident'), { columns, indexes, rows: indexRows }),
+    ...identityOf(text(row, 'relreplident'), {
+      columns,
+      indexes,
+      rows: indexRows,
+      version: parts.version,
+    }),
   }
 }
 

@@ -5,6 +5,7 @@ import { isReference, typeIndex, unsupported } from '../../dialect/postgres/type
 import type { Finding, Todo } from '../../model/fault.ts'
 import { tableName } from '../../model/table.ts'
 import type { Selection } from '../source.ts'
+import { publishesWhole } from './identity-key.ts'
 import type { Reading } from './inspect.ts'
 
 const { fail, warn } = findingsAt('source')
@@ -14,6 +15,7 @@ const REASONS = {
   nothing: 'REPLICA IDENTITY NOTHING',
   deferrable: 'a key that is deferrable or not usable as an identity',
   generated: 'a key with a generated column',
+  'whole-generated': 'REPLICA IDENTITY FULL with a generated column',
 } as const
 
 /** Tables whose rows cannot be told apart, unless the user chose what becomes of them. */
@@ -27,24 +29,42 @@ export function keylessFindings(reading: Reading, policy: Selection['keyless']):
   if (policy === 'exclude') return []
   const reasons = keyless.map((table) => `${tableName(table)} (${reasonOf(table)})`)
   const what = `published, UPDATE and DELETE of your application would fail on ${listed(reasons)}`
-  return [fail('HF-S203', 'tables without identity', { what, todo: keylessTodo(keyless) })]
+  return [
+    fail('HF-S203', 'tables without identity', {
+      what,
+      todo: keylessTodo(keyless, reading.schema),
+    }),
+  ]
 }
 
 function reasonOf({ identity }: PgTable): string {
   return identity.by === 'none' ? REASONS[identity.reason] : 'a key'
 }
 
-function keylessTodo(keyless: readonly PgTable[]): Todo[] {
-  const sql = keyless.map((table) => `ALTER TABLE ${qualified(table)} REPLICA IDENTITY FULL`)
+function keylessTodo(keyless: readonly PgTable[], { version }: PgSchema): Todo[] {
+  const sql = keyless.flatMap((table) => {
+    const identity = remedy(table, version)
+    return identity === null ? [] : [`ALTER TABLE ${qualified(table)} REPLICA IDENTITY ${identity}`]
+  })
   const text = 'Give them a primary key, or let the log hold whole rows of them.'
+  const change: Todo = { text, sql: sql.join('; '), at: 'source', as: 'owner' }
   return [
-    { text, sql: sql.join('; '), at: 'source', as: 'owner' },
+    ...(sql.length === 0 ? [] : [change]),
     { text: 'Or leave them out.', run: 'holdfast run --keyless exclude' },
     {
       text: 'Or mirror only their inserts and truncates; verify then shows what was missed.',
       run: 'holdfast run --keyless append',
     },
   ]
+}
+
+/** The replica identity that would do; null where only another key helps. */
+function remedy(table: PgTable, version: number): 'FULL' | 'DEFAULT' | null {
+  if (publishesWhole(table, version)) return 'FULL'
+  const generated = new Set(table.columns.filter((c) => c.generated !== null).map((c) => c.name))
+  const primary = table.indexes.find(({ constraint }) => constraint?.kind === 'primary')
+  if (primary === undefined || !primary.identifies) return null
+  return primary.columns?.some((name) => generated.has(name)) === false ? 'DEFAULT' : null
 }
 
 /** Types that cannot be mirrored, and those whose values mean something only at the source. */

@@ -16,6 +16,8 @@ export interface Publication {
   /** Operations that it publishes. */
   readonly operations: readonly string[]
   readonly viaRoot: boolean
+  /** Values of generated columns travel with it, which came with 18. */
+  readonly generated: boolean
   readonly mine: boolean
   /** OIDs of the tables that it publishes. */
   readonly tables: ReadonlySet<string>
@@ -25,7 +27,7 @@ export interface Publication {
   readonly stamp: string
 }
 
-/** Row filters and column lists came with 15. */
+/** Row filters and column lists came with 15, generated columns with 18. */
 function publicationsSql(version: number): string {
   const partial = version >= 150000 ? 'r.prqual is not null or r.prattrs is not null' : 'false'
   const schemas =
@@ -33,9 +35,10 @@ function publicationsSql(version: number): string {
       ? `(select json_agg(s.oid::text || ':' || s.xmin::text order by s.oid)
           from pg_publication_namespace s where s.pnpubid = p.oid)`
       : 'null'
+  const generated = version >= 180000 ? `p.pubgencols <> 'n'` : 'false'
   return `
 select p.oid, p.pubname, p.puballtables, p.pubviaroot, p.xmin,
-  pg_has_role(p.pubowner, 'USAGE') as mine,
+  pg_has_role(p.pubowner, 'USAGE') as mine, ${generated} as generated,
   array_to_string(array_remove(array[case when p.pubinsert then 'insert' end,
     case when p.pubupdate then 'update' end, case when p.pubdelete then 'delete' end,
     case when p.pubtruncate then 'truncate' end], null), ',') as operations,
@@ -61,6 +64,7 @@ function publicationOf(row: TextRow): Publication {
     allTables: yes(row, 'puballtables'),
     operations: (optional(row, 'operations') ?? '').split(','),
     viaRoot: yes(row, 'pubviaroot'),
+    generated: yes(row, 'generated'),
     mine: yes(row, 'mine'),
     tables: new Set(texts(row, 'tables')),
     partial: texts(row, 'partial'),
@@ -126,6 +130,7 @@ export function shortcomings(found: Publication, wanted: Wanted): string | null 
   const absent = wanted.operations.filter((operation) => !found.operations.includes(operation))
   if (absent.length > 0) return `it does not publish ${absent.join(', ')}`
   if (found.viaRoot) return 'it publishes partitions as their root (publish_via_partition_root)'
+  if (found.generated) return 'it publishes generated columns (publish_generated_columns)'
   if (found.partial.length > 0) return `it filters rows or columns of ${found.partial.join(', ')}`
   return null
 }
