@@ -61,6 +61,7 @@ class Intake implements AsyncDisposable {
   #draft: Draft
   #sealedTo: Positions
   #due = false
+  #urgent = false
   #ended: { readonly error: unknown } | 'drained' | null = null
 
   constructor(options: BatchOptions) {
@@ -125,7 +126,10 @@ class Intake implements AsyncDisposable {
 
   /** False when the transaction is not wanted. */
   #accept(item: StreamItem, transaction: Assembled | null): boolean {
-    if (item.kind === 'progress' && this.#waiting.length === 0) this.#draft.reach(item.positions)
+    if (item.kind === 'progress') {
+      if (this.#waiting.length === 0) this.#draft.reach(item.positions)
+      this.#urgent ||= item.urgent === true
+    }
     if (transaction === null || this.#seen(transaction)) return false
     if (this.#waiting.length === 0 && this.#draft.fits(transaction)) this.#draft.add(transaction)
     else this.#waiting.push(transaction)
@@ -147,7 +151,7 @@ class Intake implements AsyncDisposable {
     const { compare, limits, awaited } = this.#options
     const reached = this.#draft.positions
     if (covers(compare, this.#sealedTo, reached)) return false
-    if (this.#due || this.#ended !== null || awaited(reached)) return true
+    if (this.#due || this.#urgent || this.#ended !== null || awaited(reached)) return true
     for (const [lane, { order }] of reached) {
       const from = this.#sealedTo.get(lane)
       if (from === undefined || order - from.order >= limits.idleDistance) return true
@@ -158,8 +162,10 @@ class Intake implements AsyncDisposable {
   #seal(): SealedBatch {
     const { positions } = this.#draft
     const { awaited, drain } = this.#options
-    const batch = this.#draft.seal(this.#ended !== null || drain.aborted || awaited(positions))
+    const waited = this.#urgent || drain.aborted || awaited(positions)
+    const batch = this.#draft.seal(this.#ended !== null || waited)
     this.#due = false
+    this.#urgent = false
     this.#sealedTo = positions
     this.#draft = new Draft(this.#options.route, positions)
     let next = this.#waiting[0]
