@@ -22,6 +22,7 @@ export async function session(run: Run): Promise<MirrorOutcome> {
     endpoint: options.source,
     mirror: options.name,
     selection: options.selection,
+    notice: (text) => watch({ kind: 'notice', text }),
   })
   await using target = await connectors.openTarget({
     endpoint: options.target,

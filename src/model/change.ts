@@ -61,4 +61,9 @@ export type StreamItem =
       /** Microseconds since 1970 by the source's clock; null when the source does not say. */
       readonly committedAt: bigint | null
     }
-  | { readonly kind: 'progress'; readonly positions: Positions }
+  | {
+      readonly kind: 'progress'
+      readonly positions: Positions
+      /** The source waits until this is acknowledged, as it does when it is to shut down. */
+      readonly urgent?: boolean
+    }

@@ -50,6 +50,12 @@ export async function* batches(options: BatchOptions): AsyncGenerator<SealedBatc
   }
 }
 
+/** A transaction for a later batch, and where the stream stood without another one after it. */
+interface Waiting {
+  readonly transaction: Assembled
+  reached: Positions | null
+}
+
 /** Where the reader and the consumer meet. */
 class Intake implements AsyncDisposable {
   readonly #options: BatchOptions
@@ -57,10 +63,11 @@ class Intake implements AsyncDisposable {
   readonly #arrived = new Bell()
   readonly #room = new Bell()
   readonly #stop = new AbortController()
-  readonly #waiting: Assembled[] = []
+  readonly #waiting: Waiting[] = []
   #draft: Draft
   #sealedTo: Positions
   #due = false
+  #urgent = false
   #ended: { readonly error: unknown } | 'drained' | null = null
 
   constructor(options: BatchOptions) {
@@ -113,7 +120,7 @@ class Intake implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { spill } of this.#waiting) await spill?.[Symbol.asyncDispose]()
+    for (const { transaction } of this.#waiting) await transaction.spill?.[Symbol.asyncDispose]()
     if (!this.#draft.empty) await this.#draft.seal(false)[Symbol.asyncDispose]()
     await this.#assembler[Symbol.asyncDispose]()
   }
@@ -125,10 +132,15 @@ class Intake implements AsyncDisposable {
 
   /** False when the transaction is not wanted. */
   #accept(item: StreamItem, transaction: Assembled | null): boolean {
-    if (item.kind === 'progress' && this.#waiting.length === 0) this.#draft.reach(item.positions)
+    if (item.kind === 'progress') {
+      const last = this.#waiting.at(-1)
+      if (last === undefined) this.#draft.reach(item.positions)
+      else last.reached = item.positions
+      this.#urgent ||= item.urgent === true
+    }
     if (transaction === null || this.#seen(transaction)) return false
     if (this.#waiting.length === 0 && this.#draft.fits(transaction)) this.#draft.add(transaction)
-    else this.#waiting.push(transaction)
+    else this.#waiting.push({ transaction, reached: null })
     return true
   }
 
@@ -147,7 +159,7 @@ class Intake implements AsyncDisposable {
     const { compare, limits, awaited } = this.#options
     const reached = this.#draft.positions
     if (covers(compare, this.#sealedTo, reached)) return false
-    if (this.#due || this.#ended !== null || awaited(reached)) return true
+    if (this.#due || this.#urgent || this.#ended !== null || awaited(reached)) return true
     for (const [lane, { order }] of reached) {
       const from = this.#sealedTo.get(lane)
       if (from === undefined || order - from.order >= limits.idleDistance) return true
@@ -158,13 +170,16 @@ class Intake implements AsyncDisposable {
   #seal(): SealedBatch {
     const { positions } = this.#draft
     const { awaited, drain } = this.#options
-    const batch = this.#draft.seal(this.#ended !== null || drain.aborted || awaited(positions))
+    const waited = this.#urgent || drain.aborted || awaited(positions)
+    const batch = this.#draft.seal(this.#ended !== null || waited)
     this.#due = false
+    this.#urgent = false
     this.#sealedTo = positions
     this.#draft = new Draft(this.#options.route, positions)
     let next = this.#waiting[0]
-    while (next !== undefined && this.#draft.fits(next)) {
-      this.#draft.add(next)
+    while (next !== undefined && this.#draft.fits(next.transaction)) {
+      this.#draft.add(next.transaction)
+      if (next.reached !== null) this.#draft.reach(next.reached)
       this.#waiting.shift()
       next = this.#waiting[0]
     }

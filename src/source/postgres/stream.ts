@@ -99,7 +99,9 @@ export class PostgresStream implements AsyncDisposable {
   #take(body: Buffer, items: StreamItem[]): Promise<void> | undefined {
     if (body[0] === KEEPALIVE) {
       const bytes = new Bytes(body, 1, 'keepalive')
-      this.#transactions.keepalive(bytes.uint64(), items)
+      const lsn = bytes.uint64()
+      bytes.skip(8)
+      this.#transactions.keepalive(lsn, bytes.byte() === 1, items)
       return undefined
     }
     if (body[0] !== XLOG_DATA || body.length <= XLOG_HEAD) {

@@ -119,12 +119,14 @@ export class Transactions {
 
   /**
    * The server has read its log up to `lsn`: whatever committed before has been sent, since
-   * commits are sent when they are read. Inside a transaction it says nothing new.
+   * commits are sent when they are read. Inside a transaction it says nothing new. `asked`: the
+   * server wants an answer; one that shuts down does so until all that it sent is acknowledged.
    */
-  keepalive(lsn: Lsn, out: StreamItem[]): void {
-    if (this.#open !== null || lsn <= this.#last) return
-    this.#last = lsn
-    out.push({ kind: 'progress', positions: this.#options.positions(lsn, this.#landmark) })
+  keepalive(lsn: Lsn, asked: boolean, out: StreamItem[]): void {
+    if (this.#open !== null || (lsn <= this.#last && !asked)) return
+    if (lsn > this.#last) this.#last = lsn
+    const positions = this.#options.positions(this.#last, this.#landmark)
+    out.push({ kind: 'progress', positions, urgent: asked })
   }
 
   #begin(xid: number): void {

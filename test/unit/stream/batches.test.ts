@@ -315,6 +315,15 @@ suite('batches', () => {
     assert.equal(batch?.flush, true)
   })
 
+  test('reach the progress behind a transaction that had to wait', async (t) => {
+    const awaited = (positions: Positions): boolean => covers(compare, positions, place(5))
+    const { feed, next } = bench(t, { awaited })
+    feed.push(commit(1), commit(2, [schema]), progress(5))
+    assert.equal(span(await next()), '0..1')
+    const batch = await next()
+    assert.deepEqual([span(batch), batch?.flush], ['1..5', true])
+  })
+
   test('of any stream and any pace hold each change once, in order', async (t) => {
     const item = fc.record({ size: fc.nat(6), pause: fc.nat(3), kind: fc.nat(9) })
     const directory = await spillFolder(t)

@@ -42,7 +42,7 @@ function setup() {
   const items: StreamItem[] = []
   const feed = (...messages: readonly (Buffer | bigint)[]): StreamItem[] => {
     for (const message of messages) {
-      if (typeof message === 'bigint') transactions.keepalive(message, items)
+      if (typeof message === 'bigint') transactions.keepalive(message, false, items)
       else {
         const decoded = decoder.decode(message)
         assert.ok(decoded.kind !== 'relation')
