@@ -26,6 +26,23 @@ export interface OracleOptions {
   readonly program?: string
   readonly env?: Readonly<Record<string, string>>
   readonly say?: (line: string) => void
+  /** Drawn from the seed unless given. */
+  readonly mix?: Mix
+  readonly memory?: string
+  readonly batchRows?: number
+  readonly rate?: number
+  /** Where the first process ends itself, as HOLDFAST_KILL_AT takes it. */
+  readonly killAt?: string
+  /** What happens instead of faults, while the load goes on. */
+  readonly course?: (stage: Stage) => Promise<void>
+}
+
+/** What a course of its own can see and do. */
+export interface Stage extends Scene {
+  readonly truth: Truth
+  readonly reader: Reader
+  /** Fails unless the mirror reaches what had been committed by now. */
+  recovered(after: string): Promise<void>
 }
 
 /** What a seed was: figures, and why it failed. */
@@ -198,7 +215,8 @@ class Trial implements AsyncDisposable {
     const truth = await Truth.begin(source.url, `${this.#name}_truth`)
     this.#truth = this.#stack.use(truth)
     const { sessions = random.between(1, 16), transactions } = this.#options
-    const mix = mixOf(random)
+    const drawn = mixOf(random)
+    const { mix = drawn } = this.#options
     // Some rows are there before the mirror is.
     const first = new Load({
       url: source.url,
@@ -208,20 +226,20 @@ class Trial implements AsyncDisposable {
       mix,
     })
     await first.done
+    const { batchRows = random.pick([1, 20, 100_000]) } = this.#options
+    const { memory = random.pick(['16KiB', '1MiB', '64MiB']) } = this.#options
     this.#mirror = this.#stack.use(
       new MirrorProcess({
         name: 'oracle',
         source: source.proxy.url(source.url),
         target: target.proxy.url(target.url),
-        batchRows: random.pick([1, 20, 100_000]),
-        memory: random.pick(['16KiB', '1MiB', '64MiB']),
+        batchRows,
+        memory,
         ...(this.#options.program === undefined ? {} : { program: this.#options.program }),
         ...(this.#options.env === undefined ? {} : { env: this.#options.env }),
       }),
     )
-    const faulty = Object.keys(this.#options.faults ?? faultKinds).length > 0
-    const killAt =
-      random.chance(0.7) && faulty ? `${random.pick(points)}:${random.between(1, 3)}` : undefined
+    const killAt = this.#options.killAt ?? this.#firstDeath()
     this.#say(`${sessions} sessions, killed at ${killAt ?? 'nothing'} first`)
     this.#mirror.start(killAt)
     this.#load = new Load({
@@ -230,7 +248,7 @@ class Trial implements AsyncDisposable {
       sessions,
       transactions,
       mix,
-      rate: random.pick([40, 80, 200]),
+      rate: this.#options.rate ?? random.pick([20, 50, 150]),
       atFirst: Math.ceil(transactions / 4),
       from: 1000,
     })
@@ -242,6 +260,14 @@ class Trial implements AsyncDisposable {
       copied: watch,
     })
     return { random: random.fork('faults'), mirror: this.#mirror, source, target }
+  }
+
+  /** Most seeds lose their first process somewhere on its way. */
+  #firstDeath(): string | undefined {
+    const { faults, course } = this.#options
+    const random = this.#random.fork('first death')
+    const calm = course !== undefined || (faults !== undefined && Object.keys(faults).length === 0)
+    return calm || random.chance(0.3) ? undefined : `${random.pick(points)}:${random.between(1, 3)}`
   }
 
   /** A database in the server, and the way to it. */
@@ -268,11 +294,24 @@ class Trial implements AsyncDisposable {
         loading = false
       },
     )
-    const kinds = { ...this.#options.faults }
-    const weights = this.#options.faults === undefined ? faultKinds : kinds
     await this.#recovered('the first copy')
     load.goOn()
-    while (loading && !this.#over && Object.keys(weights).length > 0) {
+    const { course } = this.#options
+    if (course === undefined) await this.#draw(scene, () => loading)
+    else {
+      const recovered = (after: string): Promise<void> => this.#recovered(after)
+      await course({ ...scene, truth, reader, recovered })
+    }
+    await load.done
+    await eventually('the truth is read', () => truth.read().then(() => true))
+    await this.#recovered('the end of the load')
+    await this.#conclude(scene)
+    await reader.stop()
+  }
+
+  async #draw(scene: Scene, loading: () => boolean): Promise<void> {
+    const weights: Partial<Record<FaultKind, number>> = this.#options.faults ?? faultKinds
+    while (loading() && !this.#over && Object.keys(weights).length > 0) {
       await sleep(scene.random.below(300))
       const kind = scene.random.weighted(weights as Readonly<Record<FaultKind, number>>)
       const what = await inflict(kind, scene)
@@ -281,11 +320,6 @@ class Trial implements AsyncDisposable {
       this.#say(what)
       await this.#recovered(what)
     }
-    await load.done
-    await eventually('the truth is read', () => truth.read().then(() => true))
-    await this.#recovered('the end of the load')
-    await this.#conclude(scene)
-    await reader.stop()
   }
 
   /** The mirror reaches what had been committed by now. */

@@ -1,16 +1,20 @@
 import { sleep } from '../../src/async/clock.ts'
 import { openSession, type TestSession } from '../servers/index.ts'
 import type { Sum } from './state.ts'
-import { lsnOf, pinned, type Truth } from './truth.ts'
+import { lsnOf, lsnText, pinned, type Truth } from './truth.ts'
 
 /** What a reader of the target saw in one snapshot. */
 export interface Look {
+  /** What the source had been told before that the target has for good. */
+  readonly confirmed: bigint
   readonly position: bigint
+  /** When the server was started. */
+  readonly since: string
   readonly sums: ReadonlyMap<string, Sum>
 }
 
 const placeSql = `
-select (select token from _holdfast.lanes where mirror = $1) as position,
+select pg_postmaster_start_time() as since, (select token from _holdfast.lanes where mirror = $1) as position,
   (select count(*) from _holdfast.tables where mirror = $1 and state <> 'copied') as copying,
   (select count(*) from _holdfast.tables where mirror = $1) as tables,
   (select coalesce(max((start->'wal'->>'order')::numeric), 0) from _holdfast.tables
@@ -76,6 +80,7 @@ export class Reader {
   #copied = false
   #looks = 0
   #last = 0n
+  #since = ''
   readonly done: Promise<void>
 
   constructor(options: ReaderOptions) {
@@ -135,11 +140,11 @@ export class Reader {
 
   /** One snapshot; null before all tables are past their start. */
   async #look(): Promise<Look | null> {
+    const { tables, confirmed } = this.#options.truth
     this.#session ??= await open(this.#options.url)
     const session = this.#session
     const [made] = await session.query(`select to_regclass('_holdfast.tables') is not null as made`)
     if (made?.made !== 't') return null
-    const { tables } = this.#options.truth
     await session.query('begin isolation level repeatable read read only')
     try {
       if (!this.#copied && !(await this.#passed(session))) return null
@@ -152,7 +157,9 @@ export class Reader {
         tables.map((table) => sumSql(table, columns.get(table) ?? [])).join(' union all '),
       )
       return {
+        confirmed,
         position: lsnOf(place?.position ?? ''),
+        since: place?.since ?? '',
         sums: new Map(
           sums.map(({ name, rows, sum }) => [
             name ?? '',
@@ -185,9 +192,18 @@ export class Reader {
       if (look.position > truth.reached) return
       this.#unjudged.shift()
       compare(look, truth)
-      if (look.position < this.#last) {
-        throw new Error(`the checkpoint went back: ${look.position} after ${this.#last}`)
+      if (look.position < look.confirmed) {
+        throw new Error(
+          `the source was told that ${lsnText(look.confirmed)} is durable, the target stands at ${lsnText(look.position)}`,
+        )
       }
+      // A crash may take back commits that nobody was promised.
+      if (look.position < this.#last && look.since === this.#since) {
+        throw new Error(
+          `the checkpoint went from ${lsnText(this.#last)} to ${lsnText(look.position)}`,
+        )
+      }
+      this.#since = look.since
       this.#last = look.position
       this.#looks++
     }

@@ -27,6 +27,11 @@ left join pg_index i on i.indrelid = c.oid
   and (c.relreplident = 'i' and i.indisreplident or c.relreplident <> 'i' and i.indisprimary)
 where n.nspname = 'oracle' and c.relkind = 'r'`
 
+const placeSql = `
+select pg_current_wal_flush_lsn() as lsn,
+  (select confirmed_flush_lsn from pg_replication_slots
+   where database = current_database() and slot_name = 'holdfast_oracle') as confirmed`
+
 interface Change {
   /** How many transactions had committed when it came about. */
   readonly at: number
@@ -47,6 +52,7 @@ export class Truth implements AsyncDisposable {
   #session: TestSession | null = null
   #reached = 0n
   #changes = 0
+  #confirmed = 0n
   #reading: Promise<void> = Promise.resolve()
 
   private constructor(url: string, slot: string, models: ReadonlyMap<string, TableModel>) {
@@ -80,6 +86,10 @@ export class Truth implements AsyncDisposable {
   /** The end of the last commit that is known. */
   get last(): bigint {
     return this.#ends.at(-1) ?? 0n
+  }
+  /** Up to where the mirror has told the source that it may forget. */
+  get confirmed(): bigint {
+    return this.#confirmed
   }
   get reached(): bigint {
     return this.#reached
@@ -129,8 +139,9 @@ export class Truth implements AsyncDisposable {
   async #read(): Promise<void> {
     try {
       this.#session ??= await this.#open()
-      const [now] = await this.#session.query('select pg_current_wal_flush_lsn() as lsn')
+      const [now] = await this.#session.query(placeSql)
       const flushed = lsnOf(now?.lsn ?? '')
+      if (now?.confirmed != null) this.#confirmed = lsnOf(now.confirmed)
       // Advancing is a step of its own: what was lost on the way to us comes again.
       const rows = await this.#session.query(
         `select lsn, data from pg_logical_slot_peek_changes($1, null, null, 'include-xids', '0')`,
