@@ -17,7 +17,10 @@ export interface OracleOptions {
   readonly seed: number
   readonly source: PostgresServer
   readonly target: PostgresServer
+  /** Not fewer than these; more while faults are still to come. */
   readonly transactions: number
+  /** Faults to inflict; one for every 60 transactions unless given. */
+  readonly least?: number
   /** 1 to 16; drawn from the seed unless given. */
   readonly sessions?: number
   /** Which faults, by how often; none of them with an empty object. */
@@ -31,6 +34,8 @@ export interface OracleOptions {
   readonly memory?: string
   readonly batchRows?: number
   readonly rate?: number
+  /** Transactions that may begin before the first copy is over. */
+  readonly early?: number
   /** Where the first process ends itself, as HOLDFAST_KILL_AT takes it. */
   readonly killAt?: string
   /** What happens instead of faults, while the load goes on. */
@@ -41,6 +46,8 @@ export interface OracleOptions {
 export interface Stage extends Scene {
   readonly truth: Truth
   readonly reader: Reader
+  /** Whether more is being written to the source. */
+  loading(): boolean
   /** Fails unless the mirror reaches what had been committed by now. */
   recovered(after: string): Promise<void>
 }
@@ -152,6 +159,7 @@ class Trial implements AsyncDisposable {
   #load: Load | null = null
   #mirror: MirrorProcess | null = null
   #verifications = 0
+  #inflicted = 0
   #over = false
 
   constructor(options: OracleOptions) {
@@ -175,6 +183,12 @@ class Trial implements AsyncDisposable {
       failure:
         failure === null ? null : `${failure}\nbefore it: ${this.#log.slice(-12).join(', ')}`,
     }
+  }
+
+  get #least(): number {
+    const { course, faults, transactions, least = Math.ceil(transactions / 60) } = this.#options
+    const none = course !== undefined || Object.keys(faults ?? faultKinds).length === 0
+    return none ? 0 : least
   }
 
   #say(line: string): void {
@@ -247,9 +261,10 @@ class Trial implements AsyncDisposable {
       random: random.fork('load'),
       sessions,
       transactions,
+      more: () => !this.#over && this.#inflicted < this.#least,
       mix,
       rate: this.#options.rate ?? random.pick([20, 50, 150]),
-      atFirst: Math.ceil(transactions / 4),
+      atFirst: this.#options.early ?? Math.ceil(transactions / 4),
       from: 1000,
     })
     this.#reader = new Reader({
@@ -300,7 +315,7 @@ class Trial implements AsyncDisposable {
     if (course === undefined) await this.#draw(scene, () => loading)
     else {
       const recovered = (after: string): Promise<void> => this.#recovered(after)
-      await course({ ...scene, truth, reader, recovered })
+      await course({ ...scene, truth, reader, recovered, loading: () => loading })
     }
     await load.done
     await eventually('the truth is read', () => truth.read().then(() => true))
@@ -311,14 +326,17 @@ class Trial implements AsyncDisposable {
 
   async #draw(scene: Scene, loading: () => boolean): Promise<void> {
     const weights: Partial<Record<FaultKind, number>> = this.#options.faults ?? faultKinds
-    while (loading() && !this.#over && Object.keys(weights).length > 0) {
+    if (Object.keys(weights).length === 0) return
+    while (loading() && !this.#over) {
       await sleep(scene.random.below(300))
       const kind = scene.random.weighted(weights as Readonly<Record<FaultKind, number>>)
       const what = await inflict(kind, scene)
+      this.#inflicted++
       this.#faults[kind] = (this.#faults[kind] ?? 0) + 1
       if (kind === 'verify' && what.includes('PASS')) this.#verifications++
       this.#say(what)
-      await this.#recovered(what)
+      // Faults may meet; each is healed before long.
+      if (scene.random.chance(0.5)) await this.#recovered(what)
     }
   }
 
