@@ -1,12 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import {
-  type OracleOptions,
-  runOracle,
-  sourceSettings,
-  targetSettings,
-} from '../../testkit/oracle/oracle.ts'
+import { type OracleOptions, runOracle } from '../../testkit/oracle/oracle.ts'
 import { lineOf } from '../../testkit/oracle/report.ts'
+import { sourceSettings, targetSettings } from '../../testkit/oracle/watch.ts'
 import { type Major, type PostgresServer, postgres } from '../../testkit/servers/index.ts'
 
 // A minute of what `npm run soak` does for hours (docs/explanation/how-it-is-tested.md).

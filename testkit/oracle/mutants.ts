@@ -8,7 +8,8 @@ import { startChild } from '../child.ts'
 import { type PostgresServer, postgres } from '../servers/index.ts'
 import { type CourseName, courses } from './courses.ts'
 import { type Edit, type Mutation, mutations } from './mutations.ts'
-import { runOracle, sourceSettings, targetSettings } from './oracle.ts'
+import { runOracle } from './oracle.ts'
+import { sourceSettings, targetSettings } from './watch.ts'
 
 // npm run mutants [-- --only WORD]: breaks a copy of the engine in one way after another, and sees
 // whether that is noticed. An edit that no longer applies is an error.
