@@ -6,6 +6,8 @@ import { sleep } from '../src/async/clock.ts'
 export interface ProxyConnection {
   readonly number: number
   readonly open: boolean
+  /** The port that the server sees the connection come from; 0 until it is made. */
+  readonly port: number
   /** Bytes that came from the client and from the server. */
   readonly sent: number
   readonly received: number
@@ -78,6 +80,9 @@ class Way implements ProxyConnection {
 
   get open(): boolean {
     return this.#open
+  }
+  get port(): number {
+    return this.#server.localPort ?? 0
   }
   get sent(): number {
     return this.#sent
