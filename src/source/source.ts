@@ -98,6 +98,11 @@ export interface Source extends AsyncDisposable {
   /** The oldest place that can be read from, and the newest that is safe on the source's disk. */
   range(): Promise<{ readonly from: Positions; readonly head: Positions }>
   compare(a: Position, b: Position): Comparison
+  /**
+   * Faults when the log is not the one in which `applied` was reached, although it reaches past
+   * it: the source was put back to an earlier state and has written on since.
+   */
+  confirm(applied: Positions, signal: AbortSignal): Promise<void>
   /** The position that a checkpoint's token stood for. */
   position(lane: string, token: string): Position
 

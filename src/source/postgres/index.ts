@@ -21,9 +21,18 @@ import { estimateTables } from './estimate.ts'
 import { identityFacts, readLeaves } from './facts.ts'
 import { currentHead, emitFence } from './head.ts'
 import { inspectSource } from './inspect.ts'
+import { requireLandmark } from './landmark.ts'
 import { Lookout } from './look.ts'
 import { type Names, namesFor } from './names.ts'
-import { comparePositions, type Lsn, lsnOf, parseLsn, positionAt, positionsAt } from './position.ts'
+import {
+  comparePositions,
+  LANE,
+  type Lsn,
+  lsnOf,
+  parseLsn,
+  positionAt,
+  positionsAt,
+} from './position.ts'
 import { preflightSource } from './preflight.ts'
 import { dropPublications, preparePublications, requirePublications } from './publication.ts'
 import { openSourceReader } from './reader.ts'
@@ -137,6 +146,25 @@ class PostgresSource implements Source {
     return positionAt(this.#log, parseLsn(token))
   }
 
+  async confirm(applied: Positions, signal: AbortSignal): Promise<void> {
+    const { slot: name } = this.#names
+    lsnOf(applied, this.#log)
+    const slot = await requireSlot(this.#control, name, this.#place.database)
+    const place = applied.get(LANE)
+    if (place === undefined || place.order <= slot.confirmed) return
+    const { mirror } = this.#options
+    await freeSlot(this.#control, name, { mirror, signal })
+    const publications = (await requirePublications(this.#control, this.#names)).map((p) => p.name)
+    await this.#apart((session) =>
+      requireLandmark(session, {
+        slot: name,
+        confirmed: slot.confirmed,
+        publications,
+        applied: place,
+      }),
+    )
+  }
+
   async prepare(tables: readonly Table[]): Promise<void> {
     await preparePublications(this.#control, this.#names, tables)
   }
@@ -178,8 +206,9 @@ class PostgresSource implements Source {
       slot,
       publications: publications.map(({ name }) => name),
       after: start,
+      landmark: after.get(LANE)?.landmark ?? null,
       encoding: options.encoding,
-      positions: (lsn) => this.#at(lsn),
+      positions: (lsn, landmark) => positionsAt(this.#log, lsn, landmark),
       relations,
     })
     this.#stream = stream

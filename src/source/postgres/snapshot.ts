@@ -10,9 +10,11 @@ import type { Positions } from '../../model/position.ts'
 import { type Table, tableName } from '../../model/table.ts'
 import type { Chunk, Snapshot } from '../source.ts'
 import { copyOut } from './copy-out.ts'
+import { compareShape } from './drift.ts'
 import { estimateTables } from './estimate.ts'
 import { type Lsn, parseLsn } from './position.ts'
 import { number, text } from './rows.ts'
+import { readMark, readShapes } from './shape.ts'
 import { framedValues } from './values.ts'
 import { streamFault } from './walsender.ts'
 
@@ -31,7 +33,6 @@ export interface SnapshotOptions {
 
 /** Which blocks of the table's file, up to the end without `to`. */
 interface Blocks {
-  readonly node: string
   readonly from: number
   readonly to: number | null
 }
@@ -60,17 +61,26 @@ export async function openSnapshot(
       name: text(row, 'snapshot_name'),
     })
   } catch (error) {
-    // A slot that is still waiting for its start goes away with its session.
-    holder.client.connection.stream.destroy()
+    await giveUp(holder, options.control)
     throw streamFault(error, { slot, label: holder.label })
   }
+}
+
+/**
+ * A slot that waits for its start goes away with its session, and a session that waits for a lock
+ * does not see that its client has gone: it is ended from outside.
+ */
+async function giveUp(holder: Session, control: Session): Promise<void> {
+  holder.client.connection.stream.destroy()
+  const end = control.query('select pg_terminate_backend($1::int)', [String(holder.pid)])
+  await end.catch(() => undefined)
 }
 
 const WAIT_REPORT_MS = 3_000
 
 /**
- * The slot waits for every transaction that is open now, in any database (P98): who does not
- * commit is named, so that a person can.
+ * The slot waits for every transaction that is open now, in any database: who does not commit is
+ * named, so that a person can.
  */
 async function createSlot(
   holder: Session,
@@ -89,19 +99,33 @@ async function createSlot(
   return row
 }
 
-const OPEN_TRANSACTIONS = `
-select pid, usename, coalesce(nullif(application_name, ''), backend_type) as application, datname,
-  extract(epoch from clock_timestamp() - xact_start)::int as seconds
-from pg_stat_activity
-where backend_xid is not null and pid <> $1::int
-order by xact_start limit 1`
+/**
+ * Who holds the lock of the transaction number that the slot's walsender waits for: a session, or
+ * a transaction that was prepared and belongs to none (snapbuild.c, SnapBuildWaitSnapshot).
+ */
+const WAITED_FOR = `
+select w.transactionid as xid, a.pid, a.usename, a.datname, p.gid, p.owner, p.database,
+  coalesce(nullif(a.application_name, ''), a.backend_type) as application,
+  to_char(coalesce(a.xact_start, p.prepared), 'YYYY-MM-DD HH24:MI:SS TZ') as since
+from pg_locks w
+left join pg_locks h on h.locktype = 'transactionid' and h.transactionid = w.transactionid
+  and h.granted and h.mode = 'ExclusiveLock'
+left join pg_stat_activity a on a.pid = h.pid
+left join pg_prepared_xacts p on p.transaction = w.transactionid
+where w.pid = $1::int and w.locktype = 'transactionid' and not w.granted limit 1`
 
 async function waitedFor(control: Session, pid: number): Promise<string | null> {
-  const [row] = await control.query(OPEN_TRANSACTIONS, [String(pid)])
+  const [row] = await control.query(WAITED_FOR, [String(pid)])
   if (row === undefined) return null
-  const who = `process ${text(row, 'pid')} of ${row['usename'] ?? 'nobody'} (${row['application'] ?? ''})`
-  const where = `database ${row['datname'] ?? 'none'}`
-  return `the snapshot waits for a transaction that is open for ${row['seconds'] ?? '?'} s: ${who} in ${where}`
+  const cell = (name: string): string => row[name] ?? 'unknown'
+  const what = `the first copy waits for transaction ${cell('xid')}, open since ${cell('since')}`
+  if (row['gid'] != null) {
+    const gid = literal(row['gid'])
+    const how = `COMMIT PREPARED ${gid} or ROLLBACK PREPARED ${gid} lets it go on`
+    return `${what}: prepared as ${gid} by ${cell('owner')} in database ${cell('database')}; ${how}`
+  }
+  const [who, where] = [`process ${cell('pid')} of ${cell('usename')}`, cell('datname')]
+  return `${what}: ${who} (${cell('application')}) in database ${where}`
 }
 
 class ExportedSnapshot implements Snapshot {
@@ -129,10 +153,8 @@ class ExportedSnapshot implements Snapshot {
     const [estimate] = await estimateTables(this.#options.control, [table])
     const rows = estimate?.rows ?? 0
     const of = Math.max(1, Math.min(Math.ceil(whole / bytes), blocks))
-    const node = text(row, 'node')
     return Array.from({ length: of }, (_, index) => {
       const range: Blocks = {
-        node,
         from: Math.floor((blocks * index) / of),
         to: index === of - 1 ? null : Math.floor((blocks * (index + 1)) / of),
       }
@@ -151,7 +173,7 @@ class ExportedSnapshot implements Snapshot {
       whole = true
     } catch (error) {
       signal.throwIfAborted()
-      throw this.#named(error)
+      throw this.#named(error, chunk.table)
     } finally {
       if (whole && !this.#closed) this.#idle.push(session)
       else await session[Symbol.asyncDispose]()
@@ -174,17 +196,23 @@ class ExportedSnapshot implements Snapshot {
   }
 
   /**
-   * Opens a transaction in the snapshot. A rewrite that older snapshots cannot see through
-   * (TRUNCATE, ALTER TABLE) gives the table another file, which is looked at under a lock that
-   * only such statements wait for.
+   * Opens a transaction in the snapshot. Under a lock that ALTER TABLE and TRUNCATE wait for it is
+   * seen that the table is what it was: COPY takes columns by the names of today, and a rewrite
+   * that older snapshots cannot see through gives the table another file. The shape is asked for
+   * outside the snapshot, in which the catalogue is the old one, and the old file inside.
    */
-  async #enter(session: Session, { table, range }: Chunk): Promise<void> {
+  async #enter(session: Session, { table }: Chunk): Promise<void> {
     await session.query(
       `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT ${literal(this.#name)}`,
     )
     await session.query(`LOCK TABLE ONLY ${qualified(table)} IN ACCESS SHARE MODE`)
-    const { node } = await nodeOf(session, table)
-    if (node === (range as Blocks).node) return
+    const shape = (await readShapes(this.#options.control, [table.id])).get(table.id)
+    const mark = readMark(table)
+    if (mark !== null) compareShape(table, mark, shape)
+    const [seen] = await session.query('select relfilenode from pg_class where oid = $1::oid', [
+      table.id,
+    ])
+    if (shape !== undefined && shape.node === seen?.['relfilenode']) return
     throw new Fault('HF-L109', {
       what: `${tableName(table)} was truncated or written anew while it was copied`,
       side: 'source',
@@ -198,8 +226,9 @@ class ExportedSnapshot implements Snapshot {
     throw gone(table)
   }
 
-  #named(error: unknown): Fault {
+  #named(error: unknown, table?: Table): Fault {
     const fault = asFault(error)
+    if (table !== undefined && sqlstateOf(fault) === '42P01') return gone(table)
     const holder = this.#holder.lost.aborted
     if (!holder && sqlstateOf(fault) !== '22023' && sqlstateOf(fault) !== '42704') return fault
     return new Fault('HF-L109', {
@@ -211,16 +240,9 @@ class ExportedSnapshot implements Snapshot {
 }
 
 const SIZE = `
-select pg_relation_filenode(c.oid) as node,
-  pg_table_size(c.oid) as bytes,
+select pg_table_size(c.oid) as bytes,
   pg_relation_size(c.oid) / current_setting('block_size')::int as blocks
 from pg_class c where c.oid = $1::oid`
-
-async function nodeOf(session: Session, table: Table): Promise<{ readonly node: string }> {
-  const [row] = await session.query('select pg_relation_filenode($1::oid) as node', [table.id])
-  if (row?.['node'] == null) throw gone(table)
-  return { node: row['node'] }
-}
 
 function gone(table: Table): Fault {
   return new Fault('HF-D406', {

@@ -50,6 +50,8 @@ export interface Stage {
   passed(child?: Child): Promise<void>
   /** As `passed`; then both ends hold the same, by SQL of our own and by `verify`. */
   equal(child?: Child): Promise<void>
+  /** `destroy` of the mirror, which must end well. */
+  destroy(): Promise<void>
   /** `verify` ends with 0: PASS; with 4: rows differ. */
   verify(code: 0 | 4): Promise<string>
 }
@@ -137,6 +139,10 @@ export async function stage(t: TestContext, major: Major, options: StageOptions)
     async caughtUp() {
       const child = run(['--until', 'caught-up'])
       assert.deepEqual(await child.end(), { code: 0, signal: null }, child.lines.join('\n'))
+    },
+    async destroy() {
+      const child = start(['destroy', '--confirm', 'hard'])
+      assert.equal((await child.end()).code, 0, child.lines.join('\n'))
     },
     async equal(child) {
       await passed(child)
