@@ -6,11 +6,13 @@ import { sleep } from '../src/async/clock.ts'
 export interface ProxyConnection {
   readonly number: number
   readonly open: boolean
-  /** The port that the server sees the connection come from; 0 until it is made. */
-  readonly port: number
+  /** The port from which the server sees it come. */
+  readonly from: number
   /** Bytes that came from the client and from the server. */
   readonly sent: number
   readonly received: number
+  /** The first that the client sent; names what it wants, unless it is encrypted. */
+  readonly greeting: string
   /** Resets both sides, as a network does that forgets a connection. */
   cut(): void
   /** Cuts when this many more bytes have come from the server. */
@@ -19,6 +21,8 @@ export interface ProxyConnection {
   freeze(): void
   /** Passes on what was held back, and from then on everything. */
   thaw(): void
+  /** Passes on what the client says and holds back every answer, until `thaw`. */
+  mute(): void
 }
 
 /** A TCP proxy on the loopback before a server. */
@@ -53,9 +57,11 @@ class Way implements ProxyConnection {
   readonly #shared: Shared
   #sent = 0
   #received = 0
+  #greeting = ''
   #cutAt = Number.POSITIVE_INFINITY
   #open = true
   #thawed = Promise.withResolvers<void>()
+  #audible = Promise.withResolvers<void>()
 
   constructor(
     number: number,
@@ -67,6 +73,7 @@ class Way implements ProxyConnection {
     this.#server = sides.server
     this.#shared = shared
     if (!shared.frozen) this.#thawed.resolve()
+    this.#audible.resolve()
     for (const side of [this.#client, this.#server]) {
       side.setNoDelay(true)
       side.on('error', () => this.cut())
@@ -81,7 +88,7 @@ class Way implements ProxyConnection {
   get open(): boolean {
     return this.#open
   }
-  get port(): number {
+  get from(): number {
     return this.#server.localPort ?? 0
   }
   get sent(): number {
@@ -89,6 +96,9 @@ class Way implements ProxyConnection {
   }
   get received(): number {
     return this.#received
+  }
+  get greeting(): string {
+    return this.#greeting
   }
 
   cut(): void {
@@ -108,6 +118,12 @@ class Way implements ProxyConnection {
 
   thaw(): void {
     this.#thawed.resolve()
+    this.#audible.resolve()
+  }
+
+  mute(): void {
+    this.#audible.resolve()
+    this.#audible = Promise.withResolvers<void>()
   }
 
   async #pass(from: Socket, to: Socket): Promise<void> {
@@ -125,9 +141,13 @@ class Way implements ProxyConnection {
     await this.#thawed.promise
     let passed = piece
     if (from === this.#server) {
+      await this.#audible.promise
       passed = piece.subarray(0, Math.max(0, Math.min(piece.length, this.#cutAt - this.#received)))
       this.#received += passed.length
-    } else this.#sent += piece.length
+    } else {
+      if (this.#sent === 0) this.#greeting = piece.toString('latin1')
+      this.#sent += piece.length
+    }
     if (!to.destroyed && !to.write(passed)) await once(to, 'drain')
     if (this.#received >= this.#cutAt) this.#endBoth()
   }

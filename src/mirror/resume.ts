@@ -11,11 +11,30 @@ import { settingsOf } from './plan.ts'
  * what the source is. A log that is another one, that no longer holds what comes next, or that
  * ends before what was applied, is a named state and never an apply.
  */
-export async function compareLogs(source: Source, checkpoint: Checkpoint): Promise<void> {
+export async function compareLogs(
+  source: Source,
+  checkpoint: Checkpoint,
+  signal: AbortSignal,
+): Promise<void> {
+  refuseOtherLog(source, checkpoint.positions)
   refuseForeignLog(checkpoint.source, await source.identity())
   const { from, head } = await source.range()
   refuseGap(source, checkpoint.positions, from)
   refuseOlderLog(source, checkpoint.positions, head)
+  await source.confirm(checkpoint.positions, signal)
+}
+
+/** Another server says so by its log, whatever it holds under this mirror's names. */
+function refuseOtherLog(source: Source, applied: Positions): void {
+  for (const [lane, reached] of applied) {
+    const here = source.position(lane, reached.token)
+    if (source.compare(reached, here) !== 'unrelated') continue
+    throw new Fault('HF-L106', {
+      what:
+        `the source is not the one that was mirrored: ` +
+        `the target follows log ${reached.log}, and this one writes ${here.log}`,
+    })
+  }
 }
 
 /** Every fact that names the log must be what it was. */

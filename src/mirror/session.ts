@@ -75,7 +75,7 @@ async function prepared(ends: Ends, claim: Claim): Promise<Checkpoint> {
     await birth(ends)
     return read(target)
   }
-  await compareLogs(source, known)
+  await compareLogs(source, known, ends.signal)
   watch({ kind: 'tables', tables: tableProgress(known.tables) })
   const unfinished = known.tables.filter(({ state }) => state !== 'copied')
   if (unfinished.length === 0) return known

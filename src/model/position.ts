@@ -10,6 +10,12 @@ export interface Position {
   readonly log: string
   readonly order: bigint
   readonly token: string
+  /**
+   * What came last before this place, by which its connector recognises it: a log that was put back
+   * to an earlier state and has grown past this place since does not hold it. Absent where nothing
+   * came yet, and in logs that cannot go back.
+   */
+  readonly landmark?: string
 }
 
 /** An independently ordered part of a source's log; its name is stable across restarts. */

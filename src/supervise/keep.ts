@@ -1,4 +1,4 @@
-import { sleep, wallMicros } from '../async/clock.ts'
+import { sleep } from '../async/clock.ts'
 import type { MirrorOptions, MirrorOutcome, Run, Watch } from '../mirror/options.ts'
 import { session } from '../mirror/session.ts'
 import { asFault, type Fault } from '../model/fault.ts'
@@ -18,11 +18,19 @@ export async function runMirror(
 }
 
 /** Sessions one after another until one ends well, a person stops it, or a Fault must halt it. */
-export async function keepOn(run: Run): Promise<MirrorOutcome> {
-  const { drain, watch } = run
+export async function keepOn({ drain, watch, ...wanted }: Run): Promise<MirrorOutcome> {
   let attempt = 0
+  let applied = false
+  const run: Run = {
+    ...wanted,
+    drain,
+    watch: (event) => {
+      applied ||= event.kind === 'applied'
+      watch(event)
+    },
+  }
   for (;;) {
-    const began = wallMicros()
+    applied = false
     try {
       const outcome = await session(run)
       watch({ kind: 'phase', phase: 'stopped', reason: null })
@@ -31,15 +39,13 @@ export async function keepOn(run: Run): Promise<MirrorOutcome> {
       if (drain.aborted) return stopped(watch)
       const fault = asFault(thrown)
       if (!run.opened || !fault.transient) throw halted(fault, watch)
-      attempt = wallMicros() - began > LONG ? 1 : attempt + 1
+      // A session that carried something over was a success, whatever ended it.
+      attempt = applied ? 1 : attempt + 1
       await waitAfter(fault, attempt, { watch, drain })
       if (drain.aborted) return stopped(watch)
     }
   }
 }
-
-/** A session of this many microseconds was a success, whatever ended it. */
-const LONG = 60_000_000n
 
 async function waitAfter(
   fault: Fault,

@@ -9,6 +9,7 @@ import { type Blueprint, type Sequence, type Table, tableName } from '../../src/
 import { frame } from '../../src/model/tuple.ts'
 import type {
   Chunk,
+  Estimate,
   LogState,
   Selection,
   Snapshot,
@@ -62,6 +63,13 @@ export class MemorySource implements Source {
     })
   }
 
+  estimates(tables: readonly Table[]): Promise<readonly Estimate[]> {
+    return this.#call('estimates', () => {
+      const rows = new Rows(this.#database.committed())
+      return tables.map(({ id }) => ({ rows: rows.all(id).length, bytes: null }))
+    })
+  }
+
   encodings(): { readonly stream: readonly string[]; readonly copy: readonly string[] } {
     return { stream: ['values'], copy: ['values'] }
   }
@@ -84,6 +92,11 @@ export class MemorySource implements Source {
     if (a.log !== b.log) return 'unrelated'
     if (a.order === b.order) return 'equal'
     return a.order < b.order ? 'before' : 'after'
+  }
+
+  /** This log is never put back. */
+  confirm(): Promise<void> {
+    return Promise.resolve()
   }
 
   position(_lane: string, token: string): Position {

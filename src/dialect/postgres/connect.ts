@@ -1,8 +1,10 @@
+import type { Socket } from 'node:net'
 import pg from 'pg'
 import { within } from '../../async/clock.ts'
 import type { Endpoint } from '../../model/endpoint.ts'
-import type { Fault } from '../../model/fault.ts'
+import { asFault, Fault } from '../../model/fault.ts'
 import { type ErrorContext, faultOf, MissingPassword, serverError } from './errors.ts'
+import { Patience, type Word } from './patience.ts'
 import { pinned, poolableSettings } from './settings.ts'
 import { type Attempt, attempts } from './tls.ts'
 
@@ -31,6 +33,13 @@ export interface Session extends AsyncDisposable {
   readonly version: number
   /** Aborted with a Fault when the connection ends by itself. */
   readonly lost: AbortSignal
+  /**
+   * The server owes an answer until this is disposed; `query` says so itself. A connection on which
+   * nothing moves meanwhile, while the server waits for us, is ended.
+   */
+  owed(): Disposable
+  /** From here on such a connection is looked for; `pid` must be the server's own. */
+  guard(): void
   /**
    * The rows of the last statement in `sql`, all values as the server's text. Statements of one
    * session run one after another, in the order of the calls. Throws Fault, with the SQLSTATE in
@@ -121,14 +130,17 @@ async function open(endpoint: Endpoint, options: ConnectOptions, ssl: Attempt): 
   parameters.on('parameterStatus', (status: { parameterName: string; parameterValue: string }) => {
     if (status.parameterName === 'server_version') version = versionNumber(status.parameterValue)
   })
-  const session = watch(client, endpointLabel(endpoint), options.side)
+  const session = watch(client, endpoint, options)
   try {
     await client.connect()
   } catch (error) {
     client.connection.stream.destroy()
     throw error
   }
-  return session(startup.processID ?? 0, version)
+  const opened = session(startup.processID ?? 0, version)
+  // There is no pooler before a source: none passes replication on.
+  if (options.side === 'source' && options.purpose !== PING) opened.guard()
+  return opened
 }
 
 function startupPacket(
@@ -154,9 +166,12 @@ export function versionNumber(text: string): number {
 
 function watch(
   client: pg.Client,
-  label: string,
-  side: 'source' | 'target',
+  endpoint: Endpoint,
+  options: ConnectOptions,
 ): (pid: number, version: number) => Session {
+  const { side } = options
+  const label = endpointLabel(endpoint)
+  let patience: Patience | null = null
   const lost = new AbortController()
   let closing = false
   const fault = (error: unknown, doing: string): Fault => faultOf(error, { side, doing, label })
@@ -164,6 +179,7 @@ function watch(
     if (!closing) lost.abort(fault(error, 'the session was open'))
   })
   client.on('end', () => {
+    patience?.stop()
     if (!closing) lost.abort(fault(new Error('Connection terminated'), 'the session was open'))
   })
   let last: Promise<unknown> = Promise.resolve()
@@ -171,6 +187,7 @@ function watch(
     const run = last.then(async () => {
       lost.signal.throwIfAborted()
       try {
+        using _answer = owed()
         return await rowsOf(client, sql, params)
       } catch (error) {
         throw fault(error, 'running a statement')
@@ -179,8 +196,10 @@ function watch(
     last = run.catch(() => undefined)
     return run
   }
+  const owed = (): Disposable => patience?.owed() ?? nothingOwed
   const dispose = async (): Promise<void> => {
     closing = true
+    patience?.stop()
     await within(GOODBYE_MS, client.end(), () => client.connection.stream.destroy())
   }
   return (pid, version) => ({
@@ -190,8 +209,58 @@ function watch(
     version,
     lost: lost.signal,
     query,
+    owed,
+    guard: () => {
+      patience ??= patienceWith(client, pid, { endpoint, options })
+    },
     [Symbol.asyncDispose]: dispose,
   })
+}
+
+const nothingOwed: Disposable = { [Symbol.dispose]: () => undefined }
+
+/** What sessions are for that only ask about another one. */
+const PING = 'ping'
+
+function patienceWith(
+  client: pg.Client,
+  pid: number,
+  { endpoint, options }: { readonly endpoint: Endpoint; readonly options: ConnectOptions },
+): Patience {
+  const socket = client.connection.stream as Socket
+  return new Patience({
+    traffic: () => ({
+      read: socket.bytesRead,
+      written: socket.bytesWritten - socket.writableLength,
+    }),
+    ask: () => wordOf(endpoint, options, pid),
+    dead: (silent) => {
+      const seconds = Math.round(silent / 1000)
+      const words = `has not answered for ${seconds} s and does not know that it should`
+      const what = `the ${options.side} at ${endpointLabel(endpoint)} ${words}: the connection is dead`
+      const { side } = options
+      socket.destroy(new Fault(side === 'source' ? 'HF-S101' : 'HF-T201', { what, side }))
+    },
+  })
+}
+
+const WORD = `
+select exists (select from pg_catalog.pg_stat_activity where pid = $1::int
+  and wait_event is distinct from 'ClientRead' and wait_event is distinct from 'ClientWrite'
+) as works`
+
+/** Asks over another connection what the process with this pid does. */
+async function wordOf(endpoint: Endpoint, options: ConnectOptions, pid: number): Promise<Word> {
+  const { side, mirror } = options
+  try {
+    await using session = await connect(endpoint, { side, mirror, purpose: PING })
+    const [row] = await session.query(WORD, [String(pid)])
+    return row?.['works'] === 't' ? 'works' : 'waits'
+  } catch (error) {
+    // One that is full or refuses us is there at least, and may be at work.
+    const unreachable = ['HF-S101', 'HF-T201'].includes(asFault(error).code)
+    return unreachable ? 'unreachable' : 'works'
+  }
 }
 
 async function rowsOf(

@@ -26,8 +26,18 @@ export const TEXT_FORM = 'pg-text'
  */
 const HASHED = new Set(['bool', 'int2', 'int4', 'date', 'uuid', 'bytea'])
 
-/** Built-in types whose binary form is not the value: OIDs of the server, prefixes, containers. */
-const NOT_SENT = new Set(['xml', 'record', 'pg_node_tree', 'pg_ndistinct', 'pg_dependencies'])
+/**
+ * Built-in types whose binary form is not the value (OIDs of the server, prefixes, containers), or
+ * whose send function is declared for another type (refcursor).
+ */
+const NOT_SENT = new Set([
+  'xml',
+  'record',
+  'refcursor',
+  'pg_node_tree',
+  'pg_ndistinct',
+  'pg_dependencies',
+])
 
 /**
  * The forms of a column of this type, best first. Names begin with `pg-` and say which expression
@@ -42,7 +52,9 @@ export function formsOf(oid: string, types: DigestTypes): readonly string[] {
 function exactForm(oid: string, types: DigestTypes): string | null {
   const type = types.get(oid)
   if (type === undefined) return null
-  if (type.kind === 'd') return type.base === null ? null : exactForm(type.base, types)
+  if (type.kind === 'd') {
+    return type.base === null || isEnum(type.base, types) ? null : exactForm(type.base, types)
+  }
   if (type.kind === 'b' && type.schema === 'pg_catalog' && HASHED.has(type.name)) {
     return `pg-native:${type.name}`
   }
@@ -57,7 +69,9 @@ function exactForm(oid: string, types: DigestTypes): string | null {
 function sendName(oid: string, types: DigestTypes): string | null {
   const type = types.get(oid)
   if (type === undefined) return null
-  if (type.kind === 'd') return type.base === null ? null : sendName(type.base, types)
+  if (type.kind === 'd') {
+    return type.base === null || isEnum(type.base, types) ? null : sendName(type.base, types)
+  }
   if (type.kind === 'e') return type.send
   if (type.kind === 'r' || type.kind === 'm') return around(type.send, type.subtype, types)
   if (type.kind !== 'b' || type.schema !== 'pg_catalog') return null
@@ -65,6 +79,11 @@ function sendName(oid: string, types: DigestTypes): string | null {
     return builtIn(type.element, types) && around(type.send, type.element, types)
   if (type.name.startsWith('reg') || NOT_SENT.has(type.name) || type.send === '') return null
   return type.send
+}
+
+/** Operators and functions of enums do not take a domain over one. */
+export function isEnum(oid: string, types: DigestTypes): boolean {
+  return types.get(oid)?.kind === 'e'
 }
 
 function around(send: string, part: string | null, types: DigestTypes): string | null {

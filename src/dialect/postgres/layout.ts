@@ -1,7 +1,7 @@
 import type { Described } from '../../model/reader.ts'
 import type { Table } from '../../model/table.ts'
 import type { Session, TextRow } from './connect.ts'
-import { type DigestType, formsOf } from './digest.ts'
+import { type DigestType, formsOf, isEnum } from './digest.ts'
 
 /** Where a table is in this database: by OID, or by the name that it is known by here. */
 export type Whereabouts =
@@ -159,7 +159,9 @@ function present(
 function comparable(oid: string, types: ReadonlyMap<string, DigestType>): boolean {
   const type = types.get(oid)
   if (type === undefined) return false
-  if (type.kind === 'd') return type.base !== null && comparable(type.base, types)
+  if (type.kind === 'd') {
+    return type.base !== null && !isEnum(type.base, types) && comparable(type.base, types)
+  }
   return type.schema === 'pg_catalog' || type.kind !== 'b'
 }
 

@@ -18,11 +18,8 @@ export function isBuiltIn(oid: number): boolean {
   return oid < FIRST_LOCAL_OID
 }
 
-/**
- * Types whose binary form is an OID of the source or that have none: their text names what they
- * mean.
- */
-const TEXT_ONLY = new Set([
+/** Types whose binary form is an OID of the source or that have none: their text is what they mean. */
+const REFERENCES = new Set([
   'aclitem',
   'regclass',
   'regcollation',
@@ -36,6 +33,9 @@ const TEXT_ONLY = new Set([
   'regrole',
   'regtype',
 ])
+
+/** Those, and the ones whose receive functions refuse an empty one (int2vectorrecv, tsqueryrecv). */
+const TEXT_ONLY = new Set([...REFERENCES, 'int2vector', 'oidvector', 'tsquery'])
 
 /** Built-in types that no client can write. */
 const CLOSED = new Set([
@@ -51,7 +51,7 @@ const CLOSED = new Set([
 
 /** Types whose values name objects of their own server, so that they mean little elsewhere. */
 export function isReference(type: PgType): boolean {
-  return type.builtIn && (type.name === 'oid' || TEXT_ONLY.has(type.name))
+  return type.builtIn && (type.name === 'oid' || REFERENCES.has(type.name))
 }
 
 /**

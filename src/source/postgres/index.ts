@@ -8,14 +8,31 @@ import type { Finding } from '../../model/fault.ts'
 import type { Comparison, Position, Positions } from '../../model/position.ts'
 import type { SourceReader } from '../../model/reader.ts'
 import type { Blueprint, Sequence, Table } from '../../model/table.ts'
-import type { LogState, Snapshot, Source, SourceOptions, SourceTraits } from '../source.ts'
+import type {
+  Estimate,
+  LogState,
+  Snapshot,
+  Source,
+  SourceOptions,
+  SourceTraits,
+} from '../source.ts'
 import { encodingsOf, readTypeBook, type TypeBook } from './encodings.ts'
+import { estimateTables } from './estimate.ts'
 import { identityFacts, readLeaves } from './facts.ts'
 import { currentHead, emitFence } from './head.ts'
 import { inspectSource } from './inspect.ts'
+import { requireLandmark } from './landmark.ts'
 import { Lookout } from './look.ts'
 import { type Names, namesFor } from './names.ts'
-import { comparePositions, type Lsn, lsnOf, parseLsn, positionAt, positionsAt } from './position.ts'
+import {
+  comparePositions,
+  LANE,
+  type Lsn,
+  lsnOf,
+  parseLsn,
+  positionAt,
+  positionsAt,
+} from './position.ts'
 import { preflightSource } from './preflight.ts'
 import { dropPublications, preparePublications, requirePublications } from './publication.ts'
 import { openSourceReader } from './reader.ts'
@@ -94,6 +111,10 @@ class PostgresSource implements Source {
     })
   }
 
+  async estimates(tables: readonly Table[]): Promise<readonly Estimate[]> {
+    return await estimateTables(this.#control, tables)
+  }
+
   encodings(table: Table): ReturnType<Source['encodings']> {
     return encodingsOf(table, this.#book)
   }
@@ -123,6 +144,25 @@ class PostgresSource implements Source {
 
   position(_lane: string, token: string): Position {
     return positionAt(this.#log, parseLsn(token))
+  }
+
+  async confirm(applied: Positions, signal: AbortSignal): Promise<void> {
+    const { slot: name } = this.#names
+    lsnOf(applied, this.#log)
+    const slot = await requireSlot(this.#control, name, this.#place.database)
+    const place = applied.get(LANE)
+    if (place === undefined || place.order <= slot.confirmed) return
+    const { mirror } = this.#options
+    await freeSlot(this.#control, name, { mirror, signal })
+    const publications = (await requirePublications(this.#control, this.#names)).map((p) => p.name)
+    await this.#apart((session) =>
+      requireLandmark(session, {
+        slot: name,
+        confirmed: slot.confirmed,
+        publications,
+        applied: place,
+      }),
+    )
   }
 
   async prepare(tables: readonly Table[]): Promise<void> {
@@ -166,8 +206,9 @@ class PostgresSource implements Source {
       slot,
       publications: publications.map(({ name }) => name),
       after: start,
+      landmark: after.get(LANE)?.landmark ?? null,
       encoding: options.encoding,
-      positions: (lsn) => this.#at(lsn),
+      positions: (lsn, landmark) => positionsAt(this.#log, lsn, landmark),
       relations,
     })
     this.#stream = stream

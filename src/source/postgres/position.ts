@@ -21,12 +21,13 @@ export function formatLsn(lsn: Lsn): string {
 }
 
 /** The end of a commit: the log is read on from there. */
-export function positionAt(log: string, lsn: Lsn): Position {
-  return { log, order: lsn, token: formatLsn(lsn) }
+export function positionAt(log: string, lsn: Lsn, landmark: string | null = null): Position {
+  const at = { log, order: lsn, token: formatLsn(lsn) }
+  return landmark === null ? at : { ...at, landmark }
 }
 
-export function positionsAt(log: string, lsn: Lsn): Positions {
-  return new Map([[LANE, positionAt(log, lsn)]])
+export function positionsAt(log: string, lsn: Lsn, landmark: string | null = null): Positions {
+  return new Map([[LANE, positionAt(log, lsn, landmark)]])
 }
 
 export function comparePositions(a: Position, b: Position): Comparison {

@@ -30,7 +30,7 @@ function slotSql(version: number): string {
         : 'null'
   return `
 select slot_name, plugin, database, two_phase, active_pid, restart_lsn, confirmed_flush_lsn,
-  safe_wal_size, case when wal_status = 'lost' then 'wal_removed' else ${reason} end as lost
+  safe_wal_size, coalesce(${reason}, case when wal_status = 'lost' then 'wal_removed' end) as lost
 from pg_replication_slots where slot_name = $1 and slot_type = 'logical'`
 }
 

@@ -11,6 +11,7 @@ import { type Table, tableName } from '../../model/table.ts'
 import type { Chunk, Snapshot } from '../source.ts'
 import { copyOut } from './copy-out.ts'
 import { compareShape } from './drift.ts'
+import { estimateTables } from './estimate.ts'
 import { type Lsn, parseLsn } from './position.ts'
 import { number, text } from './rows.ts'
 import { readMark, readShapes } from './shape.ts'
@@ -32,7 +33,6 @@ export interface SnapshotOptions {
 
 /** Which blocks of the table's file, up to the end without `to`. */
 interface Blocks {
-  readonly node: string
   readonly from: number
   readonly to: number | null
 }
@@ -150,12 +150,11 @@ class ExportedSnapshot implements Snapshot {
   async chunks(table: Table, bytes: number): Promise<readonly Chunk[]> {
     const row = await this.#sizeOf(table)
     const [blocks, whole] = [number(row, 'blocks'), number(row, 'bytes')]
-    const rows = await this.#rowsOf(table)
+    const [estimate] = await estimateTables(this.#options.control, [table])
+    const rows = estimate?.rows ?? 0
     const of = Math.max(1, Math.min(Math.ceil(whole / bytes), blocks))
-    const node = text(row, 'node')
     return Array.from({ length: of }, (_, index) => {
       const range: Blocks = {
-        node,
         from: Math.floor((blocks * index) / of),
         to: index === of - 1 ? null : Math.floor((blocks * (index + 1)) / of),
       }
@@ -200,9 +199,9 @@ class ExportedSnapshot implements Snapshot {
    * Opens a transaction in the snapshot. Under a lock that ALTER TABLE and TRUNCATE wait for it is
    * seen that the table is what it was: COPY takes columns by the names of today, and a rewrite
    * that older snapshots cannot see through gives the table another file. The shape is asked for
-   * outside the snapshot, in which the catalogue is the old one.
+   * outside the snapshot, in which the catalogue is the old one, and the old file inside.
    */
-  async #enter(session: Session, { table, range }: Chunk): Promise<void> {
+  async #enter(session: Session, { table }: Chunk): Promise<void> {
     await session.query(
       `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT ${literal(this.#name)}`,
     )
@@ -210,7 +209,10 @@ class ExportedSnapshot implements Snapshot {
     const shape = (await readShapes(this.#options.control, [table.id])).get(table.id)
     const mark = readMark(table)
     if (mark !== null) compareShape(table, mark, shape)
-    if (shape?.node === (range as Blocks).node) return
+    const [seen] = await session.query('select relfilenode from pg_class where oid = $1::oid', [
+      table.id,
+    ])
+    if (shape !== undefined && shape.node === seen?.['relfilenode']) return
     throw new Fault('HF-L109', {
       what: `${tableName(table)} was truncated or written anew while it was copied`,
       side: 'source',
@@ -222,14 +224,6 @@ class ExportedSnapshot implements Snapshot {
     const [row] = await this.#options.control.query(SIZE, [table.id])
     if (row !== undefined) return row
     throw gone(table)
-  }
-
-  /** The planner's guess, which knows the table's present size. */
-  async #rowsOf(table: Table): Promise<number> {
-    const sql = `EXPLAIN (FORMAT JSON) SELECT FROM ONLY ${qualified(table)}`
-    const [row] = await this.#options.control.query(sql)
-    const plan: [{ Plan: { 'Plan Rows': number } }] = JSON.parse(row?.['QUERY PLAN'] ?? '')
-    return plan[0].Plan['Plan Rows']
   }
 
   #named(error: unknown, table?: Table): Fault {
@@ -246,8 +240,7 @@ class ExportedSnapshot implements Snapshot {
 }
 
 const SIZE = `
-select pg_relation_filenode(c.oid) as node,
-  pg_table_size(c.oid) as bytes,
+select pg_table_size(c.oid) as bytes,
   pg_relation_size(c.oid) / current_setting('block_size')::int as blocks
 from pg_class c where c.oid = $1::oid`
 

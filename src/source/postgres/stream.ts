@@ -17,8 +17,9 @@ export interface StreamOptions {
   readonly slot: string
   readonly publications: readonly string[]
   readonly after: Lsn
+  readonly landmark: string | null
   readonly encoding: string
-  readonly positions: (lsn: Lsn) => Positions
+  readonly positions: (lsn: Lsn, landmark: string | null) => Positions
   readonly relations: Relations
 }
 
@@ -33,11 +34,11 @@ export class PostgresStream implements AsyncDisposable {
   readonly #transactions: Transactions
 
   private constructor(walsender: Walsender, options: StreamOptions) {
-    const { after, positions, relations: tables, encoding } = options
+    const { after, landmark, positions, relations: tables, encoding } = options
     const convert = encoding === 'values' ? canonicalTuples() : unconverted
     this.#walsender = walsender
     this.#options = options
-    this.#transactions = new Transactions({ tables, after, positions, convert })
+    this.#transactions = new Transactions({ tables, after, landmark, positions, convert })
   }
 
   static async open(options: StreamOptions): Promise<PostgresStream> {

@@ -3,6 +3,7 @@ import type { Positions } from '../../model/position.ts'
 import type { Table } from '../../model/table.ts'
 import { cells, type Tuple } from '../../model/tuple.ts'
 import { misread } from './bytes.ts'
+import { landmarkOf } from './landmark.ts'
 import type { PgoutputMessage, RelationMessage, RowMessage, TruncateMessage } from './pgoutput.ts'
 import type { Lsn } from './position.ts'
 
@@ -21,7 +22,9 @@ export interface Tables {
 export interface TransactionsOptions {
   readonly tables: Tables
   readonly after: Lsn
-  readonly positions: (lsn: Lsn) => Positions
+  /** The landmark of `after`. */
+  readonly landmark?: string | null
+  readonly positions: (lsn: Lsn, landmark: string | null) => Positions
   /** Rewrites a tuple for the wanted encoding. */
   readonly convert: (tuple: Tuple, table: Table) => Tuple
 }
@@ -32,6 +35,8 @@ interface Open {
   sub: number | null
   changes: Change[]
   bytes: number
+  /** Holds a row or a truncate, whether of a mirrored table or not. */
+  touched: boolean
 }
 
 /**
@@ -44,11 +49,15 @@ export class Transactions {
   /** Between begin and commit, or between stream start and stream stop. */
   #open: Open | null = null
   #streamed: number | null = null
+  /** The (sub-)transactions of streamed ones that hold rows and were not taken back. */
+  readonly #touched = new Map<number, Set<number>>()
   #last: Lsn
+  #landmark: string | null
 
   constructor(options: TransactionsOptions) {
     this.#options = options
     this.#last = options.after
+    this.#landmark = options.landmark ?? null
   }
 
   /** The streamed transaction whose block is being read. */
@@ -116,15 +125,28 @@ export class Transactions {
   keepalive(lsn: Lsn, asked: boolean, out: StreamItem[]): void {
     if (this.#open !== null || (lsn <= this.#last && !asked)) return
     if (lsn > this.#last) this.#last = lsn
-    out.push({ kind: 'progress', positions: this.#options.positions(this.#last), urgent: asked })
+    const positions = this.#options.positions(this.#last, this.#landmark)
+    out.push({ kind: 'progress', positions, urgent: asked })
   }
 
   #begin(xid: number): void {
     if (this.#open !== null) throw misread('a transaction begins inside another one')
-    this.#open = { xid, sub: null, changes: [], bytes: 0 }
+    this.#open = { xid, sub: null, changes: [], bytes: 0, touched: false }
+  }
+
+  /** What an independent look at the log would see of the transaction, too. */
+  #touch(xid: number | null): void {
+    if (this.#open === null) return
+    if (this.#streamed === null) {
+      this.#open.touched = true
+      return
+    }
+    const subs = this.#touched.get(this.#streamed) ?? new Set()
+    this.#touched.set(this.#streamed, subs.add(xid ?? this.#streamed))
   }
 
   #row(message: RowMessage, out: StreamItem[]): void {
+    this.#touch(message.xid)
     const table = this.#options.tables.of(message.relation, this.#streamed)
     if (table === null) return
     const row = this.#tuple(message.row, table)
@@ -142,6 +164,7 @@ export class Transactions {
   }
 
   #truncate(message: TruncateMessage, out: StreamItem[]): void {
+    this.#touch(message.xid)
     const { relations, restartSequences, xid } = message
     const tables = relations
       .map((relation) => this.#options.tables.of(relation, this.#streamed))
@@ -171,13 +194,13 @@ export class Transactions {
     const open = this.#open
     if (open === null || this.#streamed !== null) throw misread('a commit has no transaction')
     this.#open = null
-    const { changes } = open
-    this.#end({ transaction: String(open.xid), changes, lsn, committedAt }, out)
+    const { changes, touched } = open
+    this.#end({ transaction: String(open.xid), changes, lsn, committedAt, touched }, out)
   }
 
   #streamStart(xid: number): void {
     if (this.#open !== null) throw misread('a streamed block begins inside a transaction')
-    this.#open = { xid, sub: null, changes: [], bytes: 0 }
+    this.#open = { xid, sub: null, changes: [], bytes: 0, touched: false }
     this.#streamed = xid
   }
 
@@ -194,12 +217,16 @@ export class Transactions {
     if (this.#open !== null) throw misread('a streamed commit came inside a transaction')
     const { xid, endLsn: lsn, committedAt } = message
     this.#options.tables.committed(xid)
-    this.#end({ transaction: String(xid), changes: [], lsn, committedAt }, out)
+    const touched = (this.#touched.get(xid)?.size ?? 0) > 0
+    this.#touched.delete(xid)
+    this.#end({ transaction: String(xid), changes: [], lsn, committedAt, touched }, out)
   }
 
   #streamAbort(xid: number, subxid: number, out: StreamItem[]): void {
     if (this.#open !== null) throw misread('a rollback came inside a transaction')
     this.#options.tables.aborted(xid, subxid)
+    if (subxid === xid) this.#touched.delete(xid)
+    else this.#touched.get(xid)?.delete(subxid)
     const sub = subxid === xid ? null : String(subxid)
     out.push({ kind: 'discard', transaction: String(xid), sub })
   }
@@ -210,13 +237,15 @@ export class Transactions {
       readonly changes: readonly Change[]
       readonly lsn: Lsn
       readonly committedAt: bigint
+      readonly touched: boolean
     },
     out: StreamItem[],
   ): void {
     const { transaction, changes, lsn, committedAt } = end
     if (lsn <= this.#last) throw misread('a commit comes before what was read already')
     this.#last = lsn
-    const positions = this.#options.positions(lsn)
+    if (end.touched) this.#landmark = landmarkOf(lsn, committedAt)
+    const positions = this.#options.positions(lsn, this.#landmark)
     out.push({ kind: 'commit', transaction, changes, positions, committedAt })
   }
 }

@@ -96,7 +96,7 @@ export class Applier {
     this.#fixed(pipe, transactionSettings(link, { synchronous_commit: synchronous }))
     for (const [lane, position] of batch.positions) {
       const previous = batch.previous.get(lane)
-      this.#fixed(pipe, `SELECT ${STATE}.advance($1, $2, $3, $4, $5, $6, $7, $8)`, [
+      this.#fixed(pipe, `SELECT ${STATE}.advance($1, $2, $3, $4, $5, $6, $7, $8, $9)`, [
         mirror,
         lane,
         epoch.toString(),
@@ -105,6 +105,7 @@ export class Applier {
         position.log,
         position.order.toString(),
         position.token,
+        position.landmark ?? null,
       ])
     }
     this.#stages.tidy(pipe, MOST_STAGES)

@@ -8,22 +8,33 @@ import { STATE } from './state.ts'
 
 /** How positions are stored as JSON. */
 type StoredPositions = Readonly<
-  Record<string, { readonly log: string; readonly order: string; readonly token: string }>
+  Record<
+    string,
+    {
+      readonly log: string
+      readonly order: string
+      readonly token: string
+      readonly landmark?: string | null
+    }
+  >
 >
 
 export function storedPositions(positions: Positions): string {
-  const lanes = [...positions].map(([lane, { log, order, token }]) => [
+  const lanes = [...positions].map(([lane, position]) => [
     lane,
-    { log, order: order.toString(), token },
+    { ...position, order: position.order.toString() },
   ])
   return JSON.stringify(Object.fromEntries(lanes))
 }
 
 export function positionsOf(stored: StoredPositions): Positions {
   return new Map(
-    Object.entries(stored).map(([lane, { log, order, token }]) => [
+    Object.entries(stored).map(([lane, { log, order, token, landmark }]) => [
       lane,
-      { log, order: BigInt(order), token } satisfies Position,
+      {
+        ...{ log, order: BigInt(order), token },
+        ...(landmark == null ? {} : { landmark }),
+      } satisfies Position,
     ]),
   )
 }
@@ -32,7 +43,7 @@ export function positionsOf(stored: StoredPositions): Positions {
 const readSql = `
 select m.settings, m.source, m.finished,
   (select coalesce(json_object_agg(l.lane, json_build_object(
-     'log', l.log, 'order', l."order"::text, 'token', l.token)), '{}')
+     'log', l.log, 'order', l."order"::text, 'token', l.token, 'landmark', l.landmark)), '{}')
    from ${STATE}.lanes l where l.mirror = m.name) as positions,
   (select coalesce(json_agg(json_build_object(
      'table', t.definition, 'target', json_build_object('schema', t.schema, 'name', t.name),
@@ -169,8 +180,9 @@ export async function recordStart(
   ])
   await session.query(`delete from ${STATE}.lanes where mirror = $1`, [mirror])
   await session.query(
-    `insert into ${STATE}.lanes (mirror, lane, epoch, log, "order", token)
-     select $1, r.key, $3::bigint, r.value->>'log', (r.value->>'order')::numeric, r.value->>'token'
+    `insert into ${STATE}.lanes (mirror, lane, epoch, log, "order", token, landmark)
+     select $1, r.key, $3::bigint, r.value->>'log', (r.value->>'order')::numeric,
+       r.value->>'token', r.value->>'landmark'
      from pg_catalog.json_each($2::json) as r`,
     [mirror, storedPositions(start.positions), start.epoch.toString()],
   )

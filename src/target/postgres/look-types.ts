@@ -14,8 +14,11 @@ export interface FoundType extends PgName {
   readonly of: string | null
 }
 
+/** int2vector and oidvector, which the catalogue describes like arrays, are types of their own. */
+const VECTORS = '(22, 30)'
+
 const ELEMENT = `case when t.typcategory = 'A' and t.typlen = -1 and t.typelem <> 0
-  and t.oid not in (22, 30) then t.typelem else t.oid end`
+  and t.oid not in ${VECTORS} then t.typelem else t.oid end`
 
 /** A type's name, with [] behind that of an array's elements. */
 const NAME = (oid: string): string => `(
@@ -38,7 +41,8 @@ select b.oid, s.nspname as schema, b.typname as name, b.typtype as kind,
     when 'r' then (select ${NAME('r.rngsubtype')} from pg_catalog.pg_range r
       where r.rngtypid = b.oid) end as of
 from pg_catalog.pg_type b join pg_catalog.pg_namespace s on s.oid = b.typnamespace
-where b.typtype in ('b', 'd', 'e', 'r', 'm') and not (b.typcategory = 'A' and b.typelem <> 0)
+where b.typtype in ('b', 'd', 'e', 'r', 'm')
+    and (b.oid in ${VECTORS} or not (b.typcategory = 'A' and b.typelem <> 0))
   or b.typtype = 'c' and exists (
     select from pg_catalog.pg_class c where c.oid = b.typrelid and c.relkind = 'c')`
 

@@ -9,6 +9,7 @@ import {
   counted,
   keyOf,
   onConflict,
+  sameKey,
   selfAssigned,
   written,
 } from './statements.ts'
@@ -101,19 +102,19 @@ export function updateSql(
   const sets = columns.length === 0 ? [selfAssigned(binding)] : columns.map((c) => `${c} = s.${c}`)
   const sql =
     `UPDATE ${binding.only}${binding.name} AS t SET ${sets.join(', ')} ` +
-    `FROM ${stage} AS s WHERE ${sameKey(binding)} RETURNING 1`
+    `FROM ${stage} AS s WHERE ${sameKeys(binding)} RETURNING 1`
   return counted(sql, { rows: wanted.rows, what: `update of ${tableName(binding.table)}` })
 }
 
 export function deleteSql(binding: Binding, stage: string, rows: number): string {
-  const sql = `DELETE FROM ${binding.only}${binding.name} AS t USING ${stage} AS s WHERE ${sameKey(binding)} RETURNING 1`
+  const sql = `DELETE FROM ${binding.only}${binding.name} AS t USING ${stage} AS s WHERE ${sameKeys(binding)} RETURNING 1`
   return counted(sql, { rows, what: `delete from ${tableName(binding.table)}` })
 }
 
-function sameKey(binding: Binding): string {
+function sameKeys(binding: Binding): string {
   return keyOf(binding.table.identity)
-    .map((i) => ident(columnAt(binding, i).name))
-    .map((name) => `t.${name} = s.${name}`)
+    .map((i) => columnAt(binding, i))
+    .map((column) => sameKey(column, `s.${ident(column.name)}`))
     .join(' AND ')
 }
 

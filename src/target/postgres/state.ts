@@ -42,6 +42,7 @@ create table if not exists ${STATE}.lanes (
   log text not null,
   "order" numeric not null,
   token text not null,
+  landmark text,
   primary key (mirror, lane)
 ) with (fillfactor = 10);
 create table if not exists ${STATE}.tables (
@@ -87,12 +88,14 @@ begin
 end $hf$;
 create or replace function ${STATE}.advance(
   mirror_name text, lane_name text, wanted bigint,
-  old_log text, old_token text, new_log text, new_order numeric, new_token text
+  old_log text, old_token text, new_log text, new_order numeric, new_token text,
+  new_landmark text
 ) returns void language plpgsql as $hf$
 declare
   held bigint;
 begin
-  update ${STATE}.lanes l set log = new_log, "order" = new_order, token = new_token
+  update ${STATE}.lanes l set log = new_log, "order" = new_order, token = new_token,
+    landmark = new_landmark
   where l.mirror = mirror_name and l.lane = lane_name and l.epoch = wanted
     and l.log = old_log and l.token = old_token;
   if found then

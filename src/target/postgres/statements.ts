@@ -178,13 +178,16 @@ export function deleteStatement(binding: Binding): Statement {
 function found(binding: Binding, params: Params, of: 'row' | 'old'): string {
   const key = keyOf(binding.table.identity)
   if (key.length > 0) {
-    return key
-      .map((i) => `t.${ident(columnAt(binding, i).name)} = ${params.add(of, i)}`)
-      .join(' AND ')
+    return key.map((i) => sameKey(columnAt(binding, i), params.add(of, i))).join(' AND ')
   }
   const same = binding.columns.map((column, i) => sameValue(column, params.add(of, i)))
   const where = same.length === 0 ? 'true' : same.join(' AND ')
   return `t.ctid = (SELECT ctid FROM ${binding.only}${binding.name} AS s WHERE ${where} LIMIT 1)`
+}
+
+/** Holds when the column of `t` and `other`, of the same type, are one key. */
+export function sameKey({ name, equals, cast }: TargetColumn, other: string): string {
+  return `t.${ident(name)}${cast} ${equals} ${other}${cast}`
 }
 
 /**

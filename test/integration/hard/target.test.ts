@@ -343,7 +343,7 @@ for (const major of bothMajors) {
           pair.target,
           `select client_port from pg_stat_activity where ${APPLYING} order by backend_start desc limit 1`,
         )
-        const way = proxy.open.find((one) => one.port === Number(port))
+        const way = proxy.open.find((one) => one.from === Number(port))
         assert.ok(way !== undefined, 'the connection that applies goes through the proxy')
         // One byte of the answer to the whole transaction passes: it has committed by then.
         way.cutAfter(1)

@@ -116,12 +116,16 @@ for (const major of [14, 18] as const) {
       const db = await database(t, major)
       await db.query(
         `create table a (id int primary key); insert into a select generate_series(1, 20000);
-         create table b (id int primary key)`,
+         create table b (id int primary key);
+         create table c (id int primary key); insert into c values (1)`,
       )
       const { source, tables } = await started(t, db)
-      const [a, b] = tables
-      assert.ok(a !== undefined && b !== undefined)
+      const [a, b, c] = tables
+      assert.ok(a !== undefined && b !== undefined && c !== undefined)
       await using snapshot = await source.snapshot({ keep: false }, never)
+      // Even before its chunks are known: the snapshot finds the new file empty.
+      await db.query('truncate c; insert into c values (2)')
+      await faults('HF-L109', rowsIn(snapshot, c, 1000))
       const chunks = await snapshot.chunks(a, 100_000)
       await db.query('truncate a')
       const read = async (chunk = chunks[0]): Promise<void> => {

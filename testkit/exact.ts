@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict'
+import type { TestDatabase } from './servers/index.ts'
+
+type Queryable = Pick<TestDatabase, 'query'>
+
+interface TypeFacts {
+  readonly sql: string
+  readonly kind: string
+  /** Quoted and qualified; empty where the type has no binary form. */
+  readonly send: string
+  /** What the send function takes, when that is another type: `::text` or nothing. */
+  readonly cast: string
+  readonly base: string
+  readonly element: string
+  /** Names and types of a composite's fields. */
+  readonly fields: readonly (readonly [name: string, type: string])[]
+}
+
+const settings = `set datestyle = 'iso'; set intervalstyle = 'postgres'; set timezone = 'UTC';
+set extra_float_digits = 3; set bytea_output = 'hex'; set lc_monetary = 'C'; set search_path = ''; `
+
+const typeFacts = `select t.oid, pg_catalog.format_type(t.oid, null) as sql, t.typtype as kind, t.typbasetype as base,
+  case when t.typsend <> 0 then format('%I.%I', s.nspname, p.proname) else '' end as send,
+  case when t.typtype = 'b' and p.proargtypes[0] not in (t.oid, 2277)
+    then '::' || p.proargtypes[0]::regtype else '' end as cast,
+  case when t.typcategory = 'A' and t.typlen = -1 and t.oid not in (22, 30) then t.typelem else 0 end as element,
+  (select json_agg(json_build_array(a.attname, a.atttypid::text) order by a.attnum)
+   from pg_catalog.pg_attribute a where a.attrelid = t.typrelid and a.attnum > 0
+     and not a.attisdropped) as fields
+from pg_catalog.pg_type t left join pg_catalog.pg_proc p on p.oid = t.typsend
+left join pg_catalog.pg_namespace s on s.oid = p.pronamespace`
+
+const columns = `select a.attrelid::regclass as name, c.relname,
+  json_agg(json_build_array(quote_ident(a.attname), a.atttypid::text) order by a.attname) as columns
+from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+where c.relkind = 'r' and n.nspname not in ('pg_catalog', 'information_schema', '_holdfast')
+group by 1, 2 order by 1`
+
+function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+/**
+ * SQL for what the send functions give of a value. The binary forms of arrays and composites hold
+ * the OIDs of their parts, which each server hands out by itself; so these are taken apart.
+ */
+function sent(value: string, oid: string, types: ReadonlyMap<string, TypeFacts>): string {
+  const type = types.get(oid)
+  if (type === undefined) throw new Error(`no type ${oid}`)
+  if (type.kind === 'd') {
+    const base = types.get(type.base)?.sql ?? ''
+    return sent(`(${value})::${base}`, type.base, types)
+  }
+  if (type.element !== '0') {
+    const one = sent('u.e', type.element, types)
+    return (
+      `(case when ${value} is null then null else concat(pg_catalog.array_dims(${value}), '=', ` +
+      `(select pg_catalog.string_agg(coalesce(${one}, 'null'), ',') ` +
+      `from (select pg_catalog.unnest(${value}) as e) u)) end)`
+    )
+  }
+  if (type.kind === 'c') {
+    const parts = type.fields.map(([name, part]) => sent(`(${value}).${quoted(name)}`, part, types))
+    const all = parts.map((part) => `coalesce(${part}, 'null')`).join(`, ',', `)
+    return `(case when (${value})::text is null then null else concat('(', ${all}, ')') end)`
+  }
+  return type.send === ''
+    ? 'null'
+    : `pg_catalog.encode(${type.send}((${value})${type.cast}), 'hex')`
+}
+
+/** A long text by its hash and length, so that a difference can be read. */
+function short(text: string): string {
+  return (
+    `(select case when pg_catalog.length(s) > 200 then concat(pg_catalog.md5(s), ' of ', ` +
+    `pg_catalog.length(s)) else s end from (select ${text} as s offset 0) z)`
+  )
+}
+
+/**
+ * Every row of every table: of each column the text and what its send function gives. Shares no
+ * code with the product.
+ */
+export async function exactContents(
+  db: Queryable,
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  try {
+    return await read(db)
+  } finally {
+    await db.query('reset all')
+  }
+}
+
+async function read(db: Queryable): Promise<ReadonlyMap<string, readonly string[]>> {
+  const facts = await db.query(`${settings}${typeFacts}`)
+  const types = new Map(
+    facts.map((row): [string, TypeFacts] => [
+      String(row['oid']),
+      {
+        sql: String(row['sql']),
+        kind: String(row['kind']),
+        send: String(row['send']),
+        cast: row['cast'] ?? '',
+        base: String(row['base']),
+        element: String(row['element']),
+        fields: JSON.parse(row['fields'] ?? '[]'),
+      },
+    ]),
+  )
+  const found = new Map<string, readonly string[]>()
+  for (const table of await db.query(`${settings}${columns}`)) {
+    const list: readonly (readonly [string, string])[] = JSON.parse(table['columns'] ?? '[]')
+    const cells = list.flatMap(([name, oid], i) => [
+      `${short(`r.${name}::text`)} as t${i}`,
+      `${short(sent(`r.${name}`, oid, types))} as s${i}`,
+    ])
+    const rows = await db.query(`select ${cells.join(', ')} from only ${table['name']} r`)
+    const lines = rows.map((row) =>
+      list.map(([name], i) => `${name}: ${row[`t${i}`]} [${row[`s${i}`]}]`).join('\n'),
+    )
+    found.set(String(table['name']), lines.sort())
+  }
+  return found
+}
+
+/** Both databases hold the same tables with the same rows, as text and as binary. */
+export async function assertExact(source: Queryable, target: Queryable): Promise<void> {
+  const [wanted, got] = await Promise.all([exactContents(source), exactContents(target)])
+  assert.ok(wanted.size > 0, 'the source holds no table')
+  assert.deepEqual([...got.keys()].sort(), [...wanted.keys()].sort())
+  for (const [name, rows] of wanted) assert.deepEqual(got.get(name), rows, name)
+}

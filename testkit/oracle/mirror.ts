@@ -1,0 +1,140 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { sleep } from '../../src/async/clock.ts'
+import { type Child, type Ended, holdfast } from '../child.ts'
+
+export interface MirrorSetup {
+  readonly name: string
+  readonly source: string
+  readonly target: string
+  readonly batchRows: number
+  readonly memory: string
+  /** The launcher of the product that is tried; that of the checkout unless given. */
+  readonly program?: string
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** An end of the mirror that nobody asked for and that waiting does not heal. */
+export class Halt extends Error {}
+
+/** Exit codes that only say that a server was away. */
+const AWAY = 3
+const MOST_RESTARTS = 20
+
+/**
+ * The mirror as a process that is started again whenever it ends, as a service manager does it.
+ * What it halts for is a failure of the run.
+ */
+export class MirrorProcess implements AsyncDisposable {
+  readonly folder: string
+  readonly #setup: MirrorSetup
+  readonly #halted = Promise.withResolvers<never>()
+  #child: Child | null = null
+  #stopping = false
+  #unforeseen = 0
+  #loop: Promise<void> = Promise.resolve()
+  #killAt: string | null = null
+  #replaced = Promise.withResolvers<null>()
+  /** Processes that were started. */
+  starts = 0
+  /** Those that ended with SIGKILL. */
+  kills = 0
+
+  constructor(setup: MirrorSetup) {
+    this.#setup = setup
+    this.folder = mkdtempSync(join(tmpdir(), 'holdfast-oracle-'))
+    const { name, source, target, batchRows, memory } = setup
+    const end = (url: string): object => ({ url, await: '120s', ssl: { mode: 'disable' } })
+    const config = {
+      version: 1,
+      mirrors: [
+        {
+          name,
+          source: end(source),
+          target: end(target),
+          tables: { include: ['oracle.*'], keyless: 'append' },
+          copy: { workers: 2 },
+          apply: { memory, batch: { rows: batchRows }, spill: join(this.folder, 'spill') },
+        },
+      ],
+    }
+    writeFileSync(join(this.folder, 'holdfast.yaml'), JSON.stringify(config))
+    this.#halted.promise.catch(() => undefined)
+  }
+
+  /** Rejects with Halt when the mirror gives up. */
+  get halted(): Promise<never> {
+    return this.#halted.promise
+  }
+  get child(): Child | null {
+    return this.#child
+  }
+
+  start(killAt?: string): void {
+    this.#killAt = killAt ?? null
+    this.#loop = this.#keep()
+  }
+
+  command(args: readonly string[], env: Readonly<Record<string, string>> = {}): Child {
+    const { program, env: always } = this.#setup
+    const [command = '', ...rest] = args
+    return holdfast([command, '--config', 'holdfast.yaml', ...rest], {
+      cwd: this.folder,
+      env: { ...always, ...env },
+      ...(program === undefined ? {} : { program }),
+    })
+  }
+
+  async #keep(): Promise<void> {
+    while (!this.#stopping) {
+      const killAt = this.#killAt
+      this.#killAt = null
+      const child = this.command(['run'], killAt === null ? {} : { HOLDFAST_KILL_AT: killAt })
+      this.#child = child
+      this.starts++
+      const end = await Promise.race([child.ended, this.#replaced.promise])
+      if (this.#stopping) return
+      if (end === null) this.#replaced = Promise.withResolvers()
+      else if (end.signal === 'SIGKILL') this.kills++
+      else if (end.code === AWAY && this.#unforeseen++ < MOST_RESTARTS) await sleep(200)
+      else return this.#halted.reject(this.#halt(child, end))
+    }
+  }
+
+  #halt(child: Child, { code, signal }: Ended): Halt {
+    const tail = child.lines.slice(-25).join('\n')
+    return new Halt(`the mirror ended by itself with ${code ?? signal}:\n${tail}`)
+  }
+
+  /** Kills it now; with `killAt` the next one ends itself at that point. */
+  async kill(killAt?: string): Promise<void> {
+    this.#killAt = killAt ?? null
+    await this.#child?.kill('SIGKILL')
+  }
+
+  /** Starts another process beside the one there is, which is given back and no longer kept. */
+  replace(): Child | null {
+    const left = this.#child
+    this.#replaced.resolve(null)
+    return left
+  }
+
+  /** Lets it apply what it has read, and end. */
+  async stop(): Promise<Ended | null> {
+    this.#stopping = true
+    const child = this.#child
+    child?.signal('SIGTERM')
+    const end = (await child?.end({ within: 60_000 })) ?? null
+    await this.#loop
+    return end
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping = true
+    await this.#child?.[Symbol.asyncDispose]()
+    await this.#loop
+    await rm(this.folder, { recursive: true, force: true })
+  }
+}
