@@ -19,7 +19,7 @@ test('after a table changed, the steps that the fault names make the mirror agai
   }
   const run = ['run', '--until', 'caught-up']
   assert.equal((await ran(...run)).code, 0)
-  await source.query('alter table part rename old to new; insert into part values (2, 1, 'y')')
+  await source.query("alter table part rename old to new; insert into part values (2, 1, 'y')")
   const halted = await ran(...run)
   assert.equal(halted.code, 1)
   assert.match(halted.told, /HF-D402[\s\S]*public\.part/)
