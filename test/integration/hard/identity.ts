@@ -40,6 +40,10 @@ function toastTable(name: string): string {
       from ${name} t, generate_series(3, 6) g where t.id = 1;`
 }
 
+const lossy = `create type kind as enum ('a', 'b');
+  create function one(kind) returns text language sql as 'select ''one''';
+  create cast (kind as text) with function one(kind);`
+
 export const identityCases: readonly HardCase[] = [
   {
     name: 'P32 a value that is stored apart and did not change keeps its place, of every such type',
@@ -111,12 +115,12 @@ export const identityCases: readonly HardCase[] = [
     ],
   },
   {
-    name: 'P38 rows without a key whose columns have no equality',
+    name: 'P38 rows without a key whose columns have no equality, or a cast to text that bends them',
+    atTarget: lossy,
     begin: `create table padded (v bpchar, i inet); alter table padded replica identity full;
       insert into padded values ('ab', '10.0.0.1'), ('ab  ', '10.0.0.1'), ('ab ', '10.0.0.1/8');
-      create type kind as enum ('a', 'b'); create table cast_to (k kind, v int); alter table cast_to replica identity full;
-      create function one(kind) returns text language sql as 'select ''one''';
-      create cast (kind as text) with function one(kind);
+      ${lossy}
+      create table cast_to (k kind, v int); alter table cast_to replica identity full;
       insert into cast_to values ('a', 1), ('b', 1);
       create table own (j json, x xml, p point, b box, g polygon, r regclass, t text);
       alter table own replica identity full;
