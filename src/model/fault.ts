@@ -15,6 +15,8 @@ export interface FaultDetail {
   readonly todo?: readonly Todo[]
   readonly side?: Side
   readonly table?: string
+  /** `schema.table` of all tables that it is about, where there may be several. */
+  readonly tables?: readonly string[]
   /** Small facts for whoever looks deeper: SQLSTATE, the driver's own words, positions. */
   readonly evidence?: Readonly<Record<string, string>>
   readonly cause?: unknown

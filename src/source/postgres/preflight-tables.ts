@@ -32,6 +32,7 @@ export function keylessFindings(reading: Reading, policy: Selection['keyless']):
   return [
     fail('HF-S203', 'tables without identity', {
       what,
+      tables: keyless.map(tableName),
       todo: keylessTodo(keyless, reading.schema),
     }),
   ]
@@ -74,32 +75,40 @@ export function typeFindings({ schema, tables }: Reading, largeObjects: boolean)
   const columns = schema.tables
     .filter(({ id }) => mirrored.has(id))
     .flatMap((table) =>
-      table.columns.map((column) => ({ column, of: `${tableName(table)}.${column.name}` })),
+      table.columns.map((column) => ({
+        column,
+        table: tableName(table),
+        of: `${tableName(table)}.${column.name}`,
+      })),
     )
-  const refused = columns.flatMap(({ column, of }) => {
+  const refused = columns.flatMap(({ column, table, of }) => {
     const reason = unsupported(column.type.oid, types)
-    return reason === null ? [] : [`${of} (${reason})`]
+    return reason === null ? [] : [{ table, words: `${of} (${reason})` }]
   })
-  const references = columns
-    .filter(({ column }) => {
-      const type = types.get(column.type.oid)
-      return type !== undefined && isReference(type)
-    })
-    .map(({ of }) => of)
+  const references = columns.filter(({ column }) => {
+    const type = types.get(column.type.oid)
+    return type !== undefined && isReference(type)
+  })
   const findings: Finding[] = []
   if (refused.length > 0) {
-    const what = `these columns have a type that cannot be mirrored: ${listed(refused)}`
-    findings.push(fail('HF-D405', 'types', { what }))
+    const words = listed(refused.map((column) => column.words))
+    const what = `these columns have a type that cannot be mirrored: ${words}`
+    findings.push(fail('HF-D405', 'types', { what, tables: tablesOf(refused) }))
   }
   if (references.length > 0) {
-    const what = `values of ${listed(references)} name objects of the source`
-    findings.push(warn('HF-S302', 'types', { what }))
+    const words = listed(references.map(({ of }) => of))
+    const what = `values of ${words} name objects of the source`
+    findings.push(warn('HF-S302', 'types', { what, tables: tablesOf(references) }))
   }
   if (largeObjects) {
     const what = 'the source database holds large objects, which are not mirrored'
     findings.push(warn('HF-S301', 'large objects', { what }))
   }
   return findings
+}
+
+function tablesOf(columns: readonly { readonly table: string }[]): string[] {
+  return [...new Set(columns.map(({ table }) => table))]
 }
 
 /** What stays behind, one finding for each kind. */
@@ -111,11 +120,12 @@ export function omissionFindings(schema: PgSchema): Finding[] {
   const defaults = schema.tables.flatMap((table) =>
     table.columns
       .filter(({ defaultLeft }) => defaultLeft)
-      .map(({ name }) => `${tableName(table)}.${name}`),
+      .map(({ name }) => ({ table: tableName(table), name })),
   )
   if (defaults.length === 0) return findings
-  const what = `not mirrored, defaults that are evaluated: ${listed(defaults)}`
-  return [...findings, warn('HF-S304', 'defaults', { what })]
+  const words = listed(defaults.map(({ table, name }) => `${table}.${name}`))
+  const what = `not mirrored, defaults that are evaluated: ${words}`
+  return [...findings, warn('HF-S304', 'defaults', { what, tables: tablesOf(defaults) })]
 }
 
 function describe(omission: PgOmission): string {

@@ -135,8 +135,8 @@ class PostgresTarget implements Target {
   ): Promise<void> {
     return this.#tenure.begin(tables, snapshot)
   }
-  copy(...[chunk, encoding, data, signal]: Parameters<Target['copy']>): Promise<number> {
-    return this.#tenure.copy(chunk, { encoding, data, signal })
+  copy(...[chunk, rows, signal]: Parameters<Target['copy']>): Promise<number> {
+    return this.#tenure.copy(chunk, rows, signal)
   }
   copied(table: Table): Promise<void> {
     return this.#tenure.copied(table)
