@@ -82,7 +82,7 @@ class PostgresTarget implements Target {
   async identity(): Promise<Readonly<Record<string, string>>> {
     const state = await this.#read((session) => stored.stateIdentity(session))
     return {
-      ...(state === null ? {} : { state: state.identity }),
+      ...(state === null ? {} : { state }),
       version: versionText(this.#link.session.version),
       system: this.#place.system,
       database: this.#place.database,

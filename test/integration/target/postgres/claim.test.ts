@@ -196,6 +196,8 @@ test('a state of a later version is left alone', async (t) => {
   await made.db.query('update _holdfast.about set version = 99')
   await using other = await open(made.db.url)
   assert.equal(await codeOf(other.claim({ settings: {}, patience: 0 }, never)), 'HF-X106')
+  assert.equal(await codeOf(other.checkpoint()), 'HF-X106')
+  assert.equal(await codeOf(other.mirrors()), 'HF-X106')
 })
 
 test('what is destroyed leaves the tables and no state', async (t) => {
