@@ -18,6 +18,8 @@ export interface ServerError {
   readonly table?: string | undefined
   readonly column?: string | undefined
   readonly constraint?: string | undefined
+  /** Where in the statement's text, when it is about that. */
+  readonly position?: string | undefined
 }
 
 type Kind =
