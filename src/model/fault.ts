@@ -1,7 +1,7 @@
 import type { CatalogueEntry, Todo } from './catalogue/entry.ts'
 import { catalogue, type FaultCode } from './catalogue/index.ts'
 
-export type { CatalogueEntry, FaultClass, Todo } from './catalogue/entry.ts'
+export type { CatalogueEntry, Todo } from './catalogue/entry.ts'
 export type { FaultCode } from './catalogue/index.ts'
 
 export type Side = 'source' | 'target' | 'mirror'

@@ -3,10 +3,11 @@ import pg from 'pg'
 import { within } from '../../async/clock.ts'
 import type { Endpoint } from '../../model/endpoint.ts'
 import { asFault, Fault } from '../../model/fault.ts'
+import { type Binding, bindingOf, cannotBind, watchBinding } from './binding.ts'
 import { type ErrorContext, faultOf, MissingPassword, serverError } from './errors.ts'
 import { Patience, type Word } from './patience.ts'
 import { pinned, poolableSettings } from './settings.ts'
-import { type Attempt, attempts } from './tls.ts'
+import { type Attempt, attempts, BindingError } from './tls.ts'
 
 export type TextRow = Readonly<Record<string, string | null>>
 
@@ -67,8 +68,10 @@ export async function connect(endpoint: Endpoint, options: ConnectOptions): Prom
   const label = endpointLabel(endpoint)
   const context: ErrorContext = { side: options.side, doing: 'connecting', label }
   try {
-    const ways = await attempts(endpoint.tls, endpoint.host)
-    return await firstThatWorks(ways, (way) => open(endpoint, options, way))
+    const binding = bindingOf(endpoint)
+    const all = await attempts(endpoint.tls, endpoint.host)
+    const ways = binding === 'require' ? all.filter((way) => way !== false) : all
+    return await firstThatWorks(ways, (way) => openBound(endpoint, options, { ssl: way, binding }))
   } catch (error) {
     throw faultOf(error, context)
   }
@@ -78,7 +81,7 @@ async function firstThatWorks(
   ways: readonly Attempt[],
   attempt: (way: Attempt) => Promise<Session>,
 ): Promise<Session> {
-  let failed: unknown
+  let failed: unknown = new BindingError('channel binding needs TLS')
   for (const way of ways) {
     try {
       return await attempt(way)
@@ -103,7 +106,22 @@ interface Startup {
   processID: number | null
 }
 
-async function open(endpoint: Endpoint, options: ConnectOptions, ssl: Attempt): Promise<Session> {
+/** With or without TLS, bound to it or not. */
+interface Way {
+  readonly ssl: Attempt
+  readonly binding: Binding
+}
+
+async function openBound(endpoint: Endpoint, options: ConnectOptions, way: Way): Promise<Session> {
+  try {
+    return await open(endpoint, options, way)
+  } catch (error) {
+    if (way.binding !== 'prefer' || !cannotBind(error)) throw error
+    return await open(endpoint, options, { ...way, binding: 'disable' })
+  }
+}
+
+async function open(endpoint: Endpoint, options: ConnectOptions, way: Way): Promise<Session> {
   const user = endpoint.user ?? 'postgres'
   const database = endpoint.database ?? user
   const client = new pg.Client({
@@ -112,17 +130,20 @@ async function open(endpoint: Endpoint, options: ConnectOptions, ssl: Attempt): 
     user,
     database,
     password: () => {
+      bound.allow()
       const password = endpoint.password?.reveal() ?? ''
       if (password === '') throw new MissingPassword('no password given')
       return password
     },
-    ssl,
+    ssl: way.ssl,
+    enableChannelBinding: way.ssl !== false && way.binding !== 'disable',
     sslnegotiation: 'postgres',
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     types: { getTypeParser: () => (value: string) => value },
   })
+  const bound = watchBinding(client, way.binding)
   const startup = client as unknown as Startup
   startup.getStartupConf = () => startupPacket(user, database, options)
   let version = 0
@@ -133,6 +154,7 @@ async function open(endpoint: Endpoint, options: ConnectOptions, ssl: Attempt): 
   const session = watch(client, endpoint, options)
   try {
     await client.connect()
+    bound.allow()
   } catch (error) {
     client.connection.stream.destroy()
     throw error

@@ -1,12 +1,19 @@
 import { findingsAt, listed, listedTables } from '../../dialect/postgres/findings.ts'
 import { qualified } from '../../dialect/postgres/quote.ts'
 import type { PgOmission, PgSchema, PgTable } from '../../dialect/postgres/schema.ts'
-import { isReference, typeIndex, unsupported } from '../../dialect/postgres/types.ts'
+import {
+  holds,
+  isReference,
+  type TypeIndex,
+  typeIndex,
+  unsupported,
+} from '../../dialect/postgres/types.ts'
 import type { Finding, Todo } from '../../model/fault.ts'
 import { tableName } from '../../model/table.ts'
 import type { Selection } from '../source.ts'
 import { publishesWhole } from './identity-key.ts'
 import type { Reading } from './inspect.ts'
+import type { ServerFacts } from './server.ts'
 
 const { fail, warn } = findingsAt('source')
 
@@ -69,7 +76,7 @@ function remedy(table: PgTable, version: number): 'FULL' | 'DEFAULT' | null {
 }
 
 /** Types that cannot be mirrored, and those whose values mean something only at the source. */
-export function typeFindings({ schema, tables }: Reading, largeObjects: boolean): Finding[] {
+export function typeFindings({ schema, tables }: Reading, server: ServerFacts): Finding[] {
   const types = typeIndex(schema.types)
   const mirrored = new Set(tables.map(({ id }) => id))
   const columns = schema.tables
@@ -82,7 +89,7 @@ export function typeFindings({ schema, tables }: Reading, largeObjects: boolean)
       })),
     )
   const refused = columns.flatMap(({ column, table, of }) => {
-    const reason = unsupported(column.type.oid, types)
+    const reason = unsupported(column.type.oid, types) ?? bent(column.type.oid, types, server)
     return reason === null ? [] : [{ table, words: `${of} (${reason})` }]
   })
   const references = columns.filter(({ column }) => {
@@ -100,7 +107,7 @@ export function typeFindings({ schema, tables }: Reading, largeObjects: boolean)
     const what = `values of ${words} name objects of the source`
     findings.push(warn('HF-S302', 'types', { what, tables: tablesOf(references) }))
   }
-  if (largeObjects) {
+  if (server.largeObjects) {
     const what = 'the source database holds large objects, which are not mirrored'
     findings.push(warn('HF-S301', 'large objects', { what }))
   }
@@ -109,6 +116,16 @@ export function typeFindings({ schema, tables }: Reading, largeObjects: boolean)
 
 function tablesOf(columns: readonly { readonly table: string }[]): string[] {
   return [...new Set(columns.map(({ table }) => table))]
+}
+
+/**
+ * Before PostgreSQL 16 the text of a "char" is its bare byte, which outside UTF8 is converted like a
+ * letter and becomes two (charout).
+ */
+function bent(oid: number, types: TypeIndex, { version, encoding }: ServerFacts): string | null {
+  if (version >= 160000 || encoding === 'UTF8') return null
+  const char = holds(oid, types, ({ builtIn, name }) => builtIn && name === 'char')
+  return char ? `bytes of "char" in a database of the encoding ${encoding}` : null
 }
 
 /** What stays behind, one finding for each kind. */

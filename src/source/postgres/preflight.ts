@@ -64,7 +64,7 @@ async function tableFindings(session: Session, context: TableContext): Promise<F
   return [
     { level: 'ok', subject: 'tables', what: count === 1 ? '1 table' : `${count} tables` },
     ...keylessFindings(reading, selection.keyless),
-    ...typeFindings(reading, server.largeObjects),
+    ...typeFindings(reading, server),
     ...readFindings(server, reading.tables, rights),
     ...(await sequenceFindings(session, server, reading)),
     ...(await publicationFindings(session, context, rights)),
