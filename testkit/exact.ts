@@ -6,7 +6,7 @@ type Queryable = Pick<TestDatabase, 'query'>
 interface TypeFacts {
   readonly sql: string
   readonly kind: string
-  /** Quoted and qualified; empty where the type has no binary form. */
+  /** Quoted and qualified; empty where the type has no binary form, or one of its server's OIDs. */
   readonly send: string
   /** What the send function takes, when that is another type: `::text` or nothing. */
   readonly cast: string
@@ -20,7 +20,7 @@ const settings = `set datestyle = 'iso'; set intervalstyle = 'postgres'; set tim
 set extra_float_digits = 3; set bytea_output = 'hex'; set lc_monetary = 'C'; set search_path = ''; `
 
 const typeFacts = `select t.oid, pg_catalog.format_type(t.oid, null) as sql, t.typtype as kind, t.typbasetype as base,
-  case when t.typsend <> 0 then format('%I.%I', s.nspname, p.proname) else '' end as send,
+  case when t.typsend <> 0 and coalesce(sub.rngsubtype, t.oid)::regtype::text !~ '^reg' then format('%I.%I', s.nspname, p.proname) else '' end as send,
   case when t.typtype = 'b' and p.proargtypes[0] not in (t.oid, 2277)
     then '::' || p.proargtypes[0]::regtype else '' end as cast,
   case when t.typcategory = 'A' and t.typlen = -1 and t.oid not in (22, 30) then t.typelem else 0 end as element,
@@ -28,7 +28,8 @@ const typeFacts = `select t.oid, pg_catalog.format_type(t.oid, null) as sql, t.t
    from pg_catalog.pg_attribute a where a.attrelid = t.typrelid and a.attnum > 0
      and not a.attisdropped) as fields
 from pg_catalog.pg_type t left join pg_catalog.pg_proc p on p.oid = t.typsend
-left join pg_catalog.pg_namespace s on s.oid = p.pronamespace`
+left join pg_catalog.pg_namespace s on s.oid = p.pronamespace
+left join pg_catalog.pg_range sub on t.oid in (sub.rngtypid, sub.rngmultitypid)`
 
 const columns = `select a.attrelid::regclass as name, c.relname,
   json_agg(json_build_array(quote_ident(a.attname), a.atttypid::text) order by a.attname) as columns

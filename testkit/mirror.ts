@@ -22,6 +22,7 @@ export type Form = 'best' | 'pg-binary' | 'pg-text' | 'values'
 export interface MirrorSettings {
   readonly source: string
   readonly target: string
+  readonly name?: string
   readonly form?: Form
   readonly selection?: Partial<Selection>
   readonly onExisting?: MirrorOptions['onExisting']
@@ -59,11 +60,13 @@ function connectorsFor(form: Form): Connectors {
   }
 }
 
+let mirrors = 0
+
 export function mirror(t: TestContext, settings: MirrorSettings): TestMirror {
   const spillDirectory = mkdtempSync(join(tmpdir(), 'holdfast-mirror-'))
   t.after(() => rmSync(spillDirectory, { recursive: true, force: true }))
   const options: MirrorOptions = {
-    name: 'hard',
+    name: settings.name ?? `hard_${++mirrors}`,
     source: parseUrl(settings.source, 'the source'),
     target: parseUrl(settings.target, 'the target'),
     selection: { include: [], exclude: [], keyless: 'refuse', ...settings.selection },

@@ -6,6 +6,8 @@ import { sleep } from '../src/async/clock.ts'
 export interface ProxyConnection {
   readonly number: number
   readonly open: boolean
+  /** The port from which the server sees it come. */
+  readonly from: number
   /** Bytes that came from the client and from the server. */
   readonly sent: number
   readonly received: number
@@ -85,6 +87,9 @@ class Way implements ProxyConnection {
 
   get open(): boolean {
     return this.#open
+  }
+  get from(): number {
+    return this.#server.localPort ?? 0
   }
   get sent(): number {
     return this.#sent

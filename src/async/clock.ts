@@ -10,11 +10,6 @@ export function wallMicros(): bigint {
   return BigInt(Date.now()) * 1000n
 }
 
-/** The present moment, for people. */
-export function wallTime(): Date {
-  return new Date()
-}
-
 /** ISO 8601 in UTC, with milliseconds, of microseconds since 1970. */
 export function isoTime(micros: bigint): string {
   return new Date(Number(micros / 1000n)).toISOString()

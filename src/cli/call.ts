@@ -1,7 +1,7 @@
 import { ENVIRONMENT_PREFIX } from '../config/describe.ts'
 import { isDisabled, type Loaded, loadConfig, type MirrorFlags } from '../config/load.ts'
-import { resolveMirrors } from '../config/resolve.ts'
-import type { MirrorSettings } from '../config/settings.ts'
+import { resolveMirrors, resolveSources } from '../config/resolve.ts'
+import type { MirrorSettings, SourceSettings } from '../config/settings.ts'
 import { Fault } from '../model/fault.ts'
 import { askSettings } from '../observe/socket.ts'
 import type { Call, Given } from './command.ts'
@@ -30,7 +30,15 @@ export function callOf(
     const running = await fromRunning(config, given, directory)
     return running ?? onlyOne(mirrors())
   }
-  return { given, out, environment, directory, signal, disabled, config, mirrors, mirror }
+  const source = async (): Promise<SourceSettings> => {
+    const load = (): Loaded => {
+      loaded ??= loadConfig({ ...request, needs: 'source' })
+      return loaded
+    }
+    const running = await fromRunning(load, given, directory)
+    return running ?? onlyOne(resolveSources(load()))
+  }
+  return { given, out, environment, directory, signal, disabled, config, mirrors, mirror, source }
 }
 
 function flagsOf(given: Given): MirrorFlags {
@@ -56,13 +64,15 @@ async function fromRunning(
     return null
   } catch (error) {
     if (!(error instanceof Fault) || error.code !== 'HF-C013') throw error
+    // Whoever names one end does not mean the ends of that one.
+    if (given.text('source') !== null || given.text('target') !== null) throw error
     const settings = await askSettings(directory, given.text('name') ?? 'default')
     if (settings === null) throw error
     return settings
   }
 }
 
-function onlyOne(mirrors: readonly MirrorSettings[]): MirrorSettings {
+function onlyOne<T extends SourceSettings>(mirrors: readonly T[]): T {
   const [first] = mirrors
   if (first !== undefined && mirrors.length === 1) return first
   const names = mirrors.map((mirror) => mirror.name).join(', ')

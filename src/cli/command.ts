@@ -1,6 +1,6 @@
 import type { Environment } from '../config/interpolate.ts'
 import type { Loaded } from '../config/load.ts'
-import type { MirrorSettings } from '../config/settings.ts'
+import type { MirrorSettings, SourceSettings } from '../config/settings.ts'
 import type { Fault } from '../model/fault.ts'
 import type { Output } from './output.ts'
 
@@ -72,6 +72,8 @@ export interface Call {
    * describes one, it is that of the name which runs in this folder.
    */
   mirror(): Promise<MirrorSettings>
+  /** As `mirror`, where the target need not be known. */
+  source(): Promise<SourceSettings>
 }
 
 /** A verb: one file in commands/, one line in registry.ts. */

@@ -56,6 +56,7 @@ function restOf(event: MirrorEvent, follower: Follower): Record<string, unknown>
       return { text: event.text }
     case 'durable':
     case 'source':
+    case 'log':
       return null
   }
 }

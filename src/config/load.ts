@@ -34,6 +34,8 @@ export interface LoadRequest {
   /** The file named by --config. */
   readonly file: string | null
   readonly flags: MirrorFlags
+  /** What a command needs to know of; both ends unless given. */
+  readonly needs?: 'source'
 }
 
 export interface Loaded {
@@ -125,7 +127,10 @@ function begin(request: LoadRequest, flags: Flags): Beginning {
     return fromText('HOLDFAST_CONFIG_YAML', content)
   }
   if (named !== null || usual) return fromFile(directory, named ?? DEFAULT_FILE)
-  if (mirrorSwitch(environment) === null) throw nothing(flags)
+  if (mirrorSwitch(environment) === null) {
+    if (request.needs !== 'source' || flags.source === null) throw nothing(flags)
+    return { from: 'flags', file: null, tree: emptyTree(flags.name), text: null, notes: [] }
+  }
   return { from: 'environment', file: null, tree: emptyTree(flags.name), text: null, notes: [] }
 }
 

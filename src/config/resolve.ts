@@ -7,7 +7,7 @@ import { faultAt, type Scene } from './diagnose.ts'
 import { readSecret } from './interpolate.ts'
 import { type Loaded, throwAll } from './load.ts'
 import type { MirrorConfig, SideConfig } from './schema.ts'
-import { MIRROR_NAME, type MirrorSettings } from './settings.ts'
+import { MIRROR_NAME, type MirrorSettings, type SourceSettings } from './settings.ts'
 import { originName } from './tree.ts'
 import { bytes, milliseconds } from './units.ts'
 import { parseUrl } from './url.ts'
@@ -35,6 +35,18 @@ export function resolveMirrors(loaded: Loaded, directory: string): MirrorSetting
   }
   throwAll(faults)
   return settings
+}
+
+/** As `resolveMirrors`, for what needs no target. */
+export function resolveSources(loaded: Loaded): SourceSettings[] {
+  const { config, scene, chosen } = loaded
+  throwAll(checkNames(loaded))
+  return chosen.flatMap((index) => {
+    const mirror = config.mirrors[index]
+    if (mirror === undefined) return []
+    const source = endpointOf(mirror.source, { side: 'source', index, scene })
+    return [{ name: mirror.name, source, selection: mirror.tables }]
+  })
 }
 
 function checkNames({ config, scene }: Loaded): Fault[] {

@@ -19,5 +19,8 @@ export interface MirrorSettings {
   readonly await: { readonly source: number; readonly target: number }
 }
 
+/** What a look at the source alone needs. */
+export type SourceSettings = Pick<MirrorSettings, 'name' | 'source' | 'selection'>
+
 /** What the name of a mirror looks like; it becomes part of identifiers at the source. */
 export const MIRROR_NAME = /^[a-z][a-z0-9_]{0,39}$/

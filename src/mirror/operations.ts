@@ -3,7 +3,7 @@ import { Fault, type Finding } from '../model/fault.ts'
 import type { Position } from '../model/position.ts'
 import type { Blueprint } from '../model/table.ts'
 import { openSource } from '../source/registry.ts'
-import type { Source } from '../source/source.ts'
+import type { Estimate, Source } from '../source/source.ts'
 import { openTarget } from '../target/registry.ts'
 import type { Target } from '../target/target.ts'
 import { preflight } from './birth.ts'
@@ -39,18 +39,25 @@ export async function checkMirror(options: MirrorOptions): Promise<readonly Find
   return [...findings, ...(await preflight({ options, source, target }))]
 }
 
-/** What the source holds. */
-export async function discoverMirror(
-  options: Pick<MirrorOptions, 'name' | 'source' | 'selection'>,
-): Promise<{
+/** A source and what a mirror of it would find there. */
+export interface Discovery {
   readonly label: string
   readonly blueprint: Blueprint
+  /** How much each of the blueprint's tables holds. */
+  readonly estimates: readonly Estimate[]
   readonly findings: readonly Finding[]
-}> {
+}
+
+/** What the source holds; changes nothing. */
+export async function discoverMirror(
+  options: Pick<MirrorOptions, 'name' | 'source' | 'selection'>,
+): Promise<Discovery> {
   const { source: endpoint, name: mirror, selection } = options
   await using source = await openSource({ endpoint, mirror, selection })
   const findings = await source.preflight()
-  return { label: source.label, blueprint: await source.inspect(), findings }
+  const blueprint = await source.inspect()
+  const estimates = await source.estimates(blueprint.tables)
+  return { label: source.label, blueprint, estimates, findings }
 }
 
 /** What the target's state says of a mirror; null when it knows none of that name. */

@@ -33,6 +33,11 @@ export type MirrorEvent =
       readonly retainedBytes: number | null
       readonly limitBytes: number | null
     }
+  | {
+      readonly kind: 'log'
+      readonly retainedBytes: number | null
+      readonly limitBytes: number | null
+    }
   | { readonly kind: 'fault'; readonly fault: Fault; readonly retryInMillis: number | null }
   | { readonly kind: 'notice'; readonly text: string }
 
@@ -145,6 +150,10 @@ export function reduce(progress: Progress, event: MirrorEvent, now: bigint): Pro
     case 'source': {
       const { head, retainedBytes, limitBytes } = event
       return levelled({ ...progress, head, headAt: now, retainedBytes, limitBytes })
+    }
+    case 'log': {
+      const { retainedBytes, limitBytes } = event
+      return { ...progress, retainedBytes, limitBytes }
     }
     case 'fault':
       return {

@@ -24,6 +24,8 @@ export async function session(run: Run): Promise<MirrorOutcome> {
     selection: options.selection,
     notice: (text) => watch({ kind: 'notice', text }),
   })
+  // Also while the target is away, which is when the source's log grows.
+  watch({ kind: 'log', ...(await source.log()) })
   await using target = await connectors.openTarget({
     endpoint: options.target,
     mirror: options.name,

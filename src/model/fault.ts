@@ -1,7 +1,7 @@
 import type { CatalogueEntry, Todo } from './catalogue/entry.ts'
 import { catalogue, type FaultCode } from './catalogue/index.ts'
 
-export type { CatalogueEntry, FaultClass, Todo } from './catalogue/entry.ts'
+export type { CatalogueEntry, Todo } from './catalogue/entry.ts'
 export type { FaultCode } from './catalogue/index.ts'
 
 export type Side = 'source' | 'target' | 'mirror'
@@ -15,6 +15,8 @@ export interface FaultDetail {
   readonly todo?: readonly Todo[]
   readonly side?: Side
   readonly table?: string
+  /** `schema.table` of all tables that it is about, where there may be several. */
+  readonly tables?: readonly string[]
   /** Small facts for whoever looks deeper: SQLSTATE, the driver's own words, positions. */
   readonly evidence?: Readonly<Record<string, string>>
   readonly cause?: unknown

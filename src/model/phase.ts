@@ -8,14 +8,3 @@ export type Phase =
   | 'waiting'
   | 'halted'
   | 'stopped'
-
-export const PHASES: readonly Phase[] = [
-  'configured',
-  'preparing',
-  'snapshotting',
-  'catching-up',
-  'streaming',
-  'waiting',
-  'halted',
-  'stopped',
-]

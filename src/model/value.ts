@@ -38,4 +38,3 @@ export type Type =
   | { readonly kind: 'array'; readonly of: Type }
   | { readonly kind: 'opaque'; readonly dialect: string; readonly name: string }
 
-export type TypeKind = Type['kind']

@@ -20,9 +20,9 @@ export interface Rates {
 export class Follower {
   #progress: Progress
   #samples: Sample[] = []
-  /** When the source's head and the target's durable position were last seen; microseconds. */
-  #seenSource: bigint | null = null
-  #seenTarget: bigint | null = null
+  /** When the source's head and the target's durable position were last seen, by `monotonic`. */
+  #heardSource: number | null = null
+  #heardTarget: number | null = null
 
   constructor(mirror: string) {
     this.#progress = startProgress(mirror, wallMicros())
@@ -31,18 +31,19 @@ export class Follower {
   get progress(): Progress {
     return this.#progress
   }
-  get seenSource(): bigint | null {
-    return this.#seenSource
+  /** Milliseconds since the source and the target answered; null when they have not yet. */
+  get sourceSilence(): number | null {
+    return this.#heardSource === null ? null : monotonic() - this.#heardSource
   }
-  get seenTarget(): bigint | null {
-    return this.#seenTarget
+  get targetSilence(): number | null {
+    return this.#heardTarget === null ? null : monotonic() - this.#heardTarget
   }
 
   take(event: MirrorEvent): void {
-    const now = wallMicros()
-    this.#progress = reduce(this.#progress, event, now)
-    if (event.kind === 'source') this.#seenSource = now
-    if (event.kind === 'durable' || event.kind === 'copied-rows') this.#seenTarget = now
+    this.#progress = reduce(this.#progress, event, wallMicros())
+    const now = monotonic()
+    if (event.kind === 'source') this.#heardSource = now
+    if (event.kind === 'durable' || event.kind === 'copied-rows') this.#heardTarget = now
   }
 
   /** Rates over the last seconds; to be asked for regularly. `at` is a moment of `monotonic`. */

@@ -61,15 +61,15 @@ export interface Status {
   readonly timestamp: string
 }
 
-/** An answer older than this many microseconds proves nothing; both ends answer every 2 s. */
-const STALE = 15_000_000n
+/** An answer older than this many milliseconds proves nothing; both ends answer every 2 s. */
+const STALE = 15_000
 
 /** The status of a mirror that this process runs. */
 export function runningStatus(follower: Follower): Status {
   const now = wallMicros()
-  const { progress, seenSource, seenTarget } = follower
-  const fresh = (seen: bigint | null): boolean => seen !== null && now - seen < STALE
-  const halves = { source: fresh(seenSource), target: fresh(seenTarget) }
+  const { progress, sourceSilence, targetSilence } = follower
+  const fresh = (silence: number | null): boolean => silence !== null && silence < STALE
+  const halves = { source: fresh(sourceSilence), target: fresh(targetSilence) }
   const state = halfState(progress.phase)
   const lag = lagOf(progress, now)
   return {
@@ -82,14 +82,14 @@ export function runningStatus(follower: Follower): Status {
       state,
       healthy: state === 'RUNNING' && halves.source,
       tasks: [{ id: 0, state }],
-      message: seenMessage('the source', seenSource, now),
+      message: heardMessage('the source', sourceSilence),
     },
     consumer: {
       state,
       healthy: state === 'RUNNING' && halves.target,
-      last_heartbeat: timeText(seenTarget),
+      last_heartbeat: timeText(before(now, targetSilence)),
       recent: halves.target,
-      message: seenMessage('the target', seenTarget, now),
+      message: heardMessage('the target', targetSilence),
     },
     config: configOf(progress.mirror, true),
     statistics: {
@@ -198,9 +198,13 @@ function faultOf({ fault, phase }: Progress): Status['fault'] {
   return present ? { code: fault.code, what: fault.detail.what } : null
 }
 
-function seenMessage(who: string, seen: bigint | null, now: bigint): string {
-  if (seen === null) return `${who} was not heard of yet`
-  return `${who} answered ${Number((now - seen) / 100_000n) / 10} s ago`
+function heardMessage(who: string, silence: number | null): string {
+  if (silence === null) return `${who} was not heard of yet`
+  return `${who} answered ${(silence / 1000).toFixed(1)} s ago`
+}
+
+function before(now: bigint, silence: number | null): bigint | null {
+  return silence === null ? null : now - BigInt(Math.round(silence * 1000))
 }
 
 function timeText(micros: bigint | null): string | null {

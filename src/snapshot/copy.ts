@@ -76,8 +76,9 @@ function commonEncoding({ source, target }: CopyOptions, table: Table): string {
 async function copyChunk(chunk: Chunk, work: Work, options: CopyOptions): Promise<void> {
   const { snapshot, target, signal } = options
   signal.throwIfAborted()
-  const data = snapshot.read(chunk, work.encoding, signal)
-  const rows = await target.copy(chunk, work.encoding, data, signal)
+  const { encoding } = work
+  const data = snapshot.read(chunk, encoding, signal)
+  const rows = await target.copy(chunk, { encoding, data }, signal)
   point('chunk-copied')
   options.copiedRows(work.table, rows)
   work.left--

@@ -23,6 +23,13 @@ export interface SourceOptions {
   readonly notice?: (text: string) => void
 }
 
+/** How much a table holds, roughly; null where there is no telling. */
+export interface Estimate {
+  readonly rows: number | null
+  /** On the source's disk, without indexes. */
+  readonly bytes: number | null
+}
+
 /** Facts that the core may branch on. It never asks who the source is. */
 export interface SourceTraits {
   /** A target of the same dialect can use `Blueprint.native`. */
@@ -81,6 +88,8 @@ export interface Source extends AsyncDisposable {
   preflight(options?: { readonly fresh: boolean }): Promise<readonly Finding[]>
   /** The selected tables and what surrounds them. */
   inspect(): Promise<Blueprint>
+  /** Of each of these tables, in their order; cheap, whatever they hold. */
+  estimates(tables: readonly Table[]): Promise<readonly Estimate[]>
   /** Encodings that rows of this table can be read in, best first; `values` is always among them. */
   encodings(table: Table): { readonly stream: readonly string[]; readonly copy: readonly string[] }
 

@@ -1,5 +1,6 @@
 import { sleep } from '../async/clock.ts'
 import type { MirrorOptions, MirrorOutcome, Run, Watch } from '../mirror/options.ts'
+import { Retention } from '../mirror/retention.ts'
 import { session } from '../mirror/session.ts'
 import { asFault, type Fault } from '../model/fault.ts'
 import { backoff } from './backoff.ts'
@@ -21,12 +22,16 @@ export async function runMirror(
 export async function keepOn({ drain, watch, ...wanted }: Run): Promise<MirrorOutcome> {
   let attempt = 0
   let applied = false
+  const retention = new Retention()
   const run: Run = {
     ...wanted,
     drain,
     watch: (event) => {
       applied ||= event.kind === 'applied'
       watch(event)
+      if (event.kind !== 'source' && event.kind !== 'log') return
+      const text = retention.notice(event)
+      if (text !== null) watch({ kind: 'notice', text })
     },
   }
   for (;;) {

@@ -92,8 +92,7 @@ export interface Target extends AsyncDisposable {
   /** Rows of a chunk and its mark, in one transaction. Returns the number of rows. */
   copy(
     chunk: { readonly table: Table; readonly index: number; readonly of: number },
-    encoding: string,
-    data: AsyncIterable<Buffer>,
+    rows: { readonly encoding: string; readonly data: AsyncIterable<Buffer> },
     signal: AbortSignal,
   ): Promise<number>
   /** All chunks are there: builds the table's key and marks it as copied. */

@@ -54,7 +54,7 @@ export async function bench(t: TestContext, fixture: TargetFixture): Promise<Ben
   for (const table of tables) {
     for (const chunk of await snapshot.chunks(table, 4096)) {
       const data = snapshot.read(chunk, encoding.copy, never)
-      assert.equal((await target.copy(chunk, encoding.copy, data, never)) > 0, true)
+      assert.equal((await target.copy(chunk, { encoding: encoding.copy, data }, never)) > 0, true)
     }
     await target.copied(table)
   }

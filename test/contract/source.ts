@@ -91,6 +91,20 @@ export function describeSource(name: string, fixture: SourceFixture): void {
       assertSame(withChanges(copied, read), await stand.contents())
     })
 
+    test('each table is estimated, in the order asked for', async (t) => {
+      const { source, tables } = await begun(t, fixture)
+      await using snapshot = await source.snapshot({ keep: false }, never)
+      const held = await copyOf(source, snapshot, tables)
+      for (const asked of [tables, [...tables].reverse(), []]) {
+        const estimates = await source.estimates(asked)
+        const some = estimates.map(({ rows }) => (rows ?? 0) > 0)
+        assert.deepEqual(
+          some,
+          asked.map(({ id }) => (held.get(id)?.rows.size ?? 0) > 0),
+        )
+      }
+    })
+
     test('a later snapshot beside a kept log stands at its own place', async (t) => {
       const { source, tables, write, contents } = await begun(t, fixture)
       await write(insert('plain', 'n', '1'), remove('loose', { a: 'same', b: 'same' }))

@@ -140,10 +140,13 @@ export function describeTarget(
         throw new Fault('HF-S101', { what: 'the source is gone' })
       }
       const data = (): AsyncIterable<Buffer> => snapshot.read(chunk, encoding.copy, never)
-      await assert.rejects(target.copy(chunk, encoding.copy, torn(data()), never), Fault)
+      await assert.rejects(
+        target.copy(chunk, { encoding: encoding.copy, data: torn(data()) }, never),
+        Fault,
+      )
       assert.deepEqual(await states(), begun)
       assert.deepEqual((await on.contents()).get('plain') ?? [], [])
-      assert.equal(await target.copy(chunk, encoding.copy, data(), never), 3)
+      assert.equal(await target.copy(chunk, { encoding: encoding.copy, data: data() }, never), 3)
       assert.deepEqual(
         await states(),
         tables.map((one) => [tableName(one), 'copying', one === table ? 3 : 0]),
@@ -265,7 +268,7 @@ export function describeTarget(
         const [chunk] = await snapshot.chunks(table, 1 << 20)
         assert.ok(chunk !== undefined)
         const data = snapshot.read(chunk, encoding.copy, never)
-        await target.copy(chunk, encoding.copy, data, never)
+        await target.copy(chunk, { encoding: encoding.copy, data }, never)
         if (table.name === 'plain') await target.copied(table)
       }
       await transact(on.from, [insert('wide', null, 'n', null)])
@@ -287,7 +290,7 @@ export function describeTarget(
       for (const table of rest) {
         for (const chunk of await later.chunks(table, 1 << 20)) {
           const data = later.read(chunk, encoding.copy, never)
-          await target.copy(chunk, encoding.copy, data, never)
+          await target.copy(chunk, { encoding: encoding.copy, data }, never)
         }
         await target.copied(table)
       }

@@ -9,6 +9,7 @@ import { type Blueprint, type Sequence, type Table, tableName } from '../../src/
 import { frame } from '../../src/model/tuple.ts'
 import type {
   Chunk,
+  Estimate,
   LogState,
   Selection,
   Snapshot,
@@ -59,6 +60,13 @@ export class MemorySource implements Source {
       const all = [...this.#database.committed().values()].map(({ table }) => table)
       const tables = all.filter((table) => this.#selected(table))
       return { dialect: 'memory', tables, native: null }
+    })
+  }
+
+  estimates(tables: readonly Table[]): Promise<readonly Estimate[]> {
+    return this.#call('estimates', () => {
+      const rows = new Rows(this.#database.committed())
+      return tables.map(({ id }) => ({ rows: rows.all(id).length, bytes: null }))
     })
   }
 

@@ -138,7 +138,7 @@ export class MemoryTarget implements Target {
     })
   }
 
-  async copy(...[chunk, , data, signal]: Parameters<Target['copy']>): Promise<number> {
+  async copy(...[chunk, { data }, signal]: Parameters<Target['copy']>): Promise<number> {
     const tuples: Tuple[] = []
     for await (const piece of data) tuples.push(...unframe(piece))
     signal.throwIfAborted()

@@ -34,6 +34,8 @@ export interface PostgresOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** Lines of pg_hba.conf instead of trust for the loopback. */
   readonly hba?: readonly string[]
+  /** A server of the same major, stopped now, that this one follows as a hot standby. */
+  readonly standbyOf?: PostgresServer
 }
 
 const usual: Readonly<Record<string, string>> = {
@@ -172,6 +174,19 @@ function setting([name, value]: readonly [string, string]): string {
   return `${name} = '${value.replaceAll("'", "''")}'\n`
 }
 
+async function standbySettings(
+  primary: PostgresServer,
+  data: string,
+): Promise<Readonly<Record<string, string>>> {
+  await writeFile(join(data, 'standby.signal'), '')
+  const { host, port } = primary
+  return {
+    primary_conninfo: `host=${host} port=${port} user=postgres`,
+    hot_standby: 'on',
+    hot_standby_feedback: 'on',
+  }
+}
+
 /** A new server that is ready for connections. */
 export async function startServer(
   major: Major,
@@ -181,8 +196,11 @@ export async function startServer(
   const folder = runFolder(`postgres-${major}`)
   const server = new OwnServer({ major, folder, found, shared: options.shared ?? false })
   const data = server.dataDirectory
-  await run('cp', ['-R', '--reflink=auto', found.template, data], { asServer: true })
-  const settings = { ...usual, ...options.settings }
+  const { standbyOf } = options
+  const from = standbyOf?.dataDirectory ?? found.template
+  await run('cp', ['-R', '--reflink=auto', from, data], { asServer: true })
+  const follows = standbyOf === undefined ? {} : await standbySettings(standbyOf, data)
+  const settings = { ...usual, ...follows, ...options.settings }
   appendFileSync(join(data, 'postgresql.conf'), Object.entries(settings).map(setting).join(''))
   if (options.hba !== undefined) {
     await writeFile(join(data, 'pg_hba.conf'), `${options.hba.join('\n')}\n`)

@@ -1,10 +1,13 @@
+import type { Socket } from 'node:net'
 import pg from 'pg'
 import { within } from '../../async/clock.ts'
 import type { Endpoint } from '../../model/endpoint.ts'
-import type { Fault } from '../../model/fault.ts'
+import { asFault, Fault } from '../../model/fault.ts'
+import { type Binding, bindingOf, cannotBind, watchBinding } from './binding.ts'
 import { type ErrorContext, faultOf, MissingPassword, serverError } from './errors.ts'
+import { Patience, type Word } from './patience.ts'
 import { pinned, poolableSettings } from './settings.ts'
-import { type Attempt, attempts } from './tls.ts'
+import { type Attempt, attempts, BindingError } from './tls.ts'
 
 export type TextRow = Readonly<Record<string, string | null>>
 
@@ -32,6 +35,13 @@ export interface Session extends AsyncDisposable {
   /** Aborted with a Fault when the connection ends by itself. */
   readonly lost: AbortSignal
   /**
+   * The server owes an answer until this is disposed; `query` says so itself. A connection on which
+   * nothing moves meanwhile, while the server waits for us, is ended.
+   */
+  owed(): Disposable
+  /** From here on such a connection is looked for; `pid` must be the server's own. */
+  guard(): void
+  /**
    * The rows of the last statement in `sql`, all values as the server's text. Statements of one
    * session run one after another, in the order of the calls. Throws Fault, with the SQLSTATE in
    * its evidence (`sqlstateOf`).
@@ -58,8 +68,10 @@ export async function connect(endpoint: Endpoint, options: ConnectOptions): Prom
   const label = endpointLabel(endpoint)
   const context: ErrorContext = { side: options.side, doing: 'connecting', label }
   try {
-    const ways = await attempts(endpoint.tls, endpoint.host)
-    return await firstThatWorks(ways, (way) => open(endpoint, options, way))
+    const binding = bindingOf(endpoint)
+    const all = await attempts(endpoint.tls, endpoint.host)
+    const ways = binding === 'require' ? all.filter((way) => way !== false) : all
+    return await firstThatWorks(ways, (way) => openBound(endpoint, options, { ssl: way, binding }))
   } catch (error) {
     throw faultOf(error, context)
   }
@@ -69,7 +81,7 @@ async function firstThatWorks(
   ways: readonly Attempt[],
   attempt: (way: Attempt) => Promise<Session>,
 ): Promise<Session> {
-  let failed: unknown
+  let failed: unknown = new BindingError('channel binding needs TLS')
   for (const way of ways) {
     try {
       return await attempt(way)
@@ -94,7 +106,22 @@ interface Startup {
   processID: number | null
 }
 
-async function open(endpoint: Endpoint, options: ConnectOptions, ssl: Attempt): Promise<Session> {
+/** With or without TLS, bound to it or not. */
+interface Way {
+  readonly ssl: Attempt
+  readonly binding: Binding
+}
+
+async function openBound(endpoint: Endpoint, options: ConnectOptions, way: Way): Promise<Session> {
+  try {
+    return await open(endpoint, options, way)
+  } catch (error) {
+    if (way.binding !== 'prefer' || !cannotBind(error)) throw error
+    return await open(endpoint, options, { ...way, binding: 'disable' })
+  }
+}
+
+async function open(endpoint: Endpoint, options: ConnectOptions, way: Way): Promise<Session> {
   const user = endpoint.user ?? 'postgres'
   const database = endpoint.database ?? user
   const client = new pg.Client({
@@ -103,17 +130,20 @@ async function open(endpoint: Endpoint, options: ConnectOptions, ssl: Attempt): 
     user,
     database,
     password: () => {
+      bound.allow()
       const password = endpoint.password?.reveal() ?? ''
       if (password === '') throw new MissingPassword('no password given')
       return password
     },
-    ssl,
+    ssl: way.ssl,
+    enableChannelBinding: way.ssl !== false && way.binding !== 'disable',
     sslnegotiation: 'postgres',
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     types: { getTypeParser: () => (value: string) => value },
   })
+  const bound = watchBinding(client, way.binding)
   const startup = client as unknown as Startup
   startup.getStartupConf = () => startupPacket(user, database, options)
   let version = 0
@@ -121,14 +151,18 @@ async function open(endpoint: Endpoint, options: ConnectOptions, ssl: Attempt): 
   parameters.on('parameterStatus', (status: { parameterName: string; parameterValue: string }) => {
     if (status.parameterName === 'server_version') version = versionNumber(status.parameterValue)
   })
-  const session = watch(client, endpointLabel(endpoint), options.side)
+  const session = watch(client, endpoint, options)
   try {
     await client.connect()
+    bound.allow()
   } catch (error) {
     client.connection.stream.destroy()
     throw error
   }
-  return session(startup.processID ?? 0, version)
+  const opened = session(startup.processID ?? 0, version)
+  // There is no pooler before a source: none passes replication on.
+  if (options.side === 'source' && options.purpose !== PING) opened.guard()
+  return opened
 }
 
 function startupPacket(
@@ -154,9 +188,12 @@ export function versionNumber(text: string): number {
 
 function watch(
   client: pg.Client,
-  label: string,
-  side: 'source' | 'target',
+  endpoint: Endpoint,
+  options: ConnectOptions,
 ): (pid: number, version: number) => Session {
+  const { side } = options
+  const label = endpointLabel(endpoint)
+  let patience: Patience | null = null
   const lost = new AbortController()
   let closing = false
   const fault = (error: unknown, doing: string): Fault => faultOf(error, { side, doing, label })
@@ -164,6 +201,7 @@ function watch(
     if (!closing) lost.abort(fault(error, 'the session was open'))
   })
   client.on('end', () => {
+    patience?.stop()
     if (!closing) lost.abort(fault(new Error('Connection terminated'), 'the session was open'))
   })
   let last: Promise<unknown> = Promise.resolve()
@@ -171,6 +209,7 @@ function watch(
     const run = last.then(async () => {
       lost.signal.throwIfAborted()
       try {
+        using _answer = owed()
         return await rowsOf(client, sql, params)
       } catch (error) {
         throw fault(error, 'running a statement')
@@ -179,8 +218,10 @@ function watch(
     last = run.catch(() => undefined)
     return run
   }
+  const owed = (): Disposable => patience?.owed() ?? nothingOwed
   const dispose = async (): Promise<void> => {
     closing = true
+    patience?.stop()
     await within(GOODBYE_MS, client.end(), () => client.connection.stream.destroy())
   }
   return (pid, version) => ({
@@ -190,8 +231,58 @@ function watch(
     version,
     lost: lost.signal,
     query,
+    owed,
+    guard: () => {
+      patience ??= patienceWith(client, pid, { endpoint, options })
+    },
     [Symbol.asyncDispose]: dispose,
   })
+}
+
+const nothingOwed: Disposable = { [Symbol.dispose]: () => undefined }
+
+/** What sessions are for that only ask about another one. */
+const PING = 'ping'
+
+function patienceWith(
+  client: pg.Client,
+  pid: number,
+  { endpoint, options }: { readonly endpoint: Endpoint; readonly options: ConnectOptions },
+): Patience {
+  const socket = client.connection.stream as Socket
+  return new Patience({
+    traffic: () => ({
+      read: socket.bytesRead,
+      written: socket.bytesWritten - socket.writableLength,
+    }),
+    ask: () => wordOf(endpoint, options, pid),
+    dead: (silent) => {
+      const seconds = Math.round(silent / 1000)
+      const words = `has not answered for ${seconds} s and does not know that it should`
+      const what = `the ${options.side} at ${endpointLabel(endpoint)} ${words}: the connection is dead`
+      const { side } = options
+      socket.destroy(new Fault(side === 'source' ? 'HF-S101' : 'HF-T201', { what, side }))
+    },
+  })
+}
+
+const WORD = `
+select exists (select from pg_catalog.pg_stat_activity where pid = $1::int
+  and wait_event is distinct from 'ClientRead' and wait_event is distinct from 'ClientWrite'
+) as works`
+
+/** Asks over another connection what the process with this pid does. */
+async function wordOf(endpoint: Endpoint, options: ConnectOptions, pid: number): Promise<Word> {
+  const { side, mirror } = options
+  try {
+    await using session = await connect(endpoint, { side, mirror, purpose: PING })
+    const [row] = await session.query(WORD, [String(pid)])
+    return row?.['works'] === 't' ? 'works' : 'waits'
+  } catch (error) {
+    // One that is full or refuses us is there at least, and may be at work.
+    const unreachable = ['HF-S101', 'HF-T201'].includes(asFault(error).code)
+    return unreachable ? 'unreachable' : 'works'
+  }
 }
 
 async function rowsOf(

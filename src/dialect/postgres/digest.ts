@@ -8,6 +8,8 @@ export interface DigestType {
   readonly kind: string
   /** The send function, without its schema; empty when there is none. */
   readonly send: string
+  /** pg_type.typdelim. */
+  readonly delimiter: string
   /** OIDs of what it is made of; null when it is nothing of the kind. */
   readonly base: string | null
   readonly element: string | null
@@ -104,7 +106,9 @@ export function exactExpression(value: string, form: string): string {
     const send = form.slice('pg-send:'.length).split('/')[0] ?? ''
     return `pg_catalog.${ident(send)}(${value})`
   }
-  if (form === TEXT_FORM) return `pg_catalog.textsend((${value})::pg_catalog.text)`
+  // A row is printed by the output functions of its parts. A cast to text may be anybody's function,
+  // and some of PostgreSQL's own change the text (bpchar, inet, xml).
+  if (form === TEXT_FORM) return `pg_catalog.textsend(ROW(${value})::pg_catalog.text)`
   throw new RangeError(`no digest of the form ${form}`)
 }
 

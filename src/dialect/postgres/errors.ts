@@ -1,5 +1,5 @@
 import { Fault, type FaultCode } from '../../model/fault.ts'
-import { TlsConfigError } from './tls.ts'
+import { BindingError, TlsConfigError } from './tls.ts'
 
 export interface ErrorContext {
   readonly side: 'source' | 'target'
@@ -18,6 +18,8 @@ export interface ServerError {
   readonly table?: string | undefined
   readonly column?: string | undefined
   readonly constraint?: string | undefined
+  /** Where in the statement's text, when it is about that. */
+  readonly position?: string | undefined
 }
 
 type Kind =
@@ -164,6 +166,9 @@ const sentences: Readonly<Record<string, string>> = {
 }
 
 function wordsFor(error: Error, code: string): string {
+  if (error instanceof BindingError) {
+    return 'does not prove itself by channel binding, which the URL requires,'
+  }
   if (error instanceof TlsConfigError) return `cannot be asked for TLS (${error.message})`
   if (error instanceof MissingPassword) return 'asks for a password and none is given'
   if (/timeout expired/.test(error.message)) return 'does not answer within 5 s'

@@ -38,20 +38,22 @@ interface Wire {
 class Exchange {
   readonly done = Promise.withResolvers<readonly Outcome[]>()
   readonly #write: (pipe: Pipe) => Promise<void>
+  readonly #owed: () => Disposable
   readonly #outcomes: Outcome[] = []
   #rows: (string | null)[][] = []
   #answered = 0
   #pipe: Pipe | null = null
   #error: ExchangeError | null = null
 
-  constructor(write: (pipe: Pipe) => Promise<void>) {
+  constructor(write: (pipe: Pipe) => Promise<void>, owed: () => Disposable) {
     this.#write = write
+    this.#owed = owed
     // The writer reports a failure itself; until it does nobody else listens.
     this.done.promise.catch(() => {})
   }
 
   submit(connection: Wire): void {
-    const pipe = new Pipe(connection.stream)
+    const pipe = new Pipe(connection.stream, this.#owed)
     this.#pipe = pipe
     this.#run(pipe).catch((error: unknown) => this.done.reject(error))
   }
@@ -65,6 +67,9 @@ class Exchange {
     }
     if (this.#error?.refused !== false) pipe.sync()
     if (this.#error !== null) throw this.#error
+    const answer = this.#owed()
+    const over = (): void => answer[Symbol.dispose]()
+    this.done.promise.then(over, over)
     if (thrown !== null) {
       // The server's own words about the copy that was broken off are not wanted.
       this.#error = new ExchangeError(new Error('stopped by the writer'), null)
@@ -111,7 +116,7 @@ export async function exchange(
   session: Session,
   write: (pipe: Pipe) => Promise<void>,
 ): Promise<readonly Outcome[]> {
-  const work = new Exchange(write)
+  const work = new Exchange(write, () => session.owed())
   session.client.query(work)
   return await work.done.promise
 }

@@ -13,6 +13,8 @@ export interface LocalColumn {
   readonly name: string
   /** Qualified, with its modifiers. */
   readonly type: string
+  /** A text array of values is read as an array of the type, by its input function. */
+  readonly inArrays: boolean
   /** `=` of its type is found without a search path. */
   readonly comparable: boolean
 }
@@ -66,7 +68,7 @@ WITH RECURSIVE part(oid) AS (
     (CASE WHEN t.typsubscript = 'array_subscript_handler'::regproc THEN t.typelem END)) p(oid)
   WHERE p.oid <> 0
 )
-SELECT t.oid, n.nspname AS schema, t.typname AS name, t.typtype AS kind, s.proname AS send,
+SELECT t.oid, n.nspname AS schema, t.typname AS name, t.typtype AS kind, s.proname AS send, t.typdelim,
        nullif(t.typbasetype, 0) AS base, r.rngsubtype AS subtype,
        CASE WHEN t.typsubscript = 'array_subscript_handler'::regproc THEN t.typelem END AS element
 FROM part
@@ -113,6 +115,7 @@ async function readTypes(
         name: row['name'] ?? '',
         kind: row['kind'] ?? '',
         send: row['send'] ?? '',
+        delimiter: row['typdelim'] ?? '',
         base: row['base'] ?? null,
         element: row['element'] ?? null,
         subtype: row['subtype'] ?? null,
@@ -144,6 +147,7 @@ function present(
         : {
             name: local['name'] ?? '',
             type: local['sql'] ?? '',
+            inArrays: inArrays(local['type'] ?? '', facts.types),
             comparable: comparable(local['type'] ?? '', facts.types),
           },
     ),
@@ -153,6 +157,19 @@ function present(
     local === null ? [] : formsOf(local['type'] ?? '', facts.types),
   )
   return { layout, described: { exists: true, lacking, forms, rows: Number(row['rows'] ?? 0) } }
+}
+
+/**
+ * There are no arrays of arrays, those of boxes part their elements with a semicolon, and those of
+ * composites fall into fields where they are unnested.
+ */
+function inArrays(oid: string, types: ReadonlyMap<string, DigestType>): boolean {
+  const type = types.get(oid)
+  if (type === undefined || type.kind === 'c' || type.element !== null) return false
+  if (type.kind === 'd' && type.base !== null && types.get(type.base)?.element === null) {
+    return inArrays(type.base, types)
+  }
+  return type.delimiter === ','
 }
 
 /** Built-in types, and what the polymorphic operators of pg_catalog serve. */

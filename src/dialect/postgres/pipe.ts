@@ -28,6 +28,7 @@ export type Param = string | null
  */
 export class Pipe {
   readonly #stream: Duplex
+  readonly #waits: () => Disposable | null
   #buffer = fresh()
   #at = 0
   #stopped = Promise.withResolvers<void>()
@@ -39,8 +40,10 @@ export class Pipe {
   readonly #kept = new Set<number>()
   synced = false
 
-  constructor(stream: Duplex) {
+  /** `waits` is told, until disposed of, that the connection takes no more. */
+  constructor(stream: Duplex, waits: () => Disposable | null = () => null) {
     this.#stream = stream
+    this.#waits = waits
   }
 
   /** True when an answer says that nothing more needs to be written. */
@@ -61,6 +64,7 @@ export class Pipe {
   /** Resolves when the connection takes more, or when nothing more is to be written. */
   async room(): Promise<void> {
     if (!this.#full || this.#isStopped) return
+    using _room = this.#waits()
     const drained = Promise.withResolvers<void>()
     const done = (): void => drained.resolve()
     this.#stream.once('drain', done).once('close', done)

@@ -61,30 +61,45 @@ export function findSql(recipe: Recipe, layout: Layout, what: 'values' | 'digest
   const on = local.map((column, i) => {
     const value = `t.${ident(column.name)}`
     return column.comparable
-      ? `${value} = u.c${i}::${column.type}`
-      : `${value}::pg_catalog.text = u.c${i}`
+      ? `${value} = ${given(column, i)}`
+      : `ROW(${value})::pg_catalog.text = ROW(${given(column, i)})::pg_catalog.text`
   })
   return `SELECT ${[`${hash} AS hash`, `${digest} AS digest`, ...keys, ...values].join(', ')}
-    FROM ${parameters(local.length)} JOIN ${from(layout)} ON ${on.join(' AND ')}`
+    FROM ${parameters(local)} JOIN ${from(layout)} ON ${on.join(' AND ')}`
 }
 
 /** hash, digest: of the rows in the parameters, an array per column, in their order. */
 export function printSql(recipe: Recipe, layout: Layout): string {
   const exact = layout.columns.map((column, i) =>
-    exactExpression(`u.c${i}::${column?.type ?? 'text'}`, recipe.forms[i] ?? ''),
+    exactExpression(given(column, i), recipe.forms[i] ?? ''),
   )
   const digest = digestOf(exact)
   const key = recipe.table.identity
   const hash = key.by === 'key' ? hashOf(key.columns.map((i) => exact[i] ?? '')) : digest
-  const keys = key.by === 'key' ? key.columns.map((c, i) => `u.c${c} AS k${i}`) : []
+  const keys =
+    key.by === 'key'
+      ? key.columns.map((c, i) => `${given(layout.columns[c] ?? null, c)} AS k${i}`)
+      : []
   return `SELECT ${[`${hash} AS hash`, `${digest} AS digest`, ...keys].join(', ')}
-    FROM ${parameters(exact.length)} ORDER BY u.i`
+    FROM ${parameters(layout.columns)} ORDER BY u.i`
 }
 
-function parameters(width: number): string {
-  const arrays = Array.from({ length: width }, (_, i) => `$${i + 1}::text[]`)
-  const names = Array.from({ length: width }, (_, i) => `c${i}`)
-  return `unnest(${arrays.join(', ')}) WITH ORDINALITY u(${[...names, 'i'].join(', ')})`
+/**
+ * Rows of the given columns, which come as arrays of texts. An array of the type itself is read by
+ * the type's input function; a cast of a text may be another one (that of regclass is).
+ */
+function parameters(columns: readonly (LocalColumn | null)[]): string {
+  const arrays = columns.map((column, i) => {
+    return `$${i + 1}::${column?.inArrays === true ? column.type : 'text'}[]`
+  })
+  const names = columns.map((_, i) => `c${i}`)
+  return `ROWS FROM (${arrays.map((array) => `unnest(${array})`).join(', ')}) WITH ORDINALITY u(${[...names, 'i'].join(', ')})`
+}
+
+/** The value of a column in a row of `parameters`. */
+function given(column: LocalColumn | null, index: number): string {
+  const cast = column === null || column.inArrays ? '' : `::${column.type}`
+  return `u.c${index}${cast}`
 }
 
 interface Expressions {

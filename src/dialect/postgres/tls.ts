@@ -10,6 +10,9 @@ export class TlsConfigError extends Error {
   override readonly name = 'TlsConfigError'
 }
 
+/** The server does not prove itself by channel binding, and the endpoint requires it. */
+export class BindingError extends TlsConfigError {}
+
 /** `sslrootcert=system`: the public certification authorities. */
 const SYSTEM = 'system'
 

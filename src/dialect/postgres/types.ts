@@ -84,6 +84,27 @@ export function readsInBinary(oid: number, types: TypeIndex): boolean {
   }
 }
 
+/** True when the type or a part of it is a base type for which `is` holds. */
+export function holds(oid: number, types: TypeIndex, is: (base: PgType) => boolean): boolean {
+  const type = types.get(oid)
+  switch (type?.kind) {
+    case 'base':
+      return is(type)
+    case 'domain':
+      return holds(type.base.oid, types, is)
+    case 'array':
+      return holds(type.element, types, is)
+    case 'composite':
+      return type.fields.some((field) => holds(field.type.oid, types, is))
+    case 'range':
+      return holds(type.subtype, types, is)
+    case 'multirange':
+      return holds(type.range, types, is)
+    default:
+      return false
+  }
+}
+
 /** Why values of this type cannot be mirrored; null when they can. */
 export function unsupported(oid: number, types: TypeIndex): string | null {
   const type = types.get(oid)

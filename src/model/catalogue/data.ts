@@ -1,5 +1,15 @@
 import type { CatalogueEntry } from './entry.ts'
 
+/** A table of the target that still has its old shape would refuse the new mirror. */
+const again = [
+  { text: 'Remove the mirror; the tables and their rows stay.', run: 'holdfast destroy' },
+  { text: 'At the target, drop the named table or change it as it was changed at the source.' },
+  {
+    text: 'Make the mirror again; what holds rows at the target is emptied and copied anew.',
+    run: 'holdfast run --on-existing replace',
+  },
+] as const
+
 export const dataFaults = {
   'HF-D401': {
     title: 'A new column may hold values in old rows',
@@ -8,12 +18,7 @@ export const dataFaults = {
     exit: 1,
     why: 'A column that comes with a default, an identity or an expression, or whose table was rewritten, gives values to rows that are never sent.',
     safe: 'Nothing after it was applied, no value was shifted or lost: the target stands at the last transaction before, and the source keeps what follows.',
-    todo: [
-      {
-        text: 'Remove the mirror and make it again with the table as it is now.',
-        run: 'holdfast destroy',
-      },
-    ],
+    todo: again,
   },
   'HF-D402': {
     title: 'A column was dropped or renamed at the source',
@@ -22,12 +27,7 @@ export const dataFaults = {
     exit: 1,
     why: 'The log names columns only, so that a dropped and a renamed column cannot be told apart.',
     safe: 'Nothing after it was applied, no value was shifted or lost: the target stands at the last transaction before, and the source keeps what follows.',
-    todo: [
-      {
-        text: 'Remove the mirror and make it again with the table as it is now.',
-        run: 'holdfast destroy',
-      },
-    ],
+    todo: again,
   },
   'HF-D403': {
     title: 'The key of a table changed at the source',
@@ -36,12 +36,7 @@ export const dataFaults = {
     exit: 1,
     why: 'Rows are found at the target by the key that the mirror began with.',
     safe: 'Nothing after it was applied, no value was shifted or lost: the target stands at the last transaction before, and the source keeps what follows.',
-    todo: [
-      {
-        text: 'Remove the mirror and make it again with the table as it is now.',
-        run: 'holdfast destroy',
-      },
-    ],
+    todo: again,
   },
   'HF-D404': {
     title: 'The type of a column changed at the source',
@@ -50,12 +45,7 @@ export const dataFaults = {
     exit: 1,
     why: 'Rows that were rewritten by ALTER COLUMN … TYPE are never sent, and the target still has the old type.',
     safe: 'Nothing after it was applied, no value was shifted or lost: the target stands at the last transaction before, and the source keeps what follows.',
-    todo: [
-      {
-        text: 'Remove the mirror and make it again with the table as it is now.',
-        run: 'holdfast destroy',
-      },
-    ],
+    todo: again,
   },
   'HF-D406': {
     title: 'A mirrored table came, went or was renamed at the source',
@@ -64,12 +54,7 @@ export const dataFaults = {
     exit: 1,
     why: 'A table was dropped, renamed or moved to another schema, or a partition was added that the mirror does not know.',
     safe: 'Nothing after it was applied, no value was shifted or lost: the target stands at the last transaction before, and the source keeps what follows.',
-    todo: [
-      {
-        text: 'Remove the mirror and make it again with the table as it is now.',
-        run: 'holdfast destroy',
-      },
-    ],
+    todo: again,
   },
   'HF-D410': {
     title: 'A table changed while its copy was prepared',
@@ -77,8 +62,8 @@ export const dataFaults = {
     severity: 'error',
     exit: 1,
     why: 'Somebody altered the table between the look at it and the snapshot.',
-    safe: 'No row was copied yet.',
-    todo: [{ text: 'Remove what was prepared and start again.', run: 'holdfast destroy' }],
+    safe: 'No row was copied since then. What was copied before stays as it is, and the source keeps what follows.',
+    todo: again,
   },
   'HF-D201': {
     title: 'The target does not hold a row that the source changed',

@@ -49,12 +49,12 @@ export const logFaults = {
     ],
   },
   'HF-L105': {
-    title: 'The replication slot is not one of this mirror',
+    title: 'The replication slot does not go on where the mirror stands',
     class: 'persistent',
     severity: 'critical',
     exit: 1,
-    why: 'A slot of that name was made anew, for another database or with other options, or somebody else has read on from it.',
-    safe: 'Nothing was read from it and nothing was changed.',
+    why: 'A slot of that name was made anew, for another database or with other options, or somebody else has read on from it. Changes between the place where the target stands and the place where the slot begins would be missing.',
+    safe: 'Nothing was read from it and nothing was changed; the target stands where it stood.',
     todo: [
       { text: 'Give the mirror another name.', run: 'holdfast run --name …' },
       { text: 'Or remove the mirror and make it again.', run: 'holdfast destroy' },

@@ -99,11 +99,11 @@ export const targetFaults = {
   },
   'HF-T215': {
     title: 'The target is read-only',
-    class: 'persistent',
+    class: 'transient',
     severity: 'error',
     exit: 4,
     why: 'The server is a standby, or default_transaction_read_only is on for the server, database or role.',
-    safe: 'Nothing was written.',
+    safe: 'Nothing was written. A mirror that runs tries again until it may write, as after a failover.',
     todo: [
       {
         text: 'See whether it is a standby, and where the setting comes from.',

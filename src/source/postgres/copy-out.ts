@@ -49,6 +49,7 @@ class Receiver {
   async next(signal: AbortSignal): Promise<Buffer | null> {
     while (this.#bytes < PIECE && !this.#done) {
       this.#wire.resume()
+      using _bytes = this.#session.owed()
       await orAborted(this.#arrived.wait(), signal)
     }
     if (this.#error !== null) throw this.#error

@@ -8,8 +8,16 @@ import type { Finding } from '../../model/fault.ts'
 import type { Comparison, Position, Positions } from '../../model/position.ts'
 import type { SourceReader } from '../../model/reader.ts'
 import type { Blueprint, Sequence, Table } from '../../model/table.ts'
-import type { LogState, Snapshot, Source, SourceOptions, SourceTraits } from '../source.ts'
+import type {
+  Estimate,
+  LogState,
+  Snapshot,
+  Source,
+  SourceOptions,
+  SourceTraits,
+} from '../source.ts'
 import { encodingsOf, readTypeBook, type TypeBook } from './encodings.ts'
+import { estimateTables } from './estimate.ts'
 import { identityFacts, readLeaves } from './facts.ts'
 import { currentHead, emitFence } from './head.ts'
 import { inspectSource } from './inspect.ts'
@@ -101,6 +109,10 @@ class PostgresSource implements Source {
       this.#book = await readTypeBook(session)
       return { ...blueprint, tables: await marked(session, blueprint.tables) }
     })
+  }
+
+  async estimates(tables: readonly Table[]): Promise<readonly Estimate[]> {
+    return await estimateTables(this.#control, tables)
   }
 
   encodings(table: Table): ReturnType<Source['encodings']> {

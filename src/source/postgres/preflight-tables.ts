@@ -1,12 +1,19 @@
 import { findingsAt, listed, listedTables } from '../../dialect/postgres/findings.ts'
 import { qualified } from '../../dialect/postgres/quote.ts'
 import type { PgOmission, PgSchema, PgTable } from '../../dialect/postgres/schema.ts'
-import { isReference, typeIndex, unsupported } from '../../dialect/postgres/types.ts'
+import {
+  holds,
+  isReference,
+  type TypeIndex,
+  typeIndex,
+  unsupported,
+} from '../../dialect/postgres/types.ts'
 import type { Finding, Todo } from '../../model/fault.ts'
 import { tableName } from '../../model/table.ts'
 import type { Selection } from '../source.ts'
 import { publishesWhole } from './identity-key.ts'
 import type { Reading } from './inspect.ts'
+import type { ServerFacts } from './server.ts'
 
 const { fail, warn } = findingsAt('source')
 
@@ -32,6 +39,7 @@ export function keylessFindings(reading: Reading, policy: Selection['keyless']):
   return [
     fail('HF-S203', 'tables without identity', {
       what,
+      tables: keyless.map(tableName),
       todo: keylessTodo(keyless, reading.schema),
     }),
   ]
@@ -68,38 +76,56 @@ function remedy(table: PgTable, version: number): 'FULL' | 'DEFAULT' | null {
 }
 
 /** Types that cannot be mirrored, and those whose values mean something only at the source. */
-export function typeFindings({ schema, tables }: Reading, largeObjects: boolean): Finding[] {
+export function typeFindings({ schema, tables }: Reading, server: ServerFacts): Finding[] {
   const types = typeIndex(schema.types)
   const mirrored = new Set(tables.map(({ id }) => id))
   const columns = schema.tables
     .filter(({ id }) => mirrored.has(id))
     .flatMap((table) =>
-      table.columns.map((column) => ({ column, of: `${tableName(table)}.${column.name}` })),
+      table.columns.map((column) => ({
+        column,
+        table: tableName(table),
+        of: `${tableName(table)}.${column.name}`,
+      })),
     )
-  const refused = columns.flatMap(({ column, of }) => {
-    const reason = unsupported(column.type.oid, types)
-    return reason === null ? [] : [`${of} (${reason})`]
+  const refused = columns.flatMap(({ column, table, of }) => {
+    const reason = unsupported(column.type.oid, types) ?? bent(column.type.oid, types, server)
+    return reason === null ? [] : [{ table, words: `${of} (${reason})` }]
   })
-  const references = columns
-    .filter(({ column }) => {
-      const type = types.get(column.type.oid)
-      return type !== undefined && isReference(type)
-    })
-    .map(({ of }) => of)
+  const references = columns.filter(({ column }) => {
+    const type = types.get(column.type.oid)
+    return type !== undefined && isReference(type)
+  })
   const findings: Finding[] = []
   if (refused.length > 0) {
-    const what = `these columns have a type that cannot be mirrored: ${listed(refused)}`
-    findings.push(fail('HF-D405', 'types', { what }))
+    const words = listed(refused.map((column) => column.words))
+    const what = `these columns have a type that cannot be mirrored: ${words}`
+    findings.push(fail('HF-D405', 'types', { what, tables: tablesOf(refused) }))
   }
   if (references.length > 0) {
-    const what = `values of ${listed(references)} name objects of the source`
-    findings.push(warn('HF-S302', 'types', { what }))
+    const words = listed(references.map(({ of }) => of))
+    const what = `values of ${words} name objects of the source`
+    findings.push(warn('HF-S302', 'types', { what, tables: tablesOf(references) }))
   }
-  if (largeObjects) {
+  if (server.largeObjects) {
     const what = 'the source database holds large objects, which are not mirrored'
     findings.push(warn('HF-S301', 'large objects', { what }))
   }
   return findings
+}
+
+function tablesOf(columns: readonly { readonly table: string }[]): string[] {
+  return [...new Set(columns.map(({ table }) => table))]
+}
+
+/**
+ * Before PostgreSQL 16 the text of a "char" is its bare byte, which outside UTF8 is converted like a
+ * letter and becomes two (charout).
+ */
+function bent(oid: number, types: TypeIndex, { version, encoding }: ServerFacts): string | null {
+  if (version >= 160000 || encoding === 'UTF8') return null
+  const char = holds(oid, types, ({ builtIn, name }) => builtIn && name === 'char')
+  return char ? `bytes of "char" in a database of the encoding ${encoding}` : null
 }
 
 /** What stays behind, one finding for each kind. */
@@ -111,11 +137,12 @@ export function omissionFindings(schema: PgSchema): Finding[] {
   const defaults = schema.tables.flatMap((table) =>
     table.columns
       .filter(({ defaultLeft }) => defaultLeft)
-      .map(({ name }) => `${tableName(table)}.${name}`),
+      .map(({ name }) => ({ table: tableName(table), name })),
   )
   if (defaults.length === 0) return findings
-  const what = `not mirrored, defaults that are evaluated: ${listed(defaults)}`
-  return [...findings, warn('HF-S304', 'defaults', { what })]
+  const words = listed(defaults.map(({ table, name }) => `${table}.${name}`))
+  const what = `not mirrored, defaults that are evaluated: ${words}`
+  return [...findings, warn('HF-S304', 'defaults', { what, tables: tablesOf(defaults) })]
 }
 
 function describe(omission: PgOmission): string {

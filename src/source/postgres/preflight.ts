@@ -2,7 +2,7 @@ import type { Session } from '../../dialect/postgres/connect.ts'
 import { findingsAt, listedTables } from '../../dialect/postgres/findings.ts'
 import { ident, qualified } from '../../dialect/postgres/quote.ts'
 import { Fault, type Finding, type Todo } from '../../model/fault.ts'
-import type { Table } from '../../model/table.ts'
+import { type Table, tableName } from '../../model/table.ts'
 import type { Selection } from '../source.ts'
 import { type Reading, readSource } from './inspect.ts'
 import { namesFor } from './names.ts'
@@ -64,7 +64,7 @@ async function tableFindings(session: Session, context: TableContext): Promise<F
   return [
     { level: 'ok', subject: 'tables', what: count === 1 ? '1 table' : `${count} tables` },
     ...keylessFindings(reading, selection.keyless),
-    ...typeFindings(reading, server.largeObjects),
+    ...typeFindings(reading, server),
     ...readFindings(server, reading.tables, rights),
     ...(await sequenceFindings(session, server, reading)),
     ...(await publicationFindings(session, context, rights)),
@@ -154,7 +154,7 @@ function readFindings(
     const what = `the role ${role.name} may not read ${listedTables(unread)}`
     const sql = selectGrants(unread, role.name)
     const todo: Todo[] = [{ text: 'Grant it.', sql, at: 'source', as: 'owner' }]
-    findings.push(fail('HF-S221', 'rights', { what, todo }))
+    findings.push(fail('HF-S221', 'rights', { what, todo, tables: unread.map(tableName) }))
   }
   const hidden = tables.filter(({ id }) => rights.get(id)?.hidden === true)
   if (hidden.length > 0 && !role.bypassesRowSecurity) {
@@ -163,7 +163,7 @@ function readFindings(
     const todo: Todo[] = [
       { text: 'Let the role see all rows.', sql, at: 'source', as: 'administrator' },
     ]
-    findings.push(fail('HF-S224', 'row security', { what, todo }))
+    findings.push(fail('HF-S224', 'row security', { what, todo, tables: hidden.map(tableName) }))
   }
   return findings
 }

@@ -11,6 +11,7 @@ import { type Table, tableName } from '../../model/table.ts'
 import type { Chunk, Snapshot } from '../source.ts'
 import { copyOut } from './copy-out.ts'
 import { compareShape } from './drift.ts'
+import { estimateTables } from './estimate.ts'
 import { type Lsn, parseLsn } from './position.ts'
 import { number, text } from './rows.ts'
 import { readMark, readShapes } from './shape.ts'
@@ -149,7 +150,8 @@ class ExportedSnapshot implements Snapshot {
   async chunks(table: Table, bytes: number): Promise<readonly Chunk[]> {
     const row = await this.#sizeOf(table)
     const [blocks, whole] = [number(row, 'blocks'), number(row, 'bytes')]
-    const rows = await this.#rowsOf(table)
+    const [estimate] = await estimateTables(this.#options.control, [table])
+    const rows = estimate?.rows ?? 0
     const of = Math.max(1, Math.min(Math.ceil(whole / bytes), blocks))
     return Array.from({ length: of }, (_, index) => {
       const range: Blocks = {
@@ -222,14 +224,6 @@ class ExportedSnapshot implements Snapshot {
     const [row] = await this.#options.control.query(SIZE, [table.id])
     if (row !== undefined) return row
     throw gone(table)
-  }
-
-  /** The planner's guess, which knows the table's present size. */
-  async #rowsOf(table: Table): Promise<number> {
-    const sql = `EXPLAIN (FORMAT JSON) SELECT FROM ONLY ${qualified(table)}`
-    const [row] = await this.#options.control.query(sql)
-    const plan: [{ Plan: { 'Plan Rows': number } }] = JSON.parse(row?.['QUERY PLAN'] ?? '')
-    return plan[0].Plan['Plan Rows']
   }
 
   #named(error: unknown, table?: Table): Fault {

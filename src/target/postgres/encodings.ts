@@ -1,5 +1,5 @@
-import type { PgSchema } from '../../dialect/postgres/schema.ts'
-import { readsInBinary, type TypeIndex, typeIndex } from '../../dialect/postgres/types.ts'
+import type { PgSchema, PgType } from '../../dialect/postgres/schema.ts'
+import { holds, readsInBinary, type TypeIndex, typeIndex } from '../../dialect/postgres/types.ts'
 import type { Table } from '../../model/table.ts'
 import { BINARY_COPY, BINARY_STREAM, TEXT_COPY, TEXT_STREAM, VALUES } from './config.ts'
 
@@ -9,9 +9,11 @@ export interface Encodings {
 }
 
 /** PostgreSQL 17 gave intervals infinities, whose bytes an older server reads as numbers. */
-const INTERVAL = 1186
-const INTERVAL_ARRAY = 1187
 const INFINITE_INTERVALS = 170_000
+
+function isInterval({ builtIn, name }: PgType): boolean {
+  return builtIn && name === 'interval'
+}
 
 const forms = new WeakMap<PgSchema, TypeIndex>()
 
@@ -23,28 +25,9 @@ function allInBinary(table: Table, schema: PgSchema, version: number): boolean {
   const cautious = schema.version >= INFINITE_INTERVALS && version < INFINITE_INTERVALS
   return table.columns.every(({ name }) => {
     const use = known?.columns.find((column) => column.name === name)?.type
-    if (use === undefined || (cautious && holdsInterval(use.oid, types))) return false
+    if (use === undefined || (cautious && holds(use.oid, types, isInterval))) return false
     return readsInBinary(use.oid, types)
   })
-}
-
-function holdsInterval(oid: number, types: TypeIndex): boolean {
-  if (oid === INTERVAL || oid === INTERVAL_ARRAY) return true
-  const type = types.get(oid)
-  switch (type?.kind) {
-    case 'domain':
-      return holdsInterval(type.base.oid, types)
-    case 'array':
-      return holdsInterval(type.element, types)
-    case 'composite':
-      return type.fields.some((field) => holdsInterval(field.type.oid, types))
-    case 'range':
-      return holdsInterval(type.subtype, types)
-    case 'multirange':
-      return holdsInterval(type.range, types)
-    default:
-      return false
-  }
 }
 
 /** What rows of the table can be taken in, best first; `schema` is null for other sources. */

@@ -82,7 +82,7 @@ class PostgresTarget implements Target {
   async identity(): Promise<Readonly<Record<string, string>>> {
     const state = await this.#read((session) => stored.stateIdentity(session))
     return {
-      ...(state === null ? {} : { state: state.identity }),
+      ...(state === null ? {} : { state }),
       version: versionText(this.#link.session.version),
       system: this.#place.system,
       database: this.#place.database,
@@ -135,8 +135,8 @@ class PostgresTarget implements Target {
   ): Promise<void> {
     return this.#tenure.begin(tables, snapshot)
   }
-  copy(...[chunk, encoding, data, signal]: Parameters<Target['copy']>): Promise<number> {
-    return this.#tenure.copy(chunk, { encoding, data, signal })
+  copy(...[chunk, rows, signal]: Parameters<Target['copy']>): Promise<number> {
+    return this.#tenure.copy(chunk, rows, signal)
   }
   copied(table: Table): Promise<void> {
     return this.#tenure.copied(table)

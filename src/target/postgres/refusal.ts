@@ -24,6 +24,7 @@ export function refusal(thrown: unknown, context: RefusalContext): Fault {
   const server = serverError(error) ?? sqlstateIn(thrown)
   if (server === null) return faultOf(error, { side: 'target', ...context })
   const table = named(server, context)
+  if (namesNothing(server, table)) return rowRefused(server, table, context)
   switch (server.code) {
     case WRONG_COUNT:
       return divergence(server, table)
@@ -44,6 +45,18 @@ export function refusal(thrown: unknown, context: RefusalContext): Fault {
   }
   if (/^(22|23|P0001)/.test(server.code)) return rowRefused(server, table, context)
   return faultOf(error, { side: 'target', ...context })
+}
+
+/** undefined_table, undefined_object, undefined_function, undefined_schema */
+const UNDEFINED = new Set(['42P01', '42704', '42883', '3F000'])
+
+/**
+ * True when a value names an object that the target has not (a regclass, a regrole …): a name that
+ * a statement itself holds has a place in it, or is that of the table.
+ */
+function namesNothing({ code, message, position }: ServerError, table: string | null): boolean {
+  if (!UNDEFINED.has(code) || position !== undefined || table === null) return false
+  return !message.includes(`"${table}"`)
 }
 
 export function fenced(): Fault {

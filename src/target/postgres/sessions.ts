@@ -44,6 +44,8 @@ export async function openLink(
   try {
     const [row] = await session.query('select pg_catalog.pg_backend_pid() as pid')
     const direct = Number(row?.['pid']) === session.pid
+    // Behind a pooler there is no knowing whose answer is late.
+    if (direct) session.guard()
     const quiet = how.quiet ?? (await maySilence(session))
     const silence = quiet ? { session_replication_role: 'replica' } : {}
     const settings = { ...pinned, ...(how.writesRows ? planning : {}), ...silence }

@@ -192,12 +192,13 @@ export function sameKey({ name, equals, cast }: TargetColumn, other: string): st
 
 /**
  * Holds exactly when the column of `s` and the parameter are the same value or both null. Where
- * `=` is missing or holds for values that differ (1.0 and 1.00), their texts are compared.
+ * `=` is missing or holds for values that differ (1.0 and 1.00), their texts are compared, as the
+ * output functions write them: a cast to text takes the padding of bpchar away, for one.
  */
 function sameValue(column: TargetColumn, param: string): string {
   const name = `s.${ident(column.name)}`
   if (!column.exact) {
-    return `(${name})::text COLLATE pg_catalog."C" IS NOT DISTINCT FROM (${param})::text`
+    return `ROW(${name})::text COLLATE pg_catalog."C" = ROW(${param})::text`
   }
   const collate = column.text ? ' COLLATE pg_catalog."C"' : ''
   return `${name}${collate} IS NOT DISTINCT FROM ${param}`

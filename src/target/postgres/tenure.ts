@@ -201,23 +201,21 @@ export class Tenure implements AsyncDisposable {
 
   copy(
     chunk: { readonly table: Table; readonly of: number },
-    what: {
-      readonly encoding: string
-      readonly data: AsyncIterable<Buffer>
-      readonly signal: AbortSignal
-    },
+    rows: { readonly encoding: string; readonly data: AsyncIterable<Buffer> },
+    signal: AbortSignal,
   ): Promise<number> {
     const { table, of } = chunk
     return this.#links.use(async (link) => {
       await this.#bindings.load(link.session, [table])
       return await copyChunk({
-        ...what,
+        ...rows,
+        signal,
         link,
         of,
         mirror: this.#mirror,
         epoch: this.#epoch,
         binding: this.#bindings.of(table),
-        recode: this.#bindings.recode(table, what.encoding),
+        recode: this.#bindings.recode(table, rows.encoding),
         overwrite: this.#states.get(table.id) === 'merge' && table.identity.by === 'key',
       })
     })

@@ -25,7 +25,7 @@ function smallDisk(size: string): string | null {
   }
 }
 
-test('a full disk at the target is waited for by name; with room the mirror goes on by itself', async (t) => {
+test('P81 a full disk at the target is waited for by name; with room the mirror goes on by itself', async (t) => {
   const disk = smallDisk('24m')
   if (disk === null) return t.skip('this user may not mount a small disk')
   const unmount = (): void => {

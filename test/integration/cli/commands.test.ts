@@ -31,37 +31,40 @@ test('check says whether it would work, and changes nothing', async (t) => {
   assert.deepEqual([await stateOf(source), await stateOf(target)], before)
 })
 
-test('check --sql prints what makes it pass', async (t) => {
+test('check --sql prints at once what makes it pass at both ends', async (t) => {
   const { source, target, ends } = await pair(t)
   await source.query('create table note (body text)')
   const at = await as(t, target, 'login')
   const words = ['check', ...ends, '--target', at]
-  for (let round = 0; round < 3; round++) {
-    const script = await answered(t, [...words, '--sql'], round < 2 ? 4 : 0)
-    const [, ofSource = '', ofTarget = ''] =
-      /^([\s\S]*?)(-- At the target[\s\S]*)?$/.exec(script.stdout.join('\n')) ?? []
-    // What a person would run by hand; ALTER SYSTEM would reach beyond this database.
-    await source.query(ofSource.replaceAll(/ALTER SYSTEM .*/g, ''))
-    if (ofTarget !== '') await target.query(ofTarget)
-  }
+  const script = await answered(t, [...words, '--sql'], 4)
+  const [, ofSource = '', ofTarget = ''] =
+    /^([\s\S]*?)(-- At the target[\s\S]*)?$/.exec(script.stdout.join('\n')) ?? []
+  // What a person would run by hand; ALTER SYSTEM would reach beyond this database.
+  await source.query(ofSource.replaceAll(/ALTER SYSTEM .*/g, ''))
+  await target.query(ofTarget)
   await answered(t, words, 0)
 })
 
-test('discover lists the tables and what becomes of them', async (t) => {
+test('discover lists the tables and what becomes of them, with no target named', async (t) => {
   const { source, ends } = await pair(t)
   await source.query('create table note (body text); create schema crm')
   await source.query('create table crm."Odd Name" (a int, b int, primary key (b, a))')
-  const told = await answered(t, ['discover', ...ends], 0)
+  await source.query('create table crm.moment (a int primary key, s pg_snapshot, x pg_lsn)')
+  const words = ['discover', '--source', source.url]
+  const told = await answered(t, words, 0)
   const lines = told.stdout.join('\n')
-  assert.match(lines, /public\.item +2 +id +mirror/)
-  assert.match(lines, /public\.note +1 +none +blocked/)
-  assert.match(lines, /crm\.Odd Name +2 +b, a +mirror/)
+  assert.match(lines, /public\.item +2 +\S+ kB +2 +id +key +mirror/)
+  assert.match(lines, /public\.note +0 +\S+ kB +1 +none +none +blocked +HF-S203/)
+  assert.match(lines, /crm\.Odd Name +0 +0 B +2 +b, a +key +mirror/)
+  assert.match(told.stderr.join('\n'), /Next: holdfast check --source URL --target URL/)
   const json = await answered(t, ['discover', ...ends, '--include', 'crm.*', '--json'], 0)
   const { result } = JSON.parse(json.stdout.join('\n'))
   assert.deepEqual(
     result.tables.map(({ table }: { table: string }) => table),
-    ['crm.Odd Name'],
+    ['crm.Odd Name', 'crm.moment'],
   )
+  const wrong = await answered(t, ['discover', '--source', 'postgres://h:x/d'], 2)
+  assert.match(wrong.stderr.join('\n'), /HF-C102[\s\S]*--source/)
 })
 
 test('destroy takes away what the mirror keeps, and leaves the tables', async (t) => {

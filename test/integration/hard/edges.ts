@@ -183,7 +183,7 @@ const texted: Readonly<Record<string, readonly string[]>> = {
   regconfig: ['simple', '-'],
   regdictionary: ['simple', '-'],
   regnamespace: ['-', 'pg_catalog'],
-  regoper: ['0', '!~~'],
+  regoper: ['0', '|/'],
   regoperator: ['0', '+(integer,integer)'],
   regproc: ['-', 'now'],
   regprocedure: ['-', 'sum(integer)', 'int4range(integer,integer,text)'],

@@ -119,7 +119,10 @@ for (const major of [14, 18] as const) {
       yield await Promise.resolve(Buffer.from('5\tx\n'))
     })()
     assert.equal(await codeOf(target.apply(batch(1, 2, [born]), 'pg-text')), 'HF-X102')
-    assert.equal(await codeOf(target.copy(chunk, 'pg-copy-text', data, never)), 'HF-X102')
+    assert.equal(
+      await codeOf(target.copy(chunk, { encoding: 'pg-copy-text', data: data }, never)),
+      'HF-X102',
+    )
     assert.equal(await codeOf(target.copied(things)), 'HF-X102')
     assert.equal(
       await codeOf(target.begin([things], { positions: at(9), source: {}, first: true })),
@@ -193,6 +196,8 @@ test('a state of a later version is left alone', async (t) => {
   await made.db.query('update _holdfast.about set version = 99')
   await using other = await open(made.db.url)
   assert.equal(await codeOf(other.claim({ settings: {}, patience: 0 }, never)), 'HF-X106')
+  assert.equal(await codeOf(other.checkpoint()), 'HF-X106')
+  assert.equal(await codeOf(other.mirrors()), 'HF-X106')
 })
 
 test('what is destroyed leaves the tables and no state', async (t) => {

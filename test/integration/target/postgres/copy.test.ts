@@ -55,14 +55,21 @@ for (const major of [14, 18] as const) {
     const { target } = made
     const framed = frame(rows(['20', 'ä\t\\', '\0\x01'], ['21', null, null]))
     const counts = await Promise.all([
-      target.copy({ table: things, index: 0, of: 3 }, 'pg-copy-text', pieces(fixed), never),
       target.copy(
-        { table: things, index: 1, of: 3 },
-        'pg-copy-binary',
-        pieces(binaryCopy([10, 11])),
+        { table: things, index: 0, of: 3 },
+        { encoding: 'pg-copy-text', data: pieces(fixed) },
         never,
       ),
-      target.copy({ table: things, index: 2, of: 3 }, 'values', pieces(framed, 5), never),
+      target.copy(
+        { table: things, index: 1, of: 3 },
+        { encoding: 'pg-copy-binary', data: pieces(binaryCopy([10, 11])) },
+        never,
+      ),
+      target.copy(
+        { table: things, index: 2, of: 3 },
+        { encoding: 'values', data: pieces(framed, 5) },
+        never,
+      ),
     ])
     assert.deepEqual(counts, [2, 2, 2])
     const [before] = (await target.checkpoint())?.tables ?? []
@@ -92,7 +99,7 @@ for (const major of [14, 18] as const) {
     await using made = await begun(db.url)
     const { target } = made
     const chunk = { table: things, index: 0, of: 1 }
-    const wrong = target.copy(chunk, 'pg-copy-text', pieces(text), never)
+    const wrong = target.copy(chunk, { encoding: 'pg-copy-text', data: pieces(text) }, never)
     await assert.rejects(
       wrong,
       (error: unknown) => error instanceof Fault && error.code === 'HF-T205',
@@ -101,7 +108,10 @@ for (const major of [14, 18] as const) {
       yield* pieces(fixed.subarray(0, 20))
       throw new Error('the snapshot is gone')
     })()
-    await assert.rejects(target.copy(chunk, 'pg-copy-text', broken, never), /the snapshot is gone/)
+    await assert.rejects(
+      target.copy(chunk, { encoding: 'pg-copy-text', data: broken }, never),
+      /the snapshot is gone/,
+    )
     const stop = new AbortController()
     const endless = (async function* () {
       for (let i = 0; ; i++) {
@@ -110,18 +120,28 @@ for (const major of [14, 18] as const) {
         await Promise.resolve()
       }
     })()
-    await assert.rejects(target.copy(chunk, 'pg-copy-text', endless, stop.signal), /by a person/)
+    await assert.rejects(
+      target.copy(chunk, { encoding: 'pg-copy-text', data: endless }, stop.signal),
+      /by a person/,
+    )
     assert.deepEqual(await db.query('select count(*) as n from things'), [{ n: '0' }])
     const [state] = (await target.checkpoint())?.tables ?? []
     assert.equal(state?.rowsCopied, 0)
-    assert.equal(await target.copy(chunk, 'pg-copy-text', pieces(fixed), never), 2)
+    assert.equal(
+      await target.copy(chunk, { encoding: 'pg-copy-text', data: pieces(fixed) }, never),
+      2,
+    )
   })
 
   test(`${major}: beginning again empties what was copied, with a start of its own`, async (t) => {
     const db = await database(t, major)
     await using made = await begun(db.url)
     const { target } = made
-    await target.copy({ table: things, index: 0, of: 2 }, 'pg-copy-text', pieces(fixed), never)
+    await target.copy(
+      { table: things, index: 0, of: 2 },
+      { encoding: 'pg-copy-text', data: pieces(fixed) },
+      never,
+    )
     await target.copied(loose)
     await target.begin([things], { positions: at(9), source: {}, first: false })
     assert.deepEqual(await db.query('select count(*) as n from things'), [{ n: '0' }])
@@ -143,9 +163,9 @@ for (const major of [14, 18] as const) {
     await using made = await begun(db.url, 'merge')
     const { target } = made
     const chunk = { table: things, index: 0, of: 1 }
-    await target.copy(chunk, 'pg-copy-text', pieces(fixed), never)
+    await target.copy(chunk, { encoding: 'pg-copy-text', data: pieces(fixed) }, never)
     await target.begin([things], { positions: at(2), source: {}, first: false })
-    await target.copy(chunk, 'pg-copy-text', pieces(fixed), never)
+    await target.copy(chunk, { encoding: 'pg-copy-text', data: pieces(fixed) }, never)
     await target.copied(things)
     const found = await db.query('select id, name from things order by id')
     assert.deepEqual(found, [
@@ -162,7 +182,11 @@ for (const major of [14, 18] as const) {
     const { target } = made
     await target.begin([loose], { positions: at(2), source: {}, first: false })
     const rowsOf = Buffer.from('5\tx\n')
-    await target.copy({ table: loose, index: 0, of: 2 }, 'pg-copy-text', pieces(rowsOf), never)
+    await target.copy(
+      { table: loose, index: 0, of: 2 },
+      { encoding: 'pg-copy-text', data: pieces(rowsOf) },
+      never,
+    )
     const again = target.begin([loose], { positions: at(3), source: {}, first: false })
     await assert.rejects(
       again,

@@ -93,7 +93,11 @@ test('a target that says nothing any more is given up, whatever waits for it', a
   const endless = (async function* () {
     for (let i = 0; ; i++) yield await Promise.resolve(Buffer.from(`${i}\tx\n`))
   })()
-  const copying = target.copy({ table: things, index: 0, of: 1 }, 'pg-copy-text', endless, never)
+  const copying = target.copy(
+    { table: things, index: 0, of: 1 },
+    { encoding: 'pg-copy-text', data: endless },
+    never,
+  )
   copying.catch(() => undefined)
   proxy.freezeAll()
   const refused = target.apply(batch(1, 2, [born(1)]), 'pg-text')

@@ -47,7 +47,11 @@ for (const major of [14, 18] as const) {
       yield await Promise.resolve(Buffer.from('1000000\tc\n'))
     })()
     assert.equal(
-      await target.copy({ table: things, index: 0, of: 1 }, 'pg-copy-text', data, never),
+      await target.copy(
+        { table: things, index: 0, of: 1 },
+        { encoding: 'pg-copy-text', data: data },
+        never,
+      ),
       1,
     )
     await target.copied(things)
