@@ -8,8 +8,9 @@ export interface LoadOptions {
   readonly url: string
   readonly random: Random
   readonly sessions: number
-  /** Transactions to begin, all sessions together. */
+  /** Transactions to begin, all sessions together; and more, slowly, while `more` says so. */
   readonly transactions: number
+  readonly more?: () => boolean
   readonly mix: Mix
   /** Transactions in a second, about, of all sessions; as many as there can be unless given. */
   readonly rate?: number
@@ -69,13 +70,18 @@ export class Load {
     await this.done
   }
 
+  get #wanted(): boolean {
+    const { transactions, more } = this.#options
+    return this.#begun < transactions || more?.() === true
+  }
+
   async #session(number: number, random: Random): Promise<void> {
     const { mix, sessions, rate, atFirst = Number.POSITIVE_INFINITY } = this.#options
     const author = new Author(random, mix)
     const rest = rate === undefined ? 0 : (2000 * sessions) / rate
     let session: TestSession | null = null
     try {
-      while (this.#begun < this.#options.transactions && !this.#stop.signal.aborted) {
+      while (this.#wanted && !this.#stop.signal.aborted) {
         if (this.#begun >= atFirst) await this.#opened.promise
         const seq = ++this.#begun + (this.#options.from ?? 0)
         try {
@@ -88,7 +94,8 @@ export class Load {
           await kept?.close()
           if (!isRefusal(error)) await sleep(50)
         }
-        await sleep(random.below(rest + 1))
+        const late = this.#begun > this.#options.transactions ? 5 : 1
+        await sleep(random.below(late * rest + 1))
       }
     } finally {
       await session?.close()

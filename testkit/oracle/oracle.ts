@@ -2,7 +2,7 @@ import { monotonic, sleep } from '../../src/async/clock.ts'
 import { points } from '../../src/async/point.ts'
 import { eventually } from '../eventually.ts'
 import { startProxy } from '../proxy.ts'
-import { openSession, type PostgresServer, type TestSession } from '../servers/index.ts'
+import { openSession, type PostgresServer } from '../servers/index.ts'
 import { differences } from './equal.ts'
 import { type FaultKind, faultKinds, inflict, type Place, type Scene } from './faults.ts'
 import { Load } from './load.ts'
@@ -12,12 +12,16 @@ import { Reader } from './reader.ts'
 import type { Mix } from './session.ts'
 import { schemaSql } from './tables.ts'
 import { Truth } from './truth.ts'
+import { watch } from './watch.ts'
 
 export interface OracleOptions {
   readonly seed: number
   readonly source: PostgresServer
   readonly target: PostgresServer
+  /** Not fewer than these; more while faults are still to come. */
   readonly transactions: number
+  /** Faults to inflict; one for every 60 transactions unless given. */
+  readonly least?: number
   /** 1 to 16; drawn from the seed unless given. */
   readonly sessions?: number
   /** Which faults, by how often; none of them with an empty object. */
@@ -31,6 +35,8 @@ export interface OracleOptions {
   readonly memory?: string
   readonly batchRows?: number
   readonly rate?: number
+  /** Transactions that may begin before the first copy is over. */
+  readonly early?: number
   /** Where the first process ends itself, as HOLDFAST_KILL_AT takes it. */
   readonly killAt?: string
   /** What happens instead of faults, while the load goes on. */
@@ -41,6 +47,8 @@ export interface OracleOptions {
 export interface Stage extends Scene {
   readonly truth: Truth
   readonly reader: Reader
+  /** Whether more is being written to the source. */
+  loading(): boolean
   /** Fails unless the mirror reaches what had been committed by now. */
   recovered(after: string): Promise<void>
 }
@@ -58,56 +66,6 @@ export interface Outcome {
   readonly verifications: number
   readonly seconds: number
   readonly failure: string | null
-}
-
-/** Settings of servers that the oracle asks for: large transactions are streamed, often. */
-export const sourceSettings = {
-  logical_decoding_work_mem: '64kB',
-  max_prepared_transactions: '60',
-  deadlock_timeout: '200ms',
-  wal_keep_size: '0',
-  max_wal_size: '64MB',
-} as const
-export const targetSettings = { deadlock_timeout: '200ms', wal_writer_delay: '300ms' } as const
-
-const watchSql = `
-create schema if not exists oracle_watch;
-create table if not exists oracle_watch.applied (seq bigint primary key, times integer not null);
-create table if not exists oracle_watch.refusal (code text not null);
-insert into oracle_watch.refusal values ('40001');
-create sequence if not exists oracle_watch.refusals minvalue 0 start 0;
-create or replace function oracle_watch.count() returns trigger language plpgsql
-  set search_path = pg_catalog as $$
-begin
-  insert into oracle_watch.applied as a values (new.seq, 1)
-    on conflict (seq) do update set times = a.times + 1;
-  return null;
-end $$;
-create or replace function oracle_watch.refuse() returns trigger language plpgsql
-  set search_path = pg_catalog as $$
-declare
-  left_over bigint;
-begin
-  select last_value into left_over from oracle_watch.refusals;
-  if left_over > 0 then
-    perform setval('oracle_watch.refusals', left_over - 1);
-    raise exception using errcode = (select code from oracle_watch.refusal), message = 'not now';
-  end if;
-  return null;
-end $$;
-create trigger oracle_count after insert on oracle.marker for each row
-  execute function oracle_watch.count();
-create trigger oracle_refuse before insert on oracle.marker for each statement
-  execute function oracle_watch.refuse();
-alter table oracle.marker enable always trigger oracle_count;
-alter table oracle.marker enable always trigger oracle_refuse`
-
-async function watch(session: TestSession): Promise<void> {
-  const [there] = await session.query(
-    `select to_regclass('oracle_watch.applied') is not null as is`,
-  )
-  if (there?.is === 't') return
-  await session.query(`begin; ${watchSql}; commit`)
 }
 
 function mixOf(random: Random): Mix {
@@ -152,6 +110,7 @@ class Trial implements AsyncDisposable {
   #load: Load | null = null
   #mirror: MirrorProcess | null = null
   #verifications = 0
+  #inflicted = 0
   #over = false
 
   constructor(options: OracleOptions) {
@@ -175,6 +134,12 @@ class Trial implements AsyncDisposable {
       failure:
         failure === null ? null : `${failure}\nbefore it: ${this.#log.slice(-12).join(', ')}`,
     }
+  }
+
+  get #least(): number {
+    const { course, faults, transactions, least = Math.ceil(transactions / 60) } = this.#options
+    const none = course !== undefined || Object.keys(faults ?? faultKinds).length === 0
+    return none ? 0 : least
   }
 
   #say(line: string): void {
@@ -247,9 +212,10 @@ class Trial implements AsyncDisposable {
       random: random.fork('load'),
       sessions,
       transactions,
+      more: () => !this.#over && this.#inflicted < this.#least,
       mix,
       rate: this.#options.rate ?? random.pick([20, 50, 150]),
-      atFirst: Math.ceil(transactions / 4),
+      atFirst: this.#options.early ?? Math.ceil(transactions / 4),
       from: 1000,
     })
     this.#reader = new Reader({
@@ -300,7 +266,7 @@ class Trial implements AsyncDisposable {
     if (course === undefined) await this.#draw(scene, () => loading)
     else {
       const recovered = (after: string): Promise<void> => this.#recovered(after)
-      await course({ ...scene, truth, reader, recovered })
+      await course({ ...scene, truth, reader, recovered, loading: () => loading })
     }
     await load.done
     await eventually('the truth is read', () => truth.read().then(() => true))
@@ -311,14 +277,17 @@ class Trial implements AsyncDisposable {
 
   async #draw(scene: Scene, loading: () => boolean): Promise<void> {
     const weights: Partial<Record<FaultKind, number>> = this.#options.faults ?? faultKinds
-    while (loading() && !this.#over && Object.keys(weights).length > 0) {
+    if (Object.keys(weights).length === 0) return
+    while (loading() && !this.#over) {
       await sleep(scene.random.below(300))
       const kind = scene.random.weighted(weights as Readonly<Record<FaultKind, number>>)
       const what = await inflict(kind, scene)
+      this.#inflicted++
       this.#faults[kind] = (this.#faults[kind] ?? 0) + 1
       if (kind === 'verify' && what.includes('PASS')) this.#verifications++
       this.#say(what)
-      await this.#recovered(what)
+      // Faults may meet; each is healed before long.
+      if (scene.random.chance(0.5)) await this.#recovered(what)
     }
   }
 

@@ -2,8 +2,9 @@ import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { monotonic } from '../../src/async/clock.ts'
 import { type Major, majors, type PostgresServer, postgres } from '../servers/index.ts'
-import { type Outcome, runOracle, sourceSettings, targetSettings } from './oracle.ts'
+import { type Outcome, runOracle } from './oracle.ts'
 import { lineOf, tableOf, totalsOf } from './report.ts'
+import { sourceSettings, targetSettings } from './watch.ts'
 
 // npm run soak -- --for 1h --seed N [--pair 18:14] [--sessions 4] [--transactions 1500] [--out FILE]
 

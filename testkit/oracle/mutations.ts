@@ -1,0 +1,294 @@
+import type { CourseName } from './courses.ts'
+
+/** One place of a source file and what stands there in a broken engine. */
+export interface Edit {
+  readonly path: string
+  /** Must occur exactly once. */
+  readonly find: string
+  readonly put: string
+}
+
+/** An engine that is broken on purpose. */
+export interface Mutation {
+  readonly name: string
+  readonly edits: readonly Edit[]
+  /** What is to notice it: a course of the oracle, or a test by file and name. */
+  readonly by: CourseName | { readonly file: string; readonly test: string }
+}
+
+const count = '((globalThis as any).nth = ((globalThis as any).nth ?? 0) + 1)'
+
+export const mutations: readonly Mutation[] = [
+  {
+    name: 'skips one transaction',
+    by: 'calm',
+    edits: [
+      {
+        path: 'src/stream/draft.ts',
+        find: 'const wanted = sieve(changes ?? [])',
+        put: `const wanted = ${count} === 40 ? [] : sieve(changes ?? [])`,
+      },
+    ],
+  },
+  {
+    name: 'takes one unchanged large value for null',
+    by: 'calm',
+    edits: [
+      {
+        path: 'src/source/postgres/transactions.ts',
+        find: '    return this.#options.convert(tuple, table)',
+        put: `    for (let at = 2, i = 0; i < cells(tuple); i++) {
+      const kind = tuple[at]
+      if (kind === 0x75 && ${count} === 5) tuple[at] = 0x6e
+      at += kind === 0x75 || kind === 0x6e ? 1 : 5 + tuple.readInt32BE(at + 1)
+    }
+    return this.#options.convert(tuple, table)`,
+      },
+    ],
+  },
+  {
+    name: 'acknowledges what the target may still lose',
+    by: 'crashed',
+    edits: [
+      {
+        path: 'src/mirror/run.ts',
+        find: 'const durable = await target.durable()',
+        put: 'const durable = batch.positions',
+      },
+    ],
+  },
+  {
+    name: 'deletes and inserts where a key changes',
+    by: 'calm',
+    edits: [
+      {
+        path: 'src/apply/keyed.ts',
+        find: `      this.#steps.push({
+        kind: 'update',
+        table: this.table,
+        set: presentCells(row),
+        rows: [row],
+        old: [old],
+      })`,
+        put: `      this.#steps.push(
+        { kind: 'delete', table: this.table, old: [old] },
+        { kind: 'insert', table: this.table, rows: [row], existing: 'refuse' },
+      )`,
+      },
+    ],
+  },
+  {
+    name: 'resumes one transaction too late',
+    by: 'resumed',
+    edits: [
+      {
+        path: 'src/stream/batches.ts',
+        find: 'return covers(this.#options.compare, this.#options.after, positions)',
+        put: `const seen = covers(this.#options.compare, this.#options.after, positions)
+    return seen || ${count} === 1`,
+      },
+    ],
+  },
+  {
+    name: 'ignores TRUNCATE',
+    by: 'calm',
+    edits: [
+      {
+        path: 'src/source/postgres/transactions.ts',
+        find: 'if (tables.length === 0) return\n    this.#add',
+        put: 'if (tables.length >= 0) return\n    this.#add',
+      },
+    ],
+  },
+  {
+    name: 'swallows an update that finds no row',
+    by: {
+      file: 'test/integration/target/postgres/refusal.test.ts',
+      test: '18: update of 1 rows of which one is missing',
+    },
+    edits: [
+      {
+        path: 'src/target/postgres/state.ts',
+        find: 'if actual is distinct from wanted then',
+        put: 'if false then',
+      },
+    ],
+  },
+  {
+    name: 'swaps two transactions',
+    by: 'calm',
+    edits: [
+      {
+        path: 'src/stream/draft.ts',
+        find: '  add(transaction: Assembled): void {\n',
+        put: `  add(given: Assembled): void {
+    const all = globalThis as any
+    if (${count} === 30) {
+      all.held = given
+      this.transactions++
+      return
+    }
+    this.append(given)
+    if (all.held) this.append(all.held)
+    all.held = null
+  }
+
+  append(transaction: Assembled): void {
+`,
+      },
+    ],
+  },
+  {
+    name: 'applies a batch twice',
+    by: 'calm',
+    edits: [
+      {
+        path: 'src/target/postgres/apply.ts',
+        find: 'for await (const part of batch.parts) yield* part.steps',
+        put: 'for await (const { steps } of batch.parts) yield* [...steps, ...steps]',
+      },
+    ],
+  },
+  {
+    name: 'commits the checkpoint before the rows',
+    by: 'calm',
+    edits: [
+      {
+        path: 'src/target/postgres/apply.ts',
+        find: '    this.#stages.tidy(pipe, MOST_STAGES)',
+        put: `    this.#fixed(pipe, 'COMMIT')
+    this.#fixed(pipe, 'BEGIN ISOLATION LEVEL READ COMMITTED')
+    this.#fixed(pipe, transactionSettings(link, { synchronous_commit: synchronous }))
+    this.#stages.tidy(pipe, MOST_STAGES)`,
+      },
+    ],
+  },
+  {
+    name: 'keeps what a savepoint took back',
+    by: 'calm',
+    edits: [
+      {
+        path: 'src/source/postgres/transactions.ts',
+        find: 'const sub = subxid === xid ? null : String(subxid)',
+        put: 'const sub = subxid === xid ? null : String(subxid)\n    if (sub !== null) return',
+      },
+    ],
+  },
+  {
+    name: 'reads rows by the columns of before',
+    by: 'calm',
+    edits: [
+      {
+        path: 'src/source/postgres/relations.ts',
+        find: '    if (added.length === 0) {\n      this.#keep(message, streamed, from)',
+        put: '    if (added.length >= 0) {\n      this.#keep(message, streamed, from)',
+      },
+    ],
+  },
+  {
+    name: 'resumes from where the slot stands',
+    by: 'resumed',
+    edits: [
+      {
+        path: 'src/stream/batches.ts',
+        find: 'return covers(this.#options.compare, this.#options.after, positions)',
+        put: 'return false',
+      },
+      {
+        path: 'src/source/postgres/walsender.ts',
+        find: 'formatLsn(after)} (',
+        put: 'formatLsn(after && 0n)} (',
+      },
+      {
+        path: 'src/source/postgres/transactions.ts',
+        find: "if (lsn <= this.#last) throw misread('a commit comes before what was read already')",
+        put: '',
+      },
+    ],
+  },
+  {
+    name: 'merges changes across a TRUNCATE',
+    by: 'calm',
+    edits: [
+      {
+        path: 'src/apply/collapse.ts',
+        find: '      for (const work of works.values()) work.flush()\n      works.clear()\n',
+        put: '',
+      },
+    ],
+  },
+  {
+    name: 'acknowledges keepalives',
+    by: 'held',
+    edits: [
+      {
+        path: 'src/source/postgres/stream.ts',
+        find: '      const lsn = bytes.uint64()\n',
+        put: '      const lsn = bytes.uint64()\n      this.#walsender.acknowledge(lsn)\n',
+      },
+    ],
+  },
+  {
+    name: 'bends a text',
+    by: 'calm',
+    edits: [
+      {
+        path: 'src/source/postgres/transactions.ts',
+        find: '    return this.#options.convert(tuple, table)',
+        put: `    const letter = tuple.lastIndexOf(0x7a)
+    if (letter > 12 && ${count} === 20) tuple[letter] = 0x79
+    return this.#options.convert(tuple, table)`,
+      },
+    ],
+  },
+  {
+    name: 'leaves out the last part of a transaction on disk',
+    by: 'calm',
+    edits: [
+      {
+        path: 'src/stream/assemble.ts',
+        find: 'if (open.spill !== null) await this.#toDisk(open)',
+        put: '',
+      },
+    ],
+  },
+  {
+    name: 'applies again what a later copy holds',
+    by: 'copied anew',
+    edits: [
+      {
+        path: 'src/apply/route.ts',
+        find: 'if (behind.length === 0) return (changes) => changes',
+        put: 'if (behind.length >= 0) return (changes) => changes',
+      },
+    ],
+  },
+  {
+    name: 'copies a table that was truncated under its snapshot',
+    by: {
+      file: 'test/integration/source/postgres/snapshot.test.ts',
+      test: 'a snapshot whose session dies says so',
+    },
+    edits: [
+      {
+        path: 'src/source/postgres/snapshot.ts',
+        find: "if (shape !== undefined && shape.node === seen?.['relfilenode']) return",
+        put: 'if (shape !== undefined && seen !== undefined) return',
+      },
+    ],
+  },
+  {
+    name: 'writes after the mirror was taken over',
+    by: {
+      file: 'test/integration/target/postgres/claim.test.ts',
+      test: '18: the epoch is asserted inside the server',
+    },
+    edits: [
+      {
+        path: 'src/target/postgres/state.ts',
+        find: 'where l.mirror = mirror_name and l.lane = lane_name and l.epoch = wanted\n    and',
+        put: 'where l.mirror = mirror_name and l.lane = lane_name\n    and',
+      },
+    ],
+  },
+]
