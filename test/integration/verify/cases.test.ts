@@ -190,19 +190,18 @@ test('who stops a verification need not wait for it', async (t) => {
   })
 })
 
-/** Everything that could show a write: rows, catalogue, slots, state. */
+/** Everything that could show a write: rows and their versions, catalogue, slots, state. */
 async function traces(db: TestDatabase): Promise<unknown> {
+  const stateOf = (table: string): string =>
+    `(select md5(query_to_xml('select ctid, xmin, * from _holdfast.${table}', true, true, '')::text)
+      where to_regclass('_holdfast.${table}') is not null) as ${table}`
   return await db.query(`
-    select (select md5(string_agg(t::text, ',' order by t.id)) from a t) as a,
+    select (select md5(string_agg(concat(t.ctid, t.xmin, t), ',' order by t.id)) from a t) as a,
       (select count(*) from pg_class) as classes, (select count(*) from pg_proc) as functions,
       (select count(*) from pg_type) as types, (select count(*) from pg_publication) as publications,
       (select string_agg(slot_name || confirmed_flush_lsn || restart_lsn, ',' order by slot_name)
        from pg_replication_slots where database = current_database()) as slots,
-      (select md5(coalesce(query_to_xml('select * from _holdfast.tables', true, true, '')::text, ''))
-       where to_regclass('_holdfast.tables') is not null) as state,
-      (select n_tup_ins + n_tup_upd + n_tup_del from pg_stat_database d
-       join (select sum(n_tup_ins) n_tup_ins, sum(n_tup_upd) n_tup_upd, sum(n_tup_del) n_tup_del
-             from pg_stat_user_tables) s on true where datname = current_database()) as writes`)
+      ${['about', 'mirrors', 'lanes', 'tables'].map(stateOf).join(', ')}`)
 }
 
 test('verification leaves nothing behind at either end', async (t) => {

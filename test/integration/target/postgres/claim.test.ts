@@ -27,8 +27,18 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
   return thrown.code
 }
 
-/** As if the holder had not been heard of for an hour. */
-const silence = `update _holdfast.leases set renewed_at = now() - interval '1 hour'`
+/** As if the holder had not been heard of for an hour, however often it renews. */
+const silence = `
+create function unheard() returns trigger language plpgsql as $unheard$
+begin
+  if new.epoch = old.epoch then
+    new.renewed_at := now() - interval '1 hour';
+  end if;
+  return new;
+end $unheard$;
+create trigger unheard before update on _holdfast.leases
+  for each row execute function unheard();
+update _holdfast.leases set renewed_at = now()`
 
 for (const major of [14, 18] as const) {
   test(`${major}: the first claim makes the state, a later one finds it`, async (t) => {
