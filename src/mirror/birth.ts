@@ -22,7 +22,7 @@ export async function preflight(
   looked: { readonly fresh: boolean } = { fresh: false },
 ): Promise<readonly Finding[]> {
   const { source, target, options } = ends
-  const findings = await source.preflight(looked)
+  const findings = await source.preflight({ ...looked, target: target.place })
   const refused = findings.some(({ level }) => level === 'fail')
   const blueprint = await source.inspect().catch((error: unknown) => {
     // What keeps the tables from being read is among the findings already.

@@ -84,8 +84,12 @@ export interface Source extends AsyncDisposable {
   /**
    * What would stop, endanger or harm; changes nothing and creates nothing. `fresh`: this mirror
    * has no state anywhere yet, so what stands under its name at the source belongs to another one.
+   * `target`: the target's place.
    */
-  preflight(options?: { readonly fresh: boolean }): Promise<readonly Finding[]>
+  preflight(options?: {
+    readonly fresh: boolean
+    readonly target?: string
+  }): Promise<readonly Finding[]>
   /** The selected tables and what surrounds them. */
   inspect(): Promise<Blueprint>
   /** Of each of these tables, in their order; cheap, whatever they hold. */

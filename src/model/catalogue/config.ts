@@ -164,6 +164,21 @@ export const configFaults = {
       { text: 'Or begin another mirror.', run: 'holdfast run --name OTHER …' },
     ],
   },
+  'HF-C113': {
+    title: 'Two mirrors would feed each other',
+    class: 'config',
+    severity: 'error',
+    exit: 4,
+    why: 'The source of this mirror is the target of another one that comes from here: every change would go round without an end.',
+    safe: 'Nothing was started and nothing was changed.',
+    todo: [
+      {
+        text: 'Mirror other tables in this direction.',
+        run: "holdfast run --exclude 'schema.table'",
+      },
+      { text: 'Or give the other mirror up first.', run: 'holdfast destroy' },
+    ],
+  },
   'HF-C112': {
     title: 'No such mirror',
     class: 'config',

@@ -92,13 +92,20 @@ class PostgresSource implements Source {
     this.place = describePlace(place)
   }
 
-  async preflight(options?: { readonly fresh: boolean }): Promise<readonly Finding[]> {
+  async preflight(options?: {
+    readonly fresh: boolean
+    readonly target?: string
+  }): Promise<readonly Finding[]> {
     const { mirror, selection } = this.#options
     const { database } = this.#place
     return await this.#apart(async (session) => {
       const fresh = options?.fresh === true
       const fault = await strangeSlot(session, this.#names.slot, { database, fresh })
-      const findings = await preflightSource(session, { mirror, selection })
+      const findings = await preflightSource(session, {
+        mirror,
+        selection,
+        target: options?.target,
+      })
       return fault === null ? findings : [...findings, { level: 'fail', subject: 'slot', fault }]
     })
   }

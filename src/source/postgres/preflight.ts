@@ -5,6 +5,7 @@ import { Fault, type Finding, type Todo } from '../../model/fault.ts'
 import { type Table, tableName } from '../../model/table.ts'
 import type { Selection } from '../source.ts'
 import { type Reading, readSource } from './inspect.ts'
+import { loopFindings } from './loop.ts'
 import { namesFor } from './names.ts'
 import { keylessFindings, omissionFindings, typeFindings } from './preflight-tables.ts'
 import {
@@ -27,6 +28,8 @@ import {
 export interface PreflightOptions {
   readonly mirror: string
   readonly selection: Selection
+  /** `Target.place` of the mirror, where it is known. */
+  readonly target?: string | undefined
 }
 
 /** Looks at the source for all that would stop, endanger or harm; changes nothing. */
@@ -63,6 +66,9 @@ async function tableFindings(session: Session, context: TableContext): Promise<F
   const count = reading.tables.length
   return [
     { level: 'ok', subject: 'tables', what: count === 1 ? '1 table' : `${count} tables` },
+    ...(context.target === undefined
+      ? []
+      : await loopFindings(session, context.target, reading.tables)),
     ...keylessFindings(reading, selection.keyless),
     ...typeFindings(reading, server),
     ...readFindings(server, reading.tables, rights),

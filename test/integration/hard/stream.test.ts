@@ -5,7 +5,7 @@ import { describe, test } from 'node:test'
 import type { Child } from '../../../testkit/child.ts'
 import { eventually } from '../../../testkit/eventually.ts'
 import { postgres } from '../../../testkit/servers/index.ts'
-import { bothMajors, rows, type Stage, type StageOptions, stage } from './stage.ts'
+import { bothMajors, refused, rows, type Stage, type StageOptions, stage } from './stage.ts'
 
 // HARD CASES: transactions that are large, nested, interleaved, prepared, empty or out of sight.
 
@@ -329,6 +329,44 @@ for (const major of bothMajors) {
         begin; select pg_replication_origin_xact_setup('0/AAAA', now()); update items set v = 0 where id < 10; commit;
         select pg_replication_origin_session_reset(); select pg_replication_origin_drop('${origin}')`)
       await pair.equal(mirror)
+    })
+
+    test('P95 a mirror back to where the rows come from is refused, whatever stands there', async (t) => {
+      const pair = await stage(t, major, {
+        sql: `${ITEMS}; create table mine (id int primary key)`,
+      })
+      const mirror = await pair.streaming()
+      for (const existing of ['merge', 'replace']) {
+        const flags = [
+          '--name',
+          'back',
+          '--source',
+          pair.target.url,
+          '--target',
+          pair.source.url,
+          '--on-existing',
+          existing,
+        ]
+        await refused(pair.run(flags), 'HF-C113', /mirror hard brings .*public\.items/)
+      }
+      await pair.equal(mirror)
+      await pair.target.query('create table back (id int primary key); insert into back values (1)')
+      const others = [
+        '--name',
+        'back',
+        '--source',
+        pair.target.url,
+        '--target',
+        pair.source.url,
+        '--include',
+        'back',
+        '--until',
+        'caught-up',
+      ]
+      const back = pair.run(others)
+      assert.equal((await back.end()).code, 0, back.lines.join('\n'))
+      assert.deepEqual(await rows(pair.source, 'select id from back'), ['1'])
+      await pair.passed(mirror)
     })
 
     test('P96 a COPY of many rows at one position is applied once, killed at each batch', async (t) => {
