@@ -41,7 +41,10 @@ function copyText(progress: Progress, rate: number): string {
   parts.push(`${done}/${plural(all.length, 'table')}`)
   if (rate > 0) {
     parts.push(`${short(rate)} rows/s`)
-    if (expected > rows) parts.push(`ETA ${span((expected - rows) / rate)}`)
+    // The first rows come from the smallest tables, whose pace says nothing of the rest.
+    if (expected > rows && rows >= expected / 100) {
+      parts.push(`ETA ${span((expected - rows) / rate)}`)
+    }
   } else parts.push(rows === 0 ? 'waiting for the first rows' : 'the last rows, then the keys')
   return parts.join('; ')
 }

@@ -1,16 +1,21 @@
+import { FLAG_VARIABLES, variable } from '../config/environment.ts'
 import type { Call } from './command.ts'
 
 /**
  * The command that a person would type next for the same mirror. Addresses are not repeated,
  * since they may hold a password.
  */
-export function nextCommand({ given, config }: Call, verb: string): string {
+export function nextCommand({ given, config, environment }: Call, verb: string): string {
   const words = ['holdfast', verb]
   const file = given.text('config')
   if (file !== null) words.push('--config', quoted(file))
   const name = given.text('name')
   if (name !== null) words.push('--name', name)
-  if (config().from === 'flags') words.push('--source URL', '--target URL')
+  for (const end of ['source', 'target'] as const) {
+    // What a variable names need not be named again.
+    const told = config().from !== 'flags' || variable(environment, FLAG_VARIABLES[end]) !== null
+    if (given.text(end) !== null || !told) words.push(`--${end} URL`)
+  }
   if (verb === 'run' || verb === 'check' || verb === 'discover') {
     for (const flag of ['include', 'exclude']) {
       for (const pattern of given.texts(flag)) words.push(`--${flag}`, quoted(pattern))

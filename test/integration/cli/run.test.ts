@@ -52,6 +52,25 @@ test('run --until caught-up copies, ends with 0, and goes on by name', async (t)
   await assertSameContents(source, target)
 })
 
+test('no address and no password is stored at either end or in the folder', async (t) => {
+  const { source, target, start } = await stage(t)
+  const secret = (url: string): string => url.replace('postgres@', 'postgres:hunter2@')
+  const ends = ['--source', secret(source.url), '--target', secret(target.url)]
+  await using mirror = start('run', ...ends, '--until', 'caught-up')
+  assert.equal(await ended(mirror), 0, mirror.lines.join('\n'))
+  const [state] = await target.query(
+    "select schema_to_xml('_holdfast', true, false, '')::text as everything",
+  )
+  assert.match(String(state?.everything), /public/)
+  for (const word of ['postgres://', 'hunter2', '127.0.0.1']) {
+    assert.ok(!String(state?.everything).includes(word), word)
+  }
+  const [publication] = await source.query(
+    "select obj_description(oid, 'pg_publication') as said from pg_publication",
+  )
+  assert.doesNotMatch(String(publication?.said), /hunter2|127\.0\.0\.1/)
+})
+
 test('run --until a position ends there, from nothing and from a checkpoint', async (t) => {
   const { source, target, ends, start } = await stage(t)
   for (const id of [1001, 1002]) {

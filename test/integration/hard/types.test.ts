@@ -11,9 +11,7 @@ for (const [form, from, to] of [
   ['pg-binary', 14, 18],
   ['pg-binary', 18, 18],
   ['pg-text', 18, 14],
-  ['pg-text', 14, 14],
   ['values', 14, 18],
-  ['values', 18, 14],
 ] as const) {
   test(`every type by every way as ${form}, ${from} to ${to}`, (t) =>
     everyWay(t, { from, to, form }))
