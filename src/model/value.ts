@@ -37,4 +37,3 @@ export type Type =
   | { readonly kind: 'bit'; readonly length: number | null; readonly varying: boolean }
   | { readonly kind: 'array'; readonly of: Type }
   | { readonly kind: 'opaque'; readonly dialect: string; readonly name: string }
-
