@@ -115,7 +115,7 @@ export const mutations: readonly Mutation[] = [
     ],
   },
   {
-    name: 'swaps two transactions',
+    name: 'swaps transactions with their neighbours',
     by: 'calm',
     edits: [
       {
@@ -123,7 +123,7 @@ export const mutations: readonly Mutation[] = [
         find: '  add(transaction: Assembled): void {\n',
         put: `  add(given: Assembled): void {
     const all = globalThis as any
-    if (${count} === 30) {
+    if (${count} % 5 === 0 && !all.held) {
       all.held = given
       this.transactions++
       return
