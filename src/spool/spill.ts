@@ -52,6 +52,8 @@ export class Spill implements AsyncDisposable {
   /** Takes back what this sub-transaction added. */
   discard(sub: string): void {
     this.#discarded.add(this.#subs.of(sub))
+    // What comes under the same name after this is another one.
+    this.#subs.forget(sub)
   }
 
   /** What was added and not taken back, in runs of about `bytes`. May be read again. */
@@ -168,6 +170,10 @@ class Numbers<T> {
     if (known !== undefined) return known
     this.#numbers.set(thing, this.#things.length)
     return this.#things.push(thing) - 1
+  }
+
+  forget(thing: T): void {
+    this.#numbers.delete(thing)
   }
 
   at(number: number): T {

@@ -145,4 +145,19 @@ suite('a spill', () => {
     assert.deepEqual(await readAll(one, 1), [insert('1')])
     assert.deepEqual(await readAll(other, 1), [insert('2')])
   })
+
+  test('what comes under the name of one that was taken back stays', async (t) => {
+    await using spill = await Spill.create(await folder(t), 'again')
+    const insert = (id: string): Change[] => {
+      const [table] = tables
+      assert.ok(table !== undefined)
+      return [{ kind: 'insert', table, row: tupleOf([id, null]), old: null }]
+    }
+    await spill.add('a', insert('1'))
+    spill.discard('a')
+    await spill.add('a', insert('2'))
+    const read: Change[] = []
+    for await (const run of spill.read(1000)) read.push(...run)
+    assert.deepEqual(read, insert('2'))
+  })
 })
