@@ -101,7 +101,7 @@ const batch = z.strictObject({
 const apply = z.strictObject({
   batch: batch.prefault({}),
   memory: size
-    .default('64MiB')
+    .default('32MiB')
     .describe('A transaction larger than this waits on disk until it is complete.'),
   spill: z
     .string()

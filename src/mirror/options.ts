@@ -16,7 +16,7 @@ export interface MirrorLimits {
 export const defaultLimits: MirrorLimits = {
   batchRows: 100_000,
   batchBytes: 16 << 20,
-  memoryBytes: 64 << 20,
+  memoryBytes: 32 << 20,
   spillDirectory: '.holdfast/spill',
 }
 

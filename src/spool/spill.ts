@@ -45,8 +45,10 @@ export class Spill implements AsyncDisposable {
 
   async add(sub: string | null, changes: readonly Change[]): Promise<void> {
     const number = this.#subs.of(sub)
-    for (const change of changes) this.#push(this.#record(number, change))
-    if (this.#pendingBytes >= WRITE) await this.#flush()
+    for (const change of changes) {
+      this.#push(number, change)
+      if (this.#pendingBytes >= WRITE) await this.#flush()
+    }
   }
 
   /** Takes back what this sub-transaction added. */
@@ -77,35 +79,32 @@ export class Spill implements AsyncDisposable {
     await this.#file.close()
   }
 
-  #push(record: Buffer): void {
-    this.#pending.push(record)
-    this.#pendingBytes += record.length
+  #push(sub: number, change: Change): void {
+    const isRow = change.kind !== 'truncate' && change.kind !== 'schema'
+    const row = isRow ? change.row : null
+    const old = isRow ? change.old : null
+    const length = HEAD + 8 + (row?.length ?? 0) + (old?.length ?? 0)
+    const head = Buffer.allocUnsafe(HEAD)
+    head.writeUInt32BE(length - 4, 0)
+    head[4] = isRow ? KINDS.indexOf(change.kind) : OTHER
+    head.writeUInt32BE(sub, 5)
+    head.writeUInt32BE(isRow ? this.#tables.of(change.table) : this.#others.push(change) - 1, 9)
+    this.#pending.push(head, lengthOf(row), row ?? NOTHING, lengthOf(old), old ?? NOTHING)
+    this.#pendingBytes += length
   }
 
   async #flush(): Promise<void> {
     if (this.#pendingBytes === 0) return
-    const block = Buffer.concat(this.#pending)
+    const blocks = packed(this.#pending)
     this.#pending = []
     this.#pendingBytes = 0
-    for (let at = 0; at < block.length; ) {
-      const { bytesWritten } = await this.#file.write(block, at, block.length - at, this.#written)
-      at += bytesWritten
-      this.#written += bytesWritten
+    for (const block of blocks) {
+      for (let at = 0; at < block.length; ) {
+        const { bytesWritten } = await this.#file.write(block, at, block.length - at, this.#written)
+        at += bytesWritten
+        this.#written += bytesWritten
+      }
     }
-  }
-
-  #record(sub: number, change: Change): Buffer {
-    const isRow = change.kind !== 'truncate' && change.kind !== 'schema'
-    const row = isRow ? change.row : null
-    const old = isRow ? change.old : null
-    const record = Buffer.allocUnsafe(HEAD + 8 + (row?.length ?? 0) + (old?.length ?? 0))
-    record.writeUInt32BE(record.length - 4, 0)
-    record[4] = isRow ? KINDS.indexOf(change.kind) : OTHER
-    record.writeUInt32BE(sub, 5)
-    record.writeUInt32BE(isRow ? this.#tables.of(change.table) : this.#others.push(change) - 1, 9)
-    const next = putTuple(record, HEAD, row)
-    putTuple(record, next, old)
-    return record
   }
 
   #change(record: Buffer): Change {
@@ -119,13 +118,13 @@ export class Spill implements AsyncDisposable {
 
   /** Every record with its length, cut out of blocks that are read one after another. */
   async *#records(): AsyncIterable<Buffer> {
-    let rest: Buffer = Buffer.alloc(0)
+    let rest: Buffer = NOTHING
     for (let at = 0; at < this.#written; ) {
-      const block = Buffer.allocUnsafe(Math.min(WRITE, this.#written - at))
-      const { bytesRead } = await this.#file.read(block, 0, block.length, at)
-      if (bytesRead === 0) throw new RangeError(`the spill ${this.#path} is shorter than written`)
-      at += bytesRead
-      const have = Buffer.concat([rest, block.subarray(0, bytesRead)])
+      const wanted = rest.length < 4 ? WRITE : 4 + rest.readUInt32BE(0)
+      const size = Math.min(Math.max(WRITE, wanted), rest.length + this.#written - at)
+      const have = Buffer.allocUnsafe(size)
+      rest.copy(have)
+      at += await this.#fill(have, rest.length, at)
       let from = 0
       while (from + 4 <= have.length && from + 4 + have.readUInt32BE(from) <= have.length) {
         const to = from + 4 + have.readUInt32BE(from)
@@ -134,6 +133,16 @@ export class Spill implements AsyncDisposable {
       }
       rest = have.subarray(from)
     }
+  }
+
+  /** Reads from `at` until the buffer is full from `from` on; returns how much that is. */
+  async #fill(buffer: Buffer, from: number, at: number): Promise<number> {
+    for (let to = from; to < buffer.length; ) {
+      const { bytesRead } = await this.#file.read(buffer, to, buffer.length - to, at + to - from)
+      if (bytesRead === 0) throw new RangeError(`the spill ${this.#path} is shorter than written`)
+      to += bytesRead
+    }
+    return buffer.length - from
   }
 }
 
@@ -144,10 +153,33 @@ const HEAD = 13
 /** Bytes that are gathered before they are written, and read at once. */
 const WRITE = 1 << 20
 
-function putTuple(record: Buffer, at: number, tuple: Tuple | null): number {
-  record.writeInt32BE(tuple === null ? -1 : tuple.length, at)
-  if (tuple !== null) tuple.copy(record, at + 4)
-  return at + 4 + (tuple?.length ?? 0)
+/** A tuple that is as long as this is written from where it is. */
+const LONG = 256 << 10
+const NOTHING: Buffer = Buffer.alloc(0)
+
+function lengthOf(tuple: Tuple | null): Buffer {
+  const bytes = Buffer.allocUnsafe(4)
+  bytes.writeInt32BE(tuple === null ? -1 : tuple.length, 0)
+  return bytes
+}
+
+/** Few blocks of the same bytes; what is long is not copied. */
+function packed(pieces: readonly Buffer[]): Buffer[] {
+  const blocks: Buffer[] = []
+  let short: Buffer[] = []
+  const pack = (): void => {
+    if (short.length > 0) blocks.push(Buffer.concat(short))
+    short = []
+  }
+  for (const piece of pieces) {
+    if (piece.length < LONG) short.push(piece)
+    else {
+      pack()
+      blocks.push(piece)
+    }
+  }
+  pack()
+  return blocks
 }
 
 function getTuple(record: Buffer, at: number): Tuple | null {

@@ -15,6 +15,7 @@ export interface Assembled {
 
 /** What is known of a transaction that has not committed yet. */
 interface Open {
+  /** Those that are in memory, with their bytes; the count is of all. */
   segments: { readonly sub: string | null; readonly changes: readonly Change[] }[]
   bytes: number
   count: number
@@ -26,6 +27,9 @@ export function weigh(change: Change): number {
   if (change.kind === 'truncate' || change.kind === 'schema') return 200
   return 100 + (change.row?.length ?? 0) + (change.old?.length ?? 0)
 }
+
+/** What the engine keeps for each change beside what is weighed: views, and what lies between rows. */
+const OBJECTS = 150
 
 export interface AssembleOptions {
   /** Bytes of uncommitted transactions in memory before the largest goes to disk. */
@@ -40,7 +44,9 @@ export interface AssembleOptions {
 export class Assembler implements AsyncDisposable {
   readonly #options: AssembleOptions
   readonly #open = new Map<TransactionId, Open>()
+  /** Bytes and changes of the transactions that are in memory. */
   #bytes = 0
+  #count = 0
   #spills = 0
 
   constructor(options: AssembleOptions) {
@@ -82,11 +88,16 @@ export class Assembler implements AsyncDisposable {
       this.#open.set(transaction, open)
     }
     const bytes = changes.reduce((sum, change) => sum + weigh(change), 0)
+    open.count += changes.length
+    if (open.spill !== null) {
+      await open.spill.add(sub, changes)
+      return null
+    }
     open.segments.push({ sub, changes })
     open.bytes += bytes
-    open.count += changes.length
     this.#bytes += bytes
-    while (this.#bytes > this.#options.memory) await this.#spillLargest()
+    this.#count += changes.length
+    while (this.#bytes + this.#count * OBJECTS > this.#options.memory) await this.#spillLargest()
     return null
   }
 
@@ -102,8 +113,7 @@ export class Assembler implements AsyncDisposable {
     const name = `${process.pid}-${this.#spills++}.spill`
     open.spill ??= await Spill.create(this.#options.directory, name)
     for (const { sub, changes } of open.segments) await open.spill.add(sub, changes)
-    this.#bytes -= open.bytes
-    open.bytes = 0
+    this.#forget(open, open.segments)
     open.segments = []
   }
 
@@ -112,16 +122,14 @@ export class Assembler implements AsyncDisposable {
     if (open === undefined) return null
     if (sub === null) {
       this.#open.delete(transaction)
-      this.#bytes -= open.bytes
+      this.#forget(open, open.segments)
       await open.spill?.[Symbol.asyncDispose]()
       return null
     }
-    for (const segment of open.segments) {
-      if (segment.sub !== sub) continue
-      const bytes = segment.changes.reduce((sum, change) => sum + weigh(change), 0)
-      open.bytes -= bytes
-      this.#bytes -= bytes
-    }
+    this.#forget(
+      open,
+      open.segments.filter((segment) => segment.sub === sub),
+    )
     open.segments = open.segments.filter((segment) => segment.sub !== sub)
     open.spill?.discard(sub)
     return null
@@ -129,16 +137,26 @@ export class Assembler implements AsyncDisposable {
 
   async #complete(item: Commit, open: Open): Promise<Assembled> {
     if (item.changes.length > 0) await this.#grow(item.transaction, null, item.changes)
-    if (open.spill !== null) await this.#toDisk(open)
     this.#open.delete(item.transaction)
-    this.#bytes -= open.bytes
+    const bytes = open.spill?.bytes ?? open.bytes
+    this.#forget(open, open.segments)
     return {
       positions: item.positions,
       committedAt: item.committedAt,
       changes: open.spill === null ? open.segments.flatMap((segment) => segment.changes) : null,
       spill: open.spill,
       count: open.count,
-      bytes: open.spill?.bytes ?? open.bytes,
+      bytes,
+    }
+  }
+
+  /** These are not held by the assembler any more. */
+  #forget(open: Open, segments: Open['segments']): void {
+    for (const { changes } of segments) {
+      const bytes = changes.reduce((sum, change) => sum + weigh(change), 0)
+      open.bytes -= bytes
+      this.#bytes -= bytes
+      this.#count -= changes.length
     }
   }
 }

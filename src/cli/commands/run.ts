@@ -4,6 +4,7 @@ import { describePositions } from '../../model/position.ts'
 import { copiedRows } from '../../observe/follower.ts'
 import { runningStatus } from '../../observe/status.ts'
 import { type Call, type Command, type Hint, type Outcome, wholeMirror } from '../command.ts'
+import { boundedHeap } from '../heap.ts'
 import { nextCommand } from '../next.ts'
 import { type Ended, type Goal, logOf, runWatched } from '../running.ts'
 import { count, plural } from '../words.ts'
@@ -32,6 +33,7 @@ export const run: Command = {
       call.out.log(disabled)
       return { ok: true, summary: { enabled: false } }
     }
+    using _heap = boundedHeap()
     const goal = goalOf(call)
     const mirrors = call.mirrors()
     const named = mirrors.length === 1

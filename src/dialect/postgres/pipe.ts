@@ -35,8 +35,9 @@ export class Pipe {
   #isStopped = false
   #full = false
   #copying = false
-  /** One entry for each Execute; `kept` are those whose outcome somebody wants. */
-  readonly #labels: unknown[] = []
+  /** Labels with the first Execute that each is for; `kept` are those with a wanted outcome. */
+  readonly #labels: { readonly from: number; readonly label: unknown }[] = []
+  #executes = 0
   readonly #kept = new Set<number>()
   synced = false
 
@@ -55,7 +56,7 @@ export class Pipe {
     this.#stopped.resolve()
   }
   labelOf(execute: number): unknown {
-    return this.#labels[execute] ?? this.#labels.at(-1)
+    return this.#labels.findLast(({ from }) => from <= execute)?.label
   }
   keeps(execute: number): boolean {
     return this.#kept.has(execute)
@@ -140,10 +141,11 @@ export class Pipe {
     this.#close(BIND, at)
   }
 
-  /** `label` is what a failure of this statement is reported with. */
+  /** `label` is what a failure of this statement is reported with; it is kept to the end. */
   execute(label: unknown, options: { readonly keep?: boolean } = {}): void {
-    if (options.keep === true) this.#kept.add(this.#labels.length)
-    this.#labels.push(label)
+    if (options.keep === true) this.#kept.add(this.#executes)
+    if (this.#labels.at(-1)?.label !== label) this.#labels.push({ from: this.#executes, label })
+    this.#executes++
     const out = this.reserve(10)
     out[this.#at + 5] = 0
     out.writeInt32BE(0, this.#at + 6)

@@ -54,10 +54,21 @@ class Receiver {
     }
     if (this.#error !== null) throw this.#error
     if (this.#bytes === 0) return null
-    const piece = Buffer.concat(this.#pieces, this.#bytes)
-    this.#pieces = []
-    this.#bytes = 0
-    return piece
+    return this.#gather()
+  }
+
+  /** Small pieces together, a large one as it is. */
+  #gather(): Buffer {
+    let [count, bytes] = [0, 0]
+    for (const piece of this.#pieces) {
+      if (count > 0 && bytes + piece.length > PIECE) break
+      count++
+      bytes += piece.length
+    }
+    const pieces = this.#pieces.splice(0, count)
+    this.#bytes -= bytes
+    const [only] = pieces
+    return count === 1 && only !== undefined ? only : Buffer.concat(pieces, bytes)
   }
 
   /** Gives the session back to its driver, or ends it when the server is not through. */

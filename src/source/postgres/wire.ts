@@ -12,6 +12,8 @@ export interface ServerMessage {
 const LARGEST = 0x40000000
 
 const HEAD = 5
+/** A message that is longer gets a buffer of its own when half of it has come. */
+const LONG = 1 << 20
 const NOTHING = Buffer.alloc(0)
 
 /**
@@ -24,9 +26,32 @@ export class Framer {
   #held = 0
   /** How many bytes the message in `#pieces` has in all; its head's size while that is unknown. */
   #needed = HEAD
+  /** A long message, filled up to `#held`; the pieces are in it. */
+  #long: Buffer | null = null
 
   /** Calls `take` for each message that is whole now. Throws Fault HF-L107. */
   push(chunk: Buffer, take: (message: ServerMessage) => void): void {
+    let rest = chunk
+    if (this.#long !== null) {
+      rest = chunk.subarray(chunk.copy(this.#long, this.#held))
+      this.#held += chunk.length - rest.length
+      if (this.#held < this.#needed) return
+      cut(this.#long, take)
+      this.#long = null
+      this.#held = 0
+      this.#needed = HEAD
+    }
+    this.#gather(rest, take)
+    // Pieces and the whole are never both there; a length is believed when half of it has come.
+    if (this.#needed < LONG || this.#held < this.#needed / 2) return
+    this.#long = Buffer.allocUnsafeSlow(this.#needed)
+    let at = 0
+    for (const piece of this.#pieces) at += piece.copy(this.#long, at)
+    this.#pieces = []
+  }
+
+  #gather(chunk: Buffer, take: (message: ServerMessage) => void): void {
+    if (chunk.length === 0) return
     this.#pieces.push(chunk)
     this.#held += chunk.length
     while (this.#held >= this.#needed) {

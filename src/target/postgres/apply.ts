@@ -140,7 +140,7 @@ export class Applier {
   #truncate(pipe: Pipe, step: Extract<Step, { readonly kind: 'truncate' }>): void {
     const bindings = step.tables.map((table) => this.#options.bindings.of(table))
     if (bindings.length === 0) return
-    pipe.statement(stage.truncateSql(bindings, step.restartSequences), { label: step })
+    pipe.statement(stage.truncateSql(bindings, step.restartSequences), { label: tableOf(step) })
   }
 
   async #rows(
@@ -177,8 +177,8 @@ export class Applier {
     const columns = statements.columnList(binding)
     const merges = step.existing === 'overwrite' && binding.table.identity.by === 'key'
     const name = merges ? this.#stages.ready(pipe, binding, 'update') : binding.name
-    await stage.copyRows(pipe, { name, columns, label: step }, { rows, form: how })
-    if (merges) pipe.statement(stage.overwriteSql(binding, name), { label: step })
+    await stage.copyRows(pipe, { name, columns, label: step.table }, { rows, form: how })
+    if (merges) pipe.statement(stage.overwriteSql(binding, name), { label: tableOf(step) })
   }
 
   async #update(work: Work, step: Extract<Step, { readonly kind: 'update' }>): Promise<void> {
@@ -197,9 +197,9 @@ export class Applier {
     }
     const name = this.#stages.ready(pipe, binding, 'update')
     const list = statements.columnList(binding, columns)
-    await stage.copyRows(pipe, { name, columns: list, label: step }, { rows, form: how })
+    await stage.copyRows(pipe, { name, columns: list, label: step.table }, { rows, form: how })
     const wanted = { set: step.set, rows: step.rows.length }
-    pipe.statement(stage.updateSql(binding, name, wanted), { label: step })
+    pipe.statement(stage.updateSql(binding, name, wanted), { label: tableOf(step) })
   }
 
   async #delete(work: Work, step: Extract<Step, { readonly kind: 'delete' }>): Promise<void> {
@@ -215,8 +215,8 @@ export class Applier {
     }
     const name = this.#stages.ready(pipe, binding, 'delete')
     const columns = statements.columnList(binding, key)
-    await stage.copyRows(pipe, { name, columns, label: step }, { rows, form: how })
-    pipe.statement(stage.deleteSql(binding, name, step.old.length), { label: step })
+    await stage.copyRows(pipe, { name, columns, label: step.table }, { rows, form: how })
+    pipe.statement(stage.deleteSql(binding, name, step.old.length), { label: tableOf(step) })
   }
 
   /** One prepared statement, bound and executed for each row. */
@@ -240,7 +240,7 @@ export class Applier {
         recode,
       }
       bindRow(pipe, name, row)
-      pipe.execute(step)
+      pipe.execute(tableOf(step))
       if (pipe.full) await pipe.room()
       if (pipe.stopped) return
     }
@@ -284,7 +284,7 @@ export class Applier {
     return refusal(error, {
       label: this.#options.link.session.label,
       doing: 'applying a batch',
-      table: isStep(label) ? tableOf(label) : null,
+      table: isTable(label) ? label : null,
     })
   }
 }
@@ -299,8 +299,8 @@ interface Work {
   readonly recode: Rows['recode']
 }
 
-function isStep(label: unknown): label is Step {
-  return typeof label === 'object' && label !== null && 'kind' in label
+function isTable(label: unknown): label is Table {
+  return typeof label === 'object' && label !== null && 'identity' in label
 }
 
 async function* stepsOf(batch: Batch): AsyncGenerator<Step, undefined> {

@@ -58,11 +58,11 @@ export class Stages {
       const lasts = this.#lasting ? 'DELETE ROWS' : 'DROP'
       pipe.statement(
         `CREATE TEMP TABLE ${name} ON COMMIT ${lasts} AS SELECT ${columns} FROM ${binding.name} WITH NO DATA`,
-        { label: binding },
+        { label: binding.table },
       )
       this.#made.add(name)
     } else if (this.#used.has(name)) {
-      pipe.statement(`TRUNCATE ${name}`, { label: binding })
+      pipe.statement(`TRUNCATE ${name}`, { label: binding.table })
     }
     this.#used.add(name)
     return name
