@@ -36,6 +36,7 @@ export class MirrorProcess implements AsyncDisposable {
   #unforeseen = 0
   #loop: Promise<void> = Promise.resolve()
   #killAt: string | null = null
+  #armed = false
   #replaced = Promise.withResolvers<null>()
   /** Processes that were started. */
   starts = 0
@@ -91,6 +92,7 @@ export class MirrorProcess implements AsyncDisposable {
     while (!this.#stopping) {
       const killAt = this.#killAt
       this.#killAt = null
+      this.#armed = killAt !== null
       const child = this.command(['run'], killAt === null ? {} : { HOLDFAST_KILL_AT: killAt })
       this.#child = child
       this.starts++
@@ -112,6 +114,11 @@ export class MirrorProcess implements AsyncDisposable {
   async kill(killAt?: string): Promise<void> {
     this.#killAt = killAt ?? null
     await this.#child?.kill('SIGKILL')
+  }
+
+  /** The process may no longer end itself at a point: another one takes its place if it would. */
+  async disarm(): Promise<void> {
+    if (this.#armed || this.#killAt !== null) await this.kill()
   }
 
   /** Starts another process beside the one there is, which is given back and no longer kept. */

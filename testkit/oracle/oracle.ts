@@ -269,6 +269,7 @@ class Trial implements AsyncDisposable {
       await course({ ...scene, truth, reader, recovered, loading: () => loading })
     }
     await load.done
+    await scene.mirror.disarm()
     await eventually('the truth is read', () => truth.read().then(() => true))
     await this.#recovered('the end of the load')
     await this.#conclude(scene)
