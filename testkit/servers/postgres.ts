@@ -34,6 +34,8 @@ export interface PostgresOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** Lines of pg_hba.conf instead of trust for the loopback. */
   readonly hba?: readonly string[]
+  /** Arguments of an initdb of its own, for data that the usual template is not fit for. */
+  readonly initdb?: readonly string[]
   /** A server of the same major, stopped now, that this one follows as a hot standby. */
   readonly standbyOf?: PostgresServer
 }
@@ -174,6 +176,21 @@ function setting([name, value]: readonly [string, string]): string {
   return `${name} = '${value.replaceAll("'", "''")}'\n`
 }
 
+async function fill(found: Programs, data: string, options: PostgresOptions): Promise<void> {
+  const asServer = { asServer: true }
+  const { initdb, standbyOf } = options
+  if (initdb === undefined) {
+    await run(
+      'cp',
+      ['-R', '--reflink=auto', standbyOf?.dataDirectory ?? found.template, data],
+      asServer,
+    )
+    return
+  }
+  const usually = ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C']
+  await run(join(found.home, 'bin', 'initdb'), [...usually, '--no-sync', ...initdb], asServer)
+}
+
 async function standbySettings(
   primary: PostgresServer,
   data: string,
@@ -196,9 +213,8 @@ export async function startServer(
   const folder = runFolder(`postgres-${major}`)
   const server = new OwnServer({ major, folder, found, shared: options.shared ?? false })
   const data = server.dataDirectory
+  await fill(found, data, options)
   const { standbyOf } = options
-  const from = standbyOf?.dataDirectory ?? found.template
-  await run('cp', ['-R', '--reflink=auto', from, data], { asServer: true })
   const follows = standbyOf === undefined ? {} : await standbySettings(standbyOf, data)
   const settings = { ...usual, ...follows, ...options.settings }
   appendFileSync(join(data, 'postgresql.conf'), Object.entries(settings).map(setting).join(''))

@@ -1,0 +1,95 @@
+import { readFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { type Major, type PostgresServer, postgres } from '../testkit/servers/index.ts'
+
+/** Both ends get the same, and so do both contestants: their sessions inherit it. */
+export interface Memory {
+  /** PostgreSQL's size units. */
+  readonly decoding: string
+  readonly work: string
+}
+
+const shared = {
+  fsync: 'on',
+  shared_buffers: '1GB',
+  max_wal_size: '8GB',
+  checkpoint_timeout: '30min',
+  autovacuum: 'off',
+  max_worker_processes: '16',
+  track_commit_timestamp: 'on',
+}
+
+export interface Pair extends AsyncDisposable {
+  readonly source: PostgresServer
+  readonly target: PostgresServer
+}
+
+/** Two servers with the settings of a machine that is meant to work. */
+export async function startPair(major: Major, memory: Memory): Promise<Pair> {
+  const both = { ...shared, logical_decoding_work_mem: memory.decoding, work_mem: memory.work }
+  const initdb: readonly string[] = []
+  const source = await postgres(major, { initdb, settings: both })
+  const target = await postgres(major, { initdb, settings: { ...both, wal_level: 'replica' } })
+  return {
+    source,
+    target,
+    [Symbol.asyncDispose]: async () => {
+      await source[Symbol.asyncDispose]()
+      await target[Symbol.asyncDispose]()
+    },
+  }
+}
+
+const TICKS = 100
+
+function stat(pid: number): { readonly parent: number; readonly own: number; all: number } | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+    const at = (i: number): number => Number(fields[i] ?? 0)
+    const own = at(11) + at(12)
+    return { parent: at(1), own, all: own + at(13) + at(14) }
+  } catch {
+    return null
+  }
+}
+
+/** CPU seconds of a process with the children that it has waited for; 0 where that is not known. */
+export function processSeconds(pid: number): number {
+  return (stat(pid)?.all ?? 0) / TICKS
+}
+
+/** CPU seconds of a whole server so far. */
+export function serverSeconds(server: PostgresServer): number {
+  const pid = Number(
+    readFileSync(`${server.dataDirectory}/postmaster.pid`, 'latin1').split('\n')[0],
+  )
+  let ticks = stat(pid)?.all ?? 0
+  for (const child of childrenOf(pid)) ticks += stat(child)?.own ?? 0
+  return ticks / TICKS
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    const list = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1')
+    return list.split(' ').filter(Boolean).map(Number)
+  } catch {
+    return []
+  }
+}
+
+/** The highest resident size of a process, bytes; 0 where that is not known. */
+export function peakBytes(pid: number): number {
+  try {
+    const text = readFileSync(`/proc/${pid}/status`, 'latin1')
+    return Number(/VmHWM:\s+(\d+) kB/.exec(text)?.[1] ?? 0) * 1024
+  } catch {
+    return 0
+  }
+}
+
+/** What the figures of a run depend on. */
+export function machineFacts(): Readonly<Record<string, string | number>> {
+  const models = cpus()
+  return { cpus: models.length, cpu: models[0]?.model ?? 'unknown', node: process.version }
+}

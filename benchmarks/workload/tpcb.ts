@@ -1,0 +1,45 @@
+import type { Workload } from './workload.ts'
+
+const SCALE = 10
+
+/** TPC-B as pgbench does it: three updates and an insert into a table without a key. */
+export function tpcb(transactions: number): Workload {
+  const half = Math.floor(transactions / 2)
+  return {
+    name: 'tpc-b',
+    must: 2.4,
+    aim: 3.5,
+    changes: half * 8,
+    transactions: half * 2,
+    tables: ['branches', 'tellers', 'accounts', 'history'],
+    seed: [
+      'create table branches (bid int primary key, bbalance int, filler char(88))',
+      'create table tellers (tid int primary key, bid int, tbalance int, filler char(84))',
+      'create table accounts (aid int primary key, bid int, abalance int, filler char(84))',
+      'create table history (tid int, bid int, aid int, delta int, mtime timestamp, filler char(22))',
+      `insert into branches select g, 0, '' from generate_series(1, ${SCALE}) g`,
+      `insert into tellers select g, g / 10 + 1, 0, '' from generate_series(1, ${SCALE * 10}) g`,
+      `insert into accounts select g, g / 100000 + 1, 0, ''
+       from generate_series(1, ${SCALE * 100_000}) g`,
+      PROCEDURE,
+    ],
+    generate: [[`call gen(${half})`, `call gen(${half})`]],
+  }
+}
+
+const PROCEDURE = `
+create procedure gen(n int) language plpgsql as $$
+declare a int; t int; b int; d int;
+begin
+  for i in 1..n loop
+    a := 1 + (random() * ${SCALE * 100_000 - 1})::int;
+    t := 1 + (random() * ${SCALE * 10 - 1})::int;
+    b := 1 + (random() * ${SCALE - 1})::int;
+    d := (random() * 10000)::int - 5000;
+    update public.accounts set abalance = abalance + d where aid = a;
+    update public.tellers set tbalance = tbalance + d where tid = t;
+    update public.branches set bbalance = bbalance + d where bid = b;
+    insert into public.history values (t, b, a, d, clock_timestamp()::timestamp, null);
+    commit;
+  end loop;
+end $$`
