@@ -14,12 +14,15 @@ export class Route {
   readonly #compare: Compare
   readonly #states: ReadonlyMap<string, TableState>
   /** Past this place no table's start needs to be looked at any more. */
-  #behind: readonly TableState[]
+  #behind: readonly Start[]
+  /** Ids of the tables of `#behind`; a new set whenever those become fewer. */
+  #held: ReadonlySet<string>
 
   constructor(compare: Compare, states: readonly TableState[]) {
     this.#compare = compare
     this.#states = new Map(states.map((state) => [state.table.id, state]))
-    this.#behind = states
+    this.#behind = startsOf(states)
+    this.#held = idsOf(this.#behind)
   }
 
   readonly modeOf = (table: Table): TableMode => this.#states.get(table.id)?.mode ?? 'exact'
@@ -29,18 +32,36 @@ export class Route {
    * commits; what it returns holds for that transaction whatever is asked after it.
    */
   at(positions: Positions): Sieve {
-    if (this.#behind.length > 0)
-      this.#behind = this.#behind.filter((s) => this.#holds(s, positions))
-    const behind = this.#behind
-    if (behind.length === 0) return (changes) => changes
-    const held = new Set(behind.map((state) => state.table.id))
+    if (this.#behind.length === 0) return (changes) => changes
+    const behind = this.#behind.filter(({ at }) => covers(this.#compare, at, positions))
+    if (behind.length < this.#behind.length) this.#held = idsOf(behind)
+    this.#behind = behind
+    const held = this.#held
+    if (held.size === 0) return (changes) => changes
     return (changes) => changes.flatMap((change) => withoutHeld(change, held))
   }
+}
 
-  /** True when the copy of this table holds the transaction already. */
-  #holds(state: TableState, positions: Positions): boolean {
-    return state.start !== null && covers(this.#compare, state.start, positions)
+/** Tables whose copies stand at one place: those of one snapshot, so that there are few of these. */
+interface Start {
+  readonly at: Positions
+  readonly ids: string[]
+}
+
+function startsOf(states: readonly TableState[]): readonly Start[] {
+  const starts = new Map<string, Start>()
+  for (const { table, start } of states) {
+    if (start === null) continue
+    const place = JSON.stringify([...start].map(([lane, { log, token }]) => [lane, log, token]))
+    const known = starts.get(place) ?? { at: start, ids: [] }
+    known.ids.push(table.id)
+    starts.set(place, known)
   }
+  return [...starts.values()]
+}
+
+function idsOf(starts: readonly Start[]): ReadonlySet<string> {
+  return new Set(starts.flatMap(({ ids }) => ids))
 }
 
 function withoutHeld(change: Change, held: ReadonlySet<string>): readonly Change[] {

@@ -19,9 +19,25 @@ export function nativeSchema(blueprint: Blueprint): PgSchema | null {
   return blueprint.dialect === 'postgres' ? (blueprint.native as PgSchema) : null
 }
 
+const tableIndexes = new WeakMap<PgSchema, ReadonlyMap<string, PgTable>>()
+
+/** What a schema says of the table with this id; made once, since each of many tables is asked. */
+export function nativeTable(schema: PgSchema | null, id: string): PgTable | undefined {
+  if (schema === null) return undefined
+  const known = tableIndexes.get(schema)
+  const byId = known ?? new Map(schema.tables.map((table) => [table.id, table]))
+  if (known === undefined) tableIndexes.set(schema, byId)
+  return byId.get(id)
+}
+
+const placesByPlan = new WeakMap<TargetPlan, ReadonlyMap<string, PgName>>()
+
 /** Where every table of the source is at the target, by id; partitioned parents too. */
 export function placesOf(plan: TargetPlan): ReadonlyMap<string, PgName> {
+  const known = placesByPlan.get(plan)
+  if (known !== undefined) return known
   const places = new Map<string, PgName>()
+  placesByPlan.set(plan, places)
   const schemas = new Map<string, string>()
   for (const { table, target } of plan.tables) {
     places.set(table.id, target)
@@ -118,7 +134,7 @@ export async function createKey(session: Session, plan: TargetPlan, table: Table
   if (place === undefined || table.identity.by !== 'key') return
   const columns = table.identity.columns.flatMap((index) => table.columns[index]?.name ?? [])
   if (await hasKey(session, place, columns)) return
-  const native = nativeSchema(plan.blueprint)?.tables.find(({ id }) => id === table.id)
+  const native = nativeTable(nativeSchema(plan.blueprint), table.id)
   const index = native === undefined ? undefined : identityIndex(native)
   const taken = index !== undefined && (await isTaken(session, place.schema, index.name))
   const keyed = await hasPrimaryKey(session, place)

@@ -2,6 +2,7 @@ import type { PgSchema, PgType } from '../../dialect/postgres/schema.ts'
 import { holds, readsInBinary, type TypeIndex, typeIndex } from '../../dialect/postgres/types.ts'
 import type { Table } from '../../model/table.ts'
 import { BINARY_COPY, BINARY_STREAM, TEXT_COPY, TEXT_STREAM, VALUES } from './config.ts'
+import { nativeTable } from './ddl.ts'
 
 export interface Encodings {
   readonly stream: readonly string[]
@@ -21,7 +22,7 @@ const forms = new WeakMap<PgSchema, TypeIndex>()
 function allInBinary(table: Table, schema: PgSchema, version: number): boolean {
   const types = forms.get(schema) ?? typeIndex(schema.types)
   forms.set(schema, types)
-  const known = schema.tables.find(({ id }) => id === table.id)
+  const known = nativeTable(schema, table.id)
   const cautious = schema.version >= INFINITE_INTERVALS && version < INFINITE_INTERVALS
   return table.columns.every(({ name }) => {
     const use = known?.columns.find((column) => column.name === name)?.type

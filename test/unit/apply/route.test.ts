@@ -59,6 +59,27 @@ suite('the route of changes', () => {
     assert.deepEqual(free([insert(early)]), [insert(early)])
   })
 
+  test('looks at each place where copies stand, not at each table', () => {
+    const states = Array.from({ length: 1000 }, (_, i) => {
+      const table = textTable({
+        id: `${i}`,
+        columns: ['id'],
+        identity: { by: 'key', columns: [0] },
+      })
+      return stateOf(table, i < 600 ? 500 : 1000)
+    })
+    let compared = 0
+    const counting: typeof compare = (a, b) => {
+      compared++
+      return compare(a, b)
+    }
+    const route = new Route(counting, states)
+    for (let order = 1; order <= 1000; order++) route.at(place(order))
+    assert.equal(compared, 2 * 501 + 499)
+    const [first, last] = [states[0]?.table ?? assert.fail(), states[999]?.table ?? assert.fail()]
+    assert.deepEqual(route.at(place(1000))([insert(first), insert(last)]), [insert(first)])
+  })
+
   test('a table without a start takes everything', () => {
     const route = new Route(compare, [stateOf(early, null)])
     assert.deepEqual(route.at(place(1))([insert(early)]), [insert(early)])

@@ -89,6 +89,17 @@ suite('progress', () => {
     )
   })
 
+  test('keeps the tables where they are, however many there are', () => {
+    const table = { id: '1', name: 'a.b', mode: 'exact', copied: false, rowsCopied: 0 } as const
+    const before = after({ kind: 'tables', tables: [{ ...table, rowsExpected: null }] })
+    for (const event of [
+      { kind: 'expected', id: '1', rows: 9, bytes: 1 },
+      { kind: 'copied-rows', id: '1', rows: 4 },
+      { kind: 'copied-table', id: '1' },
+    ] as const)
+      assert.equal(reduce(before, event, 9n).tables, before.tables)
+  })
+
   test('does not change what it came from', () => {
     const before = after(head(1))
     const kept = structuredClone({ ...before })
