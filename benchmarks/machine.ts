@@ -59,14 +59,25 @@ export function processSeconds(pid: number): number {
   return (stat(pid)?.all ?? 0) / TICKS
 }
 
+function serverPid(server: PostgresServer): number {
+  return Number(readFileSync(`${server.dataDirectory}/postmaster.pid`, 'latin1').split('\n')[0])
+}
+
 /** CPU seconds of a whole server so far. */
 export function serverSeconds(server: PostgresServer): number {
-  const pid = Number(
-    readFileSync(`${server.dataDirectory}/postmaster.pid`, 'latin1').split('\n')[0],
-  )
+  const pid = serverPid(server)
   let ticks = stat(pid)?.all ?? 0
   for (const child of childrenOf(pid)) ticks += stat(child)?.own ?? 0
   return ticks / TICKS
+}
+
+/** Memory that the server's processes do not share, bytes, at this moment. */
+export function privateBytes(server: PostgresServer): number {
+  let all = 0
+  for (const child of childrenOf(serverPid(server))) {
+    all += statusOf(child, 'RssAnon')
+  }
+  return all
 }
 
 function childrenOf(pid: number): number[] {
@@ -80,9 +91,18 @@ function childrenOf(pid: number): number[] {
 
 /** The highest resident size of a process, bytes; 0 where that is not known. */
 export function peakBytes(pid: number): number {
+  return statusOf(pid, 'VmHWM')
+}
+
+/** The resident size of a process, bytes; 0 where that is not known. */
+export function residentBytes(pid: number): number {
+  return statusOf(pid, 'VmRSS')
+}
+
+function statusOf(pid: number, name: string): number {
   try {
     const text = readFileSync(`/proc/${pid}/status`, 'latin1')
-    return Number(/VmHWM:\s+(\d+) kB/.exec(text)?.[1] ?? 0) * 1024
+    return Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) * 1024
   } catch {
     return 0
   }

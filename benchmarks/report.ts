@@ -1,4 +1,5 @@
-import type { Spread } from './statistics.ts'
+import type { Cpu, Run, SourceUse } from './contest/contest.ts'
+import { rounded, type Spread, spreadOf } from './statistics.ts'
 
 /** Everything that a run measured; what is written as JSON and compared with another. */
 export interface Report {
@@ -7,8 +8,10 @@ export interface Report {
   readonly scale: number
   readonly repetitions: number
   readonly results: readonly Result[]
+  readonly measures: readonly Measure[]
 }
 
+/** Holdfast against native replication (or, where `against` says so, against something else). */
 export interface Result {
   readonly name: string
   /**
@@ -18,48 +21,120 @@ export interface Result {
   readonly ratio: Spread
   /** `least` of a speed, `most` of a latency. */
   readonly goal: 'least' | 'most'
-  readonly must: number
-  readonly aim: number
+  /** Null: measured, and nothing is asked of it. */
+  readonly must: number | null
+  readonly aim: number | null
+  readonly against?: string
   readonly native: Figures
   readonly holdfast: Figures
 }
 
 export interface Figures {
-  /** Seconds of a speed, milliseconds of a latency. */
+  /** Seconds of a speed, milliseconds of a latency, transactions per second of a rate. */
   readonly taken: Spread
-  readonly changesPerSecond: number | null
-  /** CPU seconds. */
-  readonly cpu: { readonly source: number; readonly target: number; readonly tool: number }
+  /** Changes, or rows of a copy. */
+  readonly perSecond: number | null
+  /** CPU seconds, medians. */
+  readonly cpu: Cpu | null
   /** Highest resident size of the tool, bytes. */
   readonly memory: number
-  /** Bytes of temporary files at the source. */
-  readonly temporary: number
+  readonly source: SourceUse | null
 }
 
-export function reached({ ratio, goal, must }: Result): boolean {
+/** A figure that stands for itself. */
+export interface Measure {
+  readonly name: string
+  readonly value: number
+  readonly unit: string
+  /** At most this; null: nothing is asked. */
+  readonly most: number | null
+}
+
+export interface Goal {
+  readonly name: string
+  readonly must: number | null
+  readonly aim: number | null
+}
+
+/** How much faster than native the same work was done. */
+export function speedOf(
+  { name, must, aim }: Goal,
+  changes: number,
+  runs: { readonly native: readonly Run[]; readonly holdfast: readonly Run[] },
+): Result {
+  const ratios = runs.native.map((run, i) => run.seconds / (runs.holdfast[i]?.seconds ?? 1))
+  return {
+    ...{ name, must, aim, goal: 'least', ratio: spreadOf(ratios) },
+    native: figuresOf(changes, runs.native),
+    holdfast: figuresOf(changes, runs.holdfast),
+  }
+}
+
+function figuresOf(changes: number, runs: readonly Run[]): Figures {
+  const taken = spreadOf(runs.map((run) => run.seconds))
+  const middle = (of: (run: Run) => number): number => rounded(spreadOf(runs.map(of)).median)
+  return {
+    taken,
+    perSecond: Math.round(changes / taken.median),
+    cpu: {
+      source: middle((run) => run.cpu.source),
+      target: middle((run) => run.cpu.target),
+      tool: middle((run) => run.cpu.tool),
+    },
+    memory: Math.max(...runs.map((run) => run.memory)),
+    source: {
+      temporary: middle((run) => run.source.temporary),
+      memory: middle((run) => run.source.memory),
+    },
+  }
+}
+
+/** Null when nothing was asked. */
+export function reached({ ratio, goal, must }: Result): boolean | null {
+  if (must === null) return null
   return goal === 'least' ? ratio.median >= must : ratio.median <= must
 }
 
-/** One line for each result. */
-export function tableOf({ results }: Report): string {
-  const lines = results.map((result) => {
-    const { name, ratio, goal, must, native, holdfast } = result
-    const spread = `${ratio.least.toFixed(2)}–${ratio.most.toFixed(2)}`
-    const wanted = `${goal === 'least' ? '≥' : '≤'} ${must.toFixed(1)}×`
-    const cpu = Object.values(holdfast.cpu).map((seconds) => seconds.toFixed(1))
-    return [
-      name.padEnd(16),
-      `${ratio.median.toFixed(2)}×`.padStart(7),
-      spread.padStart(11),
-      wanted.padStart(8),
-      (reached(result) ? 'yes' : 'no').padEnd(4),
-      native.taken.median.toFixed(2).padStart(8),
-      holdfast.taken.median.toFixed(2).padStart(8),
-      cpu.join('/').padStart(12),
-      `${Math.round(holdfast.memory / 2 ** 20)} MB`.padStart(7),
-    ].join('  ')
-  })
-  const head =
-    'workload            ratio       spread     must        native  holdfast  CPU s/t/tool  memory'
-  return [head, ...lines].join('\n')
+/** Rows of cells, the first one the headings. */
+export function tableOf({ results }: Report): string[][] {
+  const head = ['workload', 'ratio', 'spread', 'must', '', 'native', 'Holdfast', 'CPU s/t/tool', '']
+  return [head, ...results.map(rowOf)]
+}
+
+function rowOf(result: Result): string[] {
+  const { name, ratio, goal, must, native, holdfast } = result
+  const is = reached(result)
+  const digits = native.taken.median < 1_000 ? 2 : 0
+  const cpu = holdfast.cpu
+  return [
+    result.against === undefined ? name : `${name} (against ${result.against})`,
+    `${ratio.median.toFixed(2)}×`,
+    `${ratio.least.toFixed(2)}–${ratio.most.toFixed(2)}`,
+    must === null ? '' : `${goal === 'least' ? '≥' : '≤'} ${must.toFixed(1)}×`,
+    is === null ? '' : is ? 'yes' : 'no',
+    native.taken.median.toFixed(digits),
+    holdfast.taken.median.toFixed(digits),
+    cpu === null ? '' : [cpu.source, cpu.target, cpu.tool].map((s) => s.toFixed(1)).join(' / '),
+    holdfast.memory === 0 ? '' : `${Math.round(holdfast.memory / 2 ** 20)} MB`,
+  ]
+}
+
+export function measureRows({ measures }: Report): string[][] {
+  const rows = measures.map(({ name, value, unit, most }) => [
+    name,
+    `${Number(value.toFixed(2))} ${unit}`,
+    most === null ? '' : `≤ ${most}`,
+    most === null ? '' : value <= most ? 'yes' : 'no',
+  ])
+  return [['figure', 'value', 'must', ''], ...rows]
+}
+
+/** Columns of one width. */
+export function aligned(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)))
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, i) => (i === 0 ? cell.padEnd : cell.padStart).call(cell, widths[i] ?? 0))
+      .join('  ')
+  return rows.map((row) => line(row).trimEnd()).join('\n')
 }

@@ -2,13 +2,13 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Major } from '../testkit/servers/index.ts'
-import { type Contestant, type Run, replay } from './contestants.ts'
-import { machineFacts, type Pair, startPair } from './machine.ts'
-import { type Figures, type Report, type Result, tableOf } from './report.ts'
-import { build, setStage } from './stage.ts'
-import { rounded, spreadOf } from './statistics.ts'
-import { backlogs } from './workload/backlogs.ts'
-import type { Workload } from './workload/workload.ts'
+import { backlogContests } from './contest/backlog.ts'
+import type { Contest, Findings } from './contest/contest.ts'
+import { copyContests } from './contest/copy.ts'
+import { latencyContest } from './contest/latency.ts'
+import { machineFacts, startPair } from './machine.ts'
+import { aligned, measureRows, type Report, tableOf } from './report.ts'
+import { build } from './stage.ts'
 
 const { values: given } = parseArgs({
   options: {
@@ -21,69 +21,31 @@ const { values: given } = parseArgs({
   },
 })
 
-const scale = Number(given.scale ?? (given.quick ? 0.2 : 1))
+const scale = Number(given.scale ?? (given.quick ? 0.1 : 1))
 const repetitions = Number(given.repetitions ?? (given.quick ? 1 : 3))
 const major = Number(given.major) as Major
 
-async function contest(pair: Pair, workload: Workload): Promise<Result> {
-  await using stage = await setStage(pair, workload)
-  const runs: Record<Contestant, Run[]> = { native: [], holdfast: [] }
-  for (let i = 0; i < repetitions; i++) {
-    for (const contestant of ['native', 'holdfast'] as const) {
-      const run = await replay(stage, contestant)
-      runs[contestant].push(run)
-      tell(workload, contestant, run)
-    }
-  }
-  const ratios = runs.native.map((run, i) => run.seconds / (runs.holdfast[i]?.seconds ?? 1))
-  const { name, must, aim } = workload
-  const figures = (all: readonly Run[]): Figures => figuresOf(workload, all)
-  return {
-    name,
-    ratio: spreadOf(ratios),
-    goal: 'least',
-    must,
-    aim,
-    native: figures(runs.native),
-    holdfast: figures(runs.holdfast),
-  }
+const contests: readonly Contest[] = [
+  ...backlogContests(scale),
+  ...copyContests(scale),
+  latencyContest,
+]
+const wanted = contests.filter(({ name }) => given.only.length === 0 || given.only.includes(name))
+if (wanted.length === 0) {
+  console.error(`--only is one of ${contests.map(({ name }) => name).join(', ')}`)
+  process.exit(2)
 }
-
-function figuresOf({ changes }: Workload, runs: readonly Run[]): Figures {
-  const seconds = spreadOf(runs.map((run) => run.seconds))
-  const middle = (of: (run: Run) => number): number => rounded(spreadOf(runs.map(of)).median)
-  return {
-    taken: seconds,
-    changesPerSecond: Math.round(changes / seconds.median),
-    cpu: {
-      source: middle((run) => run.cpu.source),
-      target: middle((run) => run.cpu.target),
-      tool: middle((run) => run.cpu.tool),
-    },
-    memory: middle((run) => run.memory),
-    temporary: middle((run) => run.temporary),
-  }
-}
-
-function tell({ name }: Workload, contestant: Contestant, run: Run): void {
-  const { source, target, tool } = run.cpu
-  const cpu = [source, target, tool].map((seconds) => seconds.toFixed(1)).join('/')
-  const memory = run.memory === 0 ? '' : `, ${Math.round(run.memory / 2 ** 20)} MB`
-  const temporary =
-    run.temporary === 0 ? '' : `, ${Math.round(run.temporary / 2 ** 20)} MB of temporary files`
-  console.error(
-    `${name} ${contestant}: ${run.seconds.toFixed(2)} s, CPU ${cpu}${memory}${temporary}`,
-  )
-}
-
-const wanted = backlogs(scale).filter(
-  ({ name }) => given.only.length === 0 || given.only.includes(name),
-)
 await build()
 await using pair = await startPair(major, { decoding: '256MB', work: '64MB' })
-const results: Result[] = []
-for (const workload of wanted) results.push(await contest(pair, workload))
-const report: Report = { machine: machineFacts(), major, scale, repetitions, results }
+const found: Findings[] = []
+for (const contest of wanted) found.push(await contest.run({ pair, scale, repetitions }))
+const report: Report = {
+  machine: machineFacts(),
+  ...{ major, scale, repetitions },
+  results: found.flatMap(({ results }) => results ?? []),
+  measures: found.flatMap(({ measures }) => measures ?? []),
+}
 await mkdir(dirname(given.out), { recursive: true })
 await writeFile(given.out, `${JSON.stringify(report, null, 2)}\n`)
-console.log(tableOf(report))
+console.log(aligned(tableOf(report)))
+if (report.measures.length > 0) console.log(`\n${aligned(measureRows(report))}`)

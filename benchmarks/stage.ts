@@ -79,7 +79,7 @@ export async function setStage(pair: Pair, workload: Workload): Promise<Stage> {
     `select pubname from pg_publication where pubname like 'holdfast%' order by 1`,
   )
   const publications = rows.map((row) => row['pubname'] ?? '')
-  const expected = await contents(source, workload)
+  const expected = await contents(source, workload.tables)
   const made = { pair, workload, publications, folder, admin, source, logBytes, expected }
   return { ...made, [Symbol.asyncDispose]: () => clear(made) }
 }
@@ -131,7 +131,7 @@ async function generate(pair: Pair, { generate: lists }: Workload): Promise<void
 }
 
 /** Count and sum of the rows' hashes of each table, which depend on every byte of their text. */
-export async function contents(session: TestSession, { tables }: Workload): Promise<string> {
+export async function contents(session: TestSession, tables: readonly string[]): Promise<string> {
   const sums: string[] = []
   for (const table of tables) {
     const [row] = await session.query(
@@ -141,6 +141,23 @@ export async function contents(session: TestSession, { tables }: Workload): Prom
     sums.push(`${table} ${row?.['n']} ${row?.['sum']}`)
   }
   return sums.join(', ')
+}
+
+export async function assertContents(
+  { workload, expected }: Stage,
+  target: TestSession,
+  what: string,
+): Promise<void> {
+  assert.equal(await contents(target, workload.tables), expected, what)
+}
+
+/** Takes away what the product left at the source. */
+export async function clearSource(source: TestSession): Promise<void> {
+  await dropSlot(source, SLOT)
+  const rows = await source.query(
+    `select quote_ident(pubname) as name from pg_publication where pubname like 'holdfast%'`,
+  )
+  for (const { name } of rows) await source.query(`drop publication ${name}`)
 }
 
 /** The slot and the target as every run finds them; returns the target's database. */

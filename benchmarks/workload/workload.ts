@@ -2,8 +2,8 @@
 export interface Workload {
   readonly name: string
   /** What `must` and `aim` of its ratio to native are. */
-  readonly must: number
-  readonly aim: number
+  readonly must: number | null
+  readonly aim: number | null
   readonly changes: number
   readonly transactions: number
   readonly tables: readonly string[]
