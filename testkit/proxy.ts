@@ -42,10 +42,13 @@ export interface TcpProxy extends AsyncDisposable {
   accept(): Promise<void>
   /** Milliseconds that each piece waits before it is passed on, in both directions. */
   delay: number
+  /** Bytes that pass in a millisecond, in each direction. */
+  pace: number
 }
 
 interface Shared {
   delay: number
+  pace: number
   frozen: boolean
 }
 
@@ -137,7 +140,8 @@ class Way implements ProxyConnection {
   }
 
   async #hand(piece: Buffer, from: Socket, to: Socket): Promise<void> {
-    if (this.#shared.delay > 0) await sleep(this.#shared.delay)
+    const wait = this.#shared.delay + piece.length / this.#shared.pace
+    if (wait > 0) await sleep(wait)
     await this.#thawed.promise
     let passed = piece
     if (from === this.#server) {
@@ -173,7 +177,7 @@ export async function startProxy(to: {
   readonly host?: string
   readonly port: number
 }): Promise<TcpProxy> {
-  const shared: Shared = { delay: 0, frozen: false }
+  const shared: Shared = { delay: 0, pace: Number.POSITIVE_INFINITY, frozen: false }
   const ways: Way[] = []
   const make = (): Server =>
     createServer({ allowHalfOpen: true }, (client) => {
@@ -205,6 +209,12 @@ export async function startProxy(to: {
     },
     set delay(ms) {
       shared.delay = ms
+    },
+    get pace() {
+      return shared.pace
+    },
+    set pace(bytes) {
+      shared.pace = bytes
     },
     cutAll() {
       for (const way of open()) way.cut()

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 
 /**
@@ -5,9 +6,13 @@ import { setTimeout as delay } from 'node:timers/promises'
  * the wall clock; `monotonic` is for waiting and rates.
  */
 
+/** A test can make this clock jump: HOLDFAST_CLOCK names a file with milliseconds to add to it. */
+const jumps = process.env['HOLDFAST_CLOCK']
+
 /** Microseconds since 1970 by this machine's clock. */
 export function wallMicros(): bigint {
-  return BigInt(Date.now()) * 1000n
+  const now = jumps === undefined ? Date.now() : Date.now() + Number(readFileSync(jumps, 'utf8'))
+  return BigInt(now) * 1000n
 }
 
 /** ISO 8601 in UTC, with milliseconds, of microseconds since 1970. */

@@ -32,7 +32,12 @@ const seeds: readonly (Omit<OracleOptions, 'source' | 'target'> & {
     pair: [18, 18],
     transactions: 250,
     memory: '16KiB',
-    faults: { 'reply lost': 3, 'two processes': 1, 'kill at a point': 3, 'target crashed': 1 },
+    faults: {
+      'COMMIT sent but reply lost': 3,
+      'SIGSTOP and takeover and SIGCONT': 1,
+      'kill at a point': 3,
+      'target crashed': 1,
+    },
     what: 'lost replies, two processes, deaths and crashes (P84)',
   },
 ]

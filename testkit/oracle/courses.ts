@@ -1,7 +1,8 @@
 import { eventually } from '../eventually.ts'
 import { openSession, type PostgresServer } from '../servers/index.ts'
-import type { OracleOptions, Stage } from './oracle.ts'
+import type { OracleOptions } from './oracle.ts'
 import type { Mix } from './session.ts'
+import type { Stage } from './trial.ts'
 
 /** Many of everything: whatever is broken shows within few transactions. */
 const rich: Mix = {
@@ -26,7 +27,7 @@ const usual: Wanted = {
 /** The mirror dies between its commit and the word to the source, three times. */
 async function dieUnheard({ mirror, recovered }: Stage): Promise<void> {
   for (let round = 0; round < 3; round++) {
-    await mirror.kill('batch-applied:2')
+    await mirror.kill({ at: 'batch-applied:2' })
     await recovered('a death after a commit')
   }
 }

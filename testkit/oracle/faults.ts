@@ -1,30 +1,40 @@
-import { monotonic, sleep } from '../../src/async/clock.ts'
+import { sleep } from '../../src/async/clock.ts'
 import { points } from '../../src/async/point.ts'
 import { eventually } from '../eventually.ts'
 import type { ProxyConnection, TcpProxy } from '../proxy.ts'
+import type { Disk } from '../servers/disk.ts'
 import { openSession, type PostgresServer } from '../servers/index.ts'
 import type { MirrorProcess } from './mirror.ts'
+import * as obstacles from './obstacles.ts'
 import type { Random } from './random.ts'
 
 /** Everything that can go wrong, by how often it does. */
 export const faultKinds = {
   kill: 4,
   'kill at a point': 5,
-  cut: 4,
-  'cut after bytes': 3,
-  'reply lost': 4,
-  'half open': 2,
-  slow: 2,
+  'connection cut': 4,
+  'connection cut after some bytes': 3,
+  'connection half open': 2,
+  'COMMIT sent but reply lost': 4,
+  'network delayed': 1,
+  'network slow': 1,
   'source restarted': 1,
   'source crashed': 1,
   'target restarted': 1,
   'target crashed': 2,
   'session terminated': 4,
-  'target refuses': 4,
-  'target locked': 3,
+  'statement cancelled': 2,
+  'serialization failure': 2,
+  'lock timeout': 2,
+  'deadlock with the mirror': 3,
+  'target out of memory': 1,
+  'target disk full': 3,
+  'target locked': 2,
   'target paused': 1,
-  'two processes': 1,
-  verify: 3,
+  'SIGSTOP and takeover and SIGCONT': 1,
+  'clock jump': 3,
+  'reading path changed': 3,
+  verification: 3,
 } as const
 
 export type FaultKind = keyof typeof faultKinds
@@ -41,61 +51,91 @@ export interface Place {
   readonly server: PostgresServer
   readonly url: string
   readonly proxy: TcpProxy
+  /** Where the database lies; null for that of the server. */
+  readonly disk: Disk | null
 }
 
-/** SQLSTATEs that a target gives up a batch with and that pass. */
-const passing = ['40001', '40P01', '55P03', '53100', '53200', '57014']
+/** What became of a fault: one that met nothing is not counted. */
+export interface Done {
+  readonly hit: boolean
+  readonly what: string
+}
+
+export function hit(what = ''): Done {
+  return { hit: true, what }
+}
+export function missed(what: string): Done {
+  return { hit: false, what }
+}
 
 /** Named points at which a resumed mirror can die. */
 const later = points.slice(points.indexOf('stream-opened'))
 
-type Deed = (scene: Scene) => Promise<string>
+type Deed = (scene: Scene) => Promise<Done>
 
 const deeds: Readonly<Record<FaultKind, Deed>> = {
   async kill({ mirror }) {
     await mirror.kill()
-    return ''
+    return hit()
   },
   async 'kill at a point'({ random, mirror }) {
     const at = `${random.pick(later)}:${random.between(1, 6)}`
-    await mirror.kill(at)
-    return at
+    await mirror.kill({ at })
+    return hit(at)
   },
-  async cut({ random, source, target }) {
+  async 'connection cut'({ random, source, target }) {
     const way = anyWay(random, [source, target])
     way?.cut()
-    return nameOf(way)
+    return met(way)
   },
-  async 'cut after bytes'({ random, source, target }) {
+  async 'connection cut after some bytes'({ random, source, target }) {
     const way = anyWay(random, [source, target])
     way?.cutAfter(random.below(random.pick([10, 200, 20_000])))
-    return nameOf(way)
+    return met(way)
   },
-  'reply lost': replyLost,
-  'half open': halfOpen,
-  async slow({ random, source, target }) {
+  'connection half open': halfOpen,
+  'COMMIT sent but reply lost': obstacles.replyLost,
+  async 'network delayed'({ random, source, target }) {
     const { proxy } = random.pick([source, target])
     proxy.delay = random.between(1, 30)
     await sleep(random.between(100, 600))
     proxy.delay = 0
-    return ''
+    return hit()
+  },
+  async 'network slow'({ random, source, target }) {
+    const { proxy } = random.pick([source, target])
+    proxy.pace = random.pick([5, 50, 500])
+    await sleep(random.between(100, 1000))
+    proxy.pace = Number.POSITIVE_INFINITY
+    return hit()
   },
   'source restarted': (scene) => restart(scene, 'source', 'fast'),
   'source crashed': (scene) => restart(scene, 'source', 'immediate'),
   'target restarted': (scene) => restart(scene, 'target', 'fast'),
   'target crashed': (scene) => restart(scene, 'target', 'immediate'),
   'session terminated': terminate,
-  'target refuses': refuse,
-  'target locked': lock,
-  'target paused': pause,
-  'two processes': twoProcesses,
-  verify: verifies,
+  'statement cancelled': obstacles.cancel,
+  'serialization failure': (scene) => obstacles.refuse(scene, ['40001']),
+  'lock timeout': (scene) => obstacles.refuse(scene, ['55P03']),
+  'deadlock with the mirror': obstacles.deadlock,
+  'target out of memory': (scene) => obstacles.refuse(scene, ['53200']),
+  'target disk full': obstacles.fullDisk,
+  'target locked': obstacles.lock,
+  'target paused': obstacles.pause,
+  'SIGSTOP and takeover and SIGCONT': obstacles.twoProcesses,
+  'clock jump': jump,
+  async 'reading path changed'({ random, mirror }) {
+    const path = random.pick(['never', 'always', 'random'].filter((one) => one !== mirror.path))
+    await mirror.kill({ path })
+    return hit(path)
+  },
+  verification: verifies,
 }
 
 /** Does it, and says what it was. Throws when the mirror answers it wrongly. */
-export async function inflict(kind: FaultKind, scene: Scene): Promise<string> {
-  const more = await deeds[kind](scene)
-  return more === '' ? kind : `${kind} (${more})`
+export async function inflict(kind: FaultKind, scene: Scene): Promise<Done> {
+  const { hit: met, what } = await deeds[kind](scene)
+  return { hit: met, what: what === '' ? kind : `${kind} (${what})` }
 }
 
 function anyWay(random: Random, places: readonly Place[]): ProxyConnection | undefined {
@@ -103,136 +143,67 @@ function anyWay(random: Random, places: readonly Place[]): ProxyConnection | und
   return open.length === 0 ? undefined : random.pick(open)
 }
 
+function met(way: ProxyConnection | undefined): Done {
+  return way === undefined ? missed('none was open') : hit(nameOf(way))
+}
+
 /** What a connection is for, by the name that it gave itself. */
-function nameOf(way: ProxyConnection | undefined): string {
-  if (way === undefined) return 'none was open'
+export function nameOf(way: ProxyConnection): string {
   return /holdfast:[^:\0]*:([a-z-]+)/.exec(way.greeting)?.[1] ?? 'unnamed'
 }
 
-/** What was said last arrives, COMMIT perhaps, and nobody hears the answer. */
-async function replyLost({ random, target }: Scene): Promise<string> {
-  const way = target.proxy.open.find((one) => nameOf(one) === 'apply')
-  if (way === undefined) return 'none was open'
-  const before = way.sent
-  way.mute()
-  const until = monotonic() + 1500
-  while (way.open && way.sent === before && monotonic() < until) await sleep(2)
-  await sleep(random.below(30))
-  way.cut()
-  return way.sent === before ? 'nothing was said' : 'apply'
-}
-
-async function halfOpen({ random, source, target }: Scene): Promise<string> {
+async function halfOpen({ random, source, target }: Scene): Promise<Done> {
   const way = anyWay(random, [source, target])
-  if (way === undefined) return 'none was open'
+  if (way === undefined) return missed('none was open')
   if (random.chance(0.3)) way.mute()
   else way.freeze()
   await sleep(random.between(100, 1500))
   if (random.chance(0.5)) way.thaw()
   else way.cut()
-  return nameOf(way)
+  return met(way)
 }
 
 async function restart(
   { source, target }: Scene,
   side: 'source' | 'target',
   mode: 'fast' | 'immediate',
-): Promise<string> {
+): Promise<Done> {
   const { server } = side === 'source' ? source : target
   await server.restart(mode)
   await eventually(`the ${side} is up again`, async () => {
     await using session = await openSession((side === 'source' ? source : target).url)
     return await session.query('select 1')
   })
-  return ''
+  return hit()
 }
 
-async function terminate({ random, source, target }: Scene): Promise<string> {
+async function terminate({ random, source, target }: Scene): Promise<Done> {
   const { url } = random.pick([source, target])
   await using session = await openSession(url)
   const found = await session.query(
     `select pid, application_name from pg_stat_activity
      where application_name like 'holdfast%' and datname = current_database() order by pid`,
   )
-  if (found.length === 0) return 'none was there'
+  if (found.length === 0) return missed('none was there')
   const one = random.pick(found)
   await session.query('select pg_terminate_backend($1)', [one.pid])
-  return one.application_name?.split(':')[2] ?? ''
+  return hit(one.application_name?.split(':')[2] ?? '')
 }
 
-/** The next batches are refused as a busy or full server does. */
-async function refuse({ random, target }: Scene): Promise<string> {
-  await using session = await openSession(target.url)
-  const [there] = await session.query(
-    `select to_regclass('oracle_watch.refusal') is not null as is`,
-  )
-  if (there?.is !== 't') return 'nothing was copied yet'
-  const code = random.pick(passing)
-  await session.query('update oracle_watch.refusal set code = $1', [code])
-  await session.query(`select setval('oracle_watch.refusals', $1)`, [random.between(1, 3)])
-  return code
-}
-
-/** Somebody holds tables, and wants more of them than he has. */
-async function lock({ random, target }: Scene): Promise<string> {
-  await using session = await openSession(target.url)
-  const found = await session.query(
-    `select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname = 'oracle'`,
-  )
-  if (found.length === 0) return 'nothing was there'
-  const mode = random.pick(['share', 'access exclusive', 'share row exclusive'])
-  const chosen = random.some(found, random.between(1, 3))
-  try {
-    await session.query(`begin; set local lock_timeout = '3s'`)
-    for (const { name } of chosen) {
-      await session.query(`lock table only ${name} in ${mode} mode`)
-      await sleep(random.between(5, 200))
-    }
-    await session.query('rollback')
-  } catch {
-    // The deadlock was ended at our expense.
-  }
-  return mode
-}
-
-/** The server stands still as a whole, as a machine does that is moved. */
-async function pause({ random, target }: Scene): Promise<string> {
-  target.proxy.freezeAll()
-  await sleep(random.between(200, 2000))
-  target.proxy.thawAll()
-  return ''
-}
-
-/** One process is stopped, another one takes the mirror, the first one wakes: it must give up. */
-async function twoProcesses({ mirror }: Scene): Promise<string> {
-  const first = mirror.child
-  if (first === null) return 'none was running'
-  first.signal('SIGSTOP')
-  mirror.replace()
-  try {
-    await eventually(
-      'another process takes the mirror',
-      async () => {
-        const second = await eventually('it starts', () => mirror.child !== first && mirror.child)
-        return second.lines.some((line) => /following|streaming/.test(line))
-      },
-      { within: 60_000 },
-    )
-  } finally {
-    first.signal('SIGCONT')
-  }
-  const end = await first.end({ within: 60_000 })
-  if (end.code === 0 || end.code === null) {
-    throw new Error(`a process that lost the mirror ended with ${end.code ?? end.signal}`)
-  }
-  return ''
+/** Somebody sets the mirror's clock, and perhaps sets it right again. */
+async function jump({ random, mirror }: Scene): Promise<Done> {
+  const by = random.pick([50, 5000, 3_600_000, 86_400_000, 12_000_000_000]) * random.pick([1, -1])
+  mirror.setClock(by)
+  await sleep(random.below(600))
+  if (random.chance(0.6)) mirror.setClock(0)
+  return hit(`${by} ms`)
 }
 
 /** A verification at a moment of no choice: it may be kept from its end, never be wrong. */
-async function verifies({ mirror }: Scene): Promise<string> {
+async function verifies({ mirror }: Scene): Promise<Done> {
   const child = mirror.command(['verify'])
   const { code } = await child.end({ within: 120_000 })
   const said = child.lines.join('\n')
   if (/verify FAIL/.test(said)) throw new Error(`verify saw a difference:\n${said}`)
-  return code === 0 ? 'PASS' : (/HF-[A-Z]\d+/.exec(said)?.[0] ?? `exit ${code}`)
+  return hit(code === 0 ? 'PASS' : (/HF-[A-Z]\d+/.exec(said)?.[0] ?? `exit ${code}`))
 }

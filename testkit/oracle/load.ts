@@ -1,6 +1,7 @@
 import { sleep } from '../../src/async/clock.ts'
 import { eventually } from '../eventually.ts'
 import { openSession, type TestSession } from '../servers/index.ts'
+import type { Script } from './plan.ts'
 import type { Random } from './random.ts'
 import { Author, guarded, isRefusal, type Mix } from './session.ts'
 
@@ -18,6 +19,10 @@ export interface LoadOptions {
   readonly atFirst?: number
   /** Markers are numbered from here on. */
   readonly from?: number
+  /** Written by one session, instead of what is drawn. */
+  readonly script?: Script | null
+  /** Keep what is written. */
+  readonly record?: boolean
 }
 
 /** How the transactions of a load have ended so far. */
@@ -42,15 +47,33 @@ export class Load {
   #mayAlter = false
   /** Prepared transactions whose outcome is for later. */
   readonly #undecided: string[] = []
+  readonly #script: (readonly string[])[] = []
+  #ended = false
   readonly done: Promise<void>
 
   constructor(options: LoadOptions) {
     this.#options = options
     const { sessions, random } = options
     const numbers = Array.from({ length: sessions }, (_, i) => i + 1)
-    const all = numbers.map((number) => this.#session(number, random.fork(`session ${number}`)))
+    const { script } = options
+    const all =
+      script == null
+        ? numbers.map((number) => this.#session(number, random.fork(`session ${number}`)))
+        : [this.#follow(script)]
     this.done = Promise.all(all).then(() => this.#decideRest())
-    this.done.catch(() => undefined)
+    const end = (): void => {
+      this.#ended = true
+    }
+    this.done.then(end, end)
+  }
+
+  /** What was written, transaction after transaction as they ended; null when it was not kept. */
+  get script(): Script | null {
+    return this.#options.record === true ? this.#script : null
+  }
+
+  get ended(): boolean {
+    return this.#ended
   }
 
   get begun(): number {
@@ -105,7 +128,31 @@ export class Load {
   async #open(): Promise<TestSession> {
     const session = await openSession(this.#options.url)
     await session.query(settings)
-    return session
+    return this.#options.record === true ? recorded(session, this.#script) : session
+  }
+
+  /** Writes what is given; what the server refuses is as it would be for an application. */
+  async #follow(script: Script): Promise<void> {
+    const { atFirst = Number.POSITIVE_INFINITY } = this.#options
+    let session: TestSession | null = null
+    try {
+      for (const statements of script) {
+        if (this.#stop.signal.aborted) return
+        if (this.#begun >= atFirst) await this.#opened.promise
+        this.#begun++
+        try {
+          session ??= await this.#open()
+          for (const statement of statements) await attempt(session, statement)
+          await session.query('rollback')
+        } catch {
+          const kept = session
+          session = null
+          await kept?.close()
+        }
+      }
+    } finally {
+      await session?.close()
+    }
   }
 
   async #transaction(work: Work): Promise<void> {
@@ -184,6 +231,35 @@ export class Load {
       for (const { gid } of left) await session.query(`commit prepared '${gid}'`)
       return true
     })
+  }
+}
+
+async function attempt(session: TestSession, statement: string): Promise<void> {
+  try {
+    await session.query(statement)
+  } catch (error) {
+    if (!isRefusal(error)) throw error
+  }
+}
+
+/** The same session, which leaves every transaction that has ended in `script`. */
+function recorded(session: TestSession, script: (readonly string[])[]): TestSession {
+  let open: string[] = []
+  return {
+    client: session.client,
+    async query(sql, params) {
+      open.push(sql)
+      try {
+        return await session.query(sql, params)
+      } finally {
+        if (/^(?:commit|rollback$|rollback prepared|prepare transaction)/.test(sql)) {
+          script.push(open)
+          open = []
+        }
+      }
+    },
+    close: () => session.close(),
+    [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
   }
 }
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, renameSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +14,8 @@ export interface MirrorSetup {
   /** The launcher of the product that is tried; that of the checkout unless given. */
   readonly program?: string
   readonly env?: Readonly<Record<string, string>>
+  /** Which way the log is read, as HOLDFAST_CATCHUP takes it. */
+  readonly path?: string
 }
 
 /** An end of the mirror that nobody asked for and that waiting does not heal. */
@@ -37,14 +39,19 @@ export class MirrorProcess implements AsyncDisposable {
   #loop: Promise<void> = Promise.resolve()
   #killAt: string | null = null
   #armed = false
+  #shot = false
+  #path: string | null
   #replaced = Promise.withResolvers<null>()
   /** Processes that were started. */
   starts = 0
   /** Those that ended with SIGKILL. */
   kills = 0
+  /** How many of them ended themselves, by the point at which. */
+  readonly deaths: Record<string, number> = {}
 
   constructor(setup: MirrorSetup) {
     this.#setup = setup
+    this.#path = setup.path ?? null
     this.folder = mkdtempSync(join(tmpdir(), 'holdfast-oracle-'))
     const { name, source, target, batchRows, memory } = setup
     const end = (url: string): object => ({ url, await: '120s', ssl: { mode: 'disable' } })
@@ -62,6 +69,7 @@ export class MirrorProcess implements AsyncDisposable {
       ],
     }
     writeFileSync(join(this.folder, 'holdfast.yaml'), JSON.stringify(config))
+    this.setClock(0)
     this.#halted.promise.catch(() => undefined)
   }
 
@@ -73,6 +81,19 @@ export class MirrorProcess implements AsyncDisposable {
     return this.#child
   }
 
+  /** Which way the log is read. */
+  get path(): string | null {
+    return this.#path
+  }
+
+  /** The clock of every process of the mirror is off by this from now on, in milliseconds. */
+  setClock(by: number): void {
+    // At once as a whole, since it is read at any moment.
+    const file = join(this.folder, 'clock')
+    writeFileSync(`${file}.new`, String(by))
+    renameSync(`${file}.new`, file)
+  }
+
   start(killAt?: string): void {
     this.#killAt = killAt ?? null
     this.#loop = this.#keep()
@@ -81,9 +102,10 @@ export class MirrorProcess implements AsyncDisposable {
   command(args: readonly string[], env: Readonly<Record<string, string>> = {}): Child {
     const { program, env: always } = this.#setup
     const [command = '', ...rest] = args
+    const clock = { HOLDFAST_CLOCK: join(this.folder, 'clock') }
     return holdfast([command, '--config', 'holdfast.yaml', ...rest], {
       cwd: this.folder,
-      env: { ...always, ...env },
+      env: { ...always, ...clock, ...env },
       ...(program === undefined ? {} : { program }),
     })
   }
@@ -92,17 +114,27 @@ export class MirrorProcess implements AsyncDisposable {
     while (!this.#stopping) {
       const killAt = this.#killAt
       this.#killAt = null
-      this.#armed = killAt !== null
-      const child = this.command(['run'], killAt === null ? {} : { HOLDFAST_KILL_AT: killAt })
+      this.#shot = false
+      const child = this.command(['run'], {
+        ...(killAt === null ? {} : { HOLDFAST_KILL_AT: killAt }),
+        ...(this.#path === null ? {} : { HOLDFAST_CATCHUP: this.#path }),
+      })
       this.#child = child
+      this.#armed = killAt !== null
       this.starts++
       const end = await Promise.race([child.ended, this.#replaced.promise])
       if (this.#stopping) return
       if (end === null) this.#replaced = Promise.withResolvers()
-      else if (end.signal === 'SIGKILL') this.kills++
+      else if (end.signal === 'SIGKILL') this.#died(killAt)
       else if (end.code === AWAY && this.#unforeseen++ < MOST_RESTARTS) await sleep(200)
       else return this.#halted.reject(this.#halt(child, end))
     }
+  }
+
+  #died(killAt: string | null): void {
+    this.kills++
+    const at = killAt?.split(':')[0]
+    if (at !== undefined && !this.#shot) this.deaths[at] = (this.deaths[at] ?? 0) + 1
   }
 
   #halt(child: Child, { code, signal }: Ended): Halt {
@@ -110,9 +142,11 @@ export class MirrorProcess implements AsyncDisposable {
     return new Halt(`the mirror ended by itself with ${code ?? signal}:\n${tail}`)
   }
 
-  /** Kills it now; with `killAt` the next one ends itself at that point. */
-  async kill(killAt?: string): Promise<void> {
-    this.#killAt = killAt ?? null
+  /** Kills it now; with `at` the next one ends itself at that point, with `path` it reads so. */
+  async kill(next: { readonly at?: string; readonly path?: string } = {}): Promise<void> {
+    this.#killAt = next.at ?? null
+    this.#path = next.path ?? this.#path
+    this.#shot = true
     await this.#child?.kill('SIGKILL')
   }
 

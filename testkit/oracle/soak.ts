@@ -1,14 +1,17 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { monotonic } from '../../src/async/clock.ts'
 import { type Major, majors, type PostgresServer, postgres } from '../servers/index.ts'
+import { faultKinds } from './faults.ts'
 import { type Outcome, runOracle } from './oracle.ts'
-import { lineOf, tableOf, totalsOf } from './report.ts'
+import { lineOf, type Soak, tableOf, totalsOf } from './report.ts'
 import { sourceSettings, targetSettings } from './watch.ts'
 
 // npm run soak -- --for 1h --seed N [--pair 18:14] [--sessions 4] [--transactions 1500] [--out FILE]
+// npm run soak -- --sum FILE...    prints the figures of several soaks together
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     /** How long, as 90s, 30m or 1h; or `--seeds` seeds. */
     for: { type: 'string', default: '10m' },
@@ -18,6 +21,11 @@ const { values } = parseArgs({
     sessions: { type: 'string' },
     transactions: { type: 'string', default: '1500' },
     out: { type: 'string' },
+    /** How the log is read: never, always or random catches up as HOLDFAST_CATCHUP says. */
+    catchup: { type: 'string', default: process.env['HOLDFAST_CATCHUP'] ?? '' },
+    /** Only these faults, by name, with commas between them. */
+    faults: { type: 'string' },
+    sum: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
   },
 })
@@ -34,10 +42,15 @@ function majorOf(text: string | undefined): Major {
   return found
 }
 
+function soakOf(outcomes: readonly Outcome[]): Soak {
+  // What was written is for the case that is made of it.
+  const kept = outcomes.map((outcome) => ({ ...outcome, script: null }))
+  return { pair: values.pair, totals: totalsOf(outcomes), outcomes: kept }
+}
+
 function writeDown(outcomes: readonly Outcome[]): void {
   if (values.out === undefined) return
-  const totals = totalsOf(outcomes)
-  writeFileSync(values.out, `${JSON.stringify({ pair: values.pair, totals, outcomes }, null, 2)}\n`)
+  writeFileSync(values.out, `${JSON.stringify(soakOf(outcomes), null, 2)}\n`)
 }
 
 /** Both ends, each a server of its own. */
@@ -49,6 +62,29 @@ async function servers(): Promise<{
   if (from === undefined || to === undefined) throw new Error('--pair takes two majors, as 18:14')
   const source = await postgres(from, { settings: sourceSettings })
   return { source, target: await postgres(to, { settings: targetSettings }) }
+}
+
+/** The faults that were asked for, each as often as the other. */
+function chosen(names: string): Readonly<Record<string, number>> {
+  const given = names.split(',').filter((name) => name !== '')
+  const unknown = given.find((name) => !(name in faultKinds))
+  if (unknown === undefined) return Object.fromEntries(given.map((name) => [name, 1]))
+  throw new Error(`--faults takes some of ${Object.keys(faultKinds).join(',')}, not ${unknown}`)
+}
+
+/** The command that tries a seed once more. */
+function again(seed: number): string {
+  const { pair, transactions, sessions, catchup, faults } = values
+  const more = [
+    ...(sessions === undefined ? [] : ['--sessions', sessions]),
+    ...(faults === undefined ? [] : ['--faults', `'${faults}'`]),
+    ...(catchup === '' ? [] : ['--catchup', catchup]),
+  ]
+  return [
+    `npm run soak -- --seeds 1 --seed ${seed} --pair ${pair} --transactions ${transactions}`,
+    ...more,
+    '--verbose',
+  ].join(' ')
 }
 
 async function soak(): Promise<boolean> {
@@ -64,21 +100,23 @@ async function soak(): Promise<boolean> {
       ...ends,
       transactions: Number(values.transactions),
       ...(values.sessions === undefined ? {} : { sessions: Number(values.sessions) }),
+      ...(values.faults === undefined ? {} : { faults: chosen(values.faults) }),
+      ...(values.catchup === '' ? {} : { path: values.catchup }),
       ...(values.verbose ? { say: console.log } : {}),
     })
     outcomes.push(outcome)
     console.log(lineOf(outcome))
     writeDown(outcomes)
     if (outcome.failure === null) continue
-    const sessions = values.sessions === undefined ? '' : ` --sessions ${values.sessions}`
     console.log(outcome.failure)
-    console.log(
-      `again: npm run soak -- --seeds 1 --seed ${seed} --pair ${values.pair} --transactions ${values.transactions}${sessions} --verbose`,
-    )
+    console.log(`again: ${again(seed)}`)
   }
-  console.log(`\nPostgreSQL ${values.pair.replace(':', ' → ')}\n\n${tableOf(totalsOf(outcomes))}`)
+  console.log(`\n${tableOf([soakOf(outcomes)])}`)
   for (const server of Object.values(ends)) await server[Symbol.asyncDispose]()
   return outcomes.every(({ failure }) => failure === null)
 }
 
-process.exit((await soak()) ? 0 : 1)
+if (values.sum) {
+  const soaks = positionals.map((file): Soak => JSON.parse(readFileSync(file, 'utf8')))
+  console.log(tableOf(soaks))
+} else process.exit((await soak()) ? 0 : 1)

@@ -10,6 +10,9 @@ export const sourceSettings = {
 } as const
 export const targetSettings = { deadlock_timeout: '200ms', wal_writer_delay: '300ms' } as const
 
+/** Bytes of a target's own disk while it is not meant to be full; taken only as they are written. */
+export const roomy = 2 * 1024 ** 3
+
 /** Counts how often each marker is inserted, and refuses the next batches when told to. */
 const watchSql = `
 create schema if not exists oracle_watch;

@@ -131,6 +131,9 @@ export function startDaemon(
   return child
 }
 
+/** The folder, beside a server's data, that a disk of its own may be mounted at. */
+export const ownDisk = 'disk'
+
 // Ends when its input does, which is when the process that holds the other end has ended, however
 // it ended. SIGQUIT lets a postmaster take its children along.
 const watch = `
@@ -144,6 +147,7 @@ if [ -n "$pid" ]; then
   done
   [ -e "$2" ] && kill -KILL "$pid" 2>/dev/null
 fi
+[ -e "$1/${ownDisk}" ] && umount -l "$1/${ownDisk}" 2>/dev/null
 rm -rf "$1"
 `
 

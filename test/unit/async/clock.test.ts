@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { suite, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { orAborted } from '../../../src/async/abort.ts'
 import { every, sleep, within } from '../../../src/async/clock.ts'
 import { Bell } from '../../../src/async/deferred.ts'
+import { startChild } from '../../../testkit/child.ts'
 import { eventually } from '../../../testkit/eventually.ts'
 
 suite('every', () => {
@@ -135,4 +140,26 @@ suite('a bell', () => {
     bell.ring()
     await both
   })
+})
+
+test('a test can set the clock of a process, and set it right again', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-clock-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'clock')
+  writeFileSync(file, '0')
+  const clock = fileURLToPath(new URL('../../../src/async/clock.ts', import.meta.url))
+  const program = `
+    import { writeFileSync } from 'node:fs'
+    import { monotonic, wallMicros } from ${JSON.stringify(clock)}
+    const file = process.env.HOLDFAST_CLOCK
+    for (const by of ['0', '-86400000', '3600000', '0']) {
+      const before = monotonic()
+      writeFileSync(file, by)
+      console.log(Math.round(Number(wallMicros() / 1000n - BigInt(Date.now())) / 1000), monotonic() >= before)
+    }`
+  const child = startChild(process.execPath, ['--input-type=module', '-e', program], {
+    env: { HOLDFAST_CLOCK: file },
+  })
+  assert.equal((await child.end()).code, 0)
+  assert.deepEqual(child.stdout, ['0 true', '-86400 true', '3600 true', '0 true'])
 })
