@@ -1,9 +1,16 @@
 import type { TestContext } from 'node:test'
 import { databaseIn, type TestDatabase } from './database.ts'
+import { givenMysql, type MysqlOptions, type MysqlServer, startMysql } from './mysql.ts'
+import { type MysqlDatabase, mysqlDatabaseIn } from './mysql-database.ts'
+import { type MysqlKind, mysqlKinds } from './mysql-programs.ts'
 import { givenServer, type PostgresOptions, type PostgresServer, startServer } from './postgres.ts'
 import type { Major } from './programs.ts'
 
 export type { TestDatabase } from './database.ts'
+export type { MysqlOptions, MysqlServer } from './mysql.ts'
+export type { MysqlDatabase } from './mysql-database.ts'
+export type { MysqlKind } from './mysql-programs.ts'
+export { type MysqlSession, openMysql } from './mysql-session.ts'
 export type { PostgresOptions, PostgresServer, StopMode } from './postgres.ts'
 export { type Major, majors } from './programs.ts'
 export { openSession, type TestSession, type TextRow } from './session.ts'
@@ -39,4 +46,33 @@ export async function database(
 ): Promise<TestDatabase> {
   const server = typeof where === 'number' ? await postgres(where) : where
   return await databaseIn(t, server, options)
+}
+
+const givenAddress = process.env['HOLDFAST_TEST_MYSQL_URL'] ?? ''
+
+/** The servers of the MySQL family to run a test on; `given` is that of HOLDFAST_TEST_MYSQL_URL. */
+export const mysqlServers: readonly (MysqlKind | 'given')[] =
+  givenAddress === '' ? mysqlKinds : [...mysqlKinds, 'given']
+
+const sharedMysql = new Map<string, Promise<MysqlServer>>()
+
+/**
+ * The server of this kind that all tests of this process share, started on first use and stopped
+ * when the process ends, however it ends. With options: a server of one's own, stopped when it is
+ * disposed or the process ends.
+ */
+export function mysql(kind: MysqlKind | 'given', options?: MysqlOptions): Promise<MysqlServer> {
+  if (kind === 'given') return Promise.resolve(givenMysql(givenAddress))
+  if (options !== undefined) return startMysql(kind, options)
+  const found = sharedMysql.get(kind) ?? startMysql(kind, { shared: true })
+  sharedMysql.set(kind, found)
+  return found
+}
+
+/** A fresh database, dropped after the test: in the shared server of a kind, or in the given one. */
+export async function mysqlDatabase(
+  t: TestContext,
+  where: MysqlKind | 'given' | MysqlServer,
+): Promise<MysqlDatabase> {
+  return await mysqlDatabaseIn(t, typeof where === 'string' ? await mysql(where) : where)
 }
