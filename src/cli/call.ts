@@ -5,8 +5,8 @@ import type { MirrorSettings, SourceSettings } from '../config/settings.ts'
 import { Fault } from '../model/fault.ts'
 import { askSettings } from '../observe/socket.ts'
 import type { Call, Given } from './command.ts'
-import type { World } from './main.ts'
 import type { Output } from './output.ts'
+import type { World } from './world.ts'
 
 const DISABLED =
   `[${ENVIRONMENT_PREFIX}] Database mirroring is disabled ` +

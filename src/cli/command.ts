@@ -1,7 +1,7 @@
 import type { Environment } from '../config/interpolate.ts'
 import type { Loaded } from '../config/load.ts'
 import type { MirrorSettings, SourceSettings } from '../config/settings.ts'
-import type { Fault } from '../model/fault.ts'
+import type { Outcome } from './outcome.ts'
 import type { Output } from './output.ts'
 
 export interface Flag {
@@ -20,26 +20,6 @@ export interface Argument {
   /** Takes all further words. */
   readonly many?: true
   readonly choices?: readonly string[]
-}
-
-/** What is next, in one line. */
-export interface Hint {
-  readonly why: string
-  readonly run: string
-}
-
-/** How a command ended. */
-export interface Outcome {
-  /** False when the command worked and the answer is no. */
-  readonly ok: boolean
-  /** The exit code; else it follows from `ok` and `error`. */
-  readonly exit?: 0 | 1 | 2 | 3 | 4 | 5
-  /** The few figures that matter; for `--json`. */
-  readonly summary?: Readonly<Record<string, unknown>>
-  /** Everything; for `--json`. */
-  readonly result?: unknown
-  readonly error?: Fault | null
-  readonly hints?: readonly Hint[]
 }
 
 /** What was typed after the name of a command. */

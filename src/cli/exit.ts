@@ -1,5 +1,5 @@
 import { asFault, type Fault } from '../model/fault.ts'
-import type { Outcome } from './command.ts'
+import type { Outcome } from './outcome.ts'
 
 /**
  * The exit codes: 0 yes, 1 a running mirror halted, 2 usage or configuration, 3 unreachable,

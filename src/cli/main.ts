@@ -1,22 +1,14 @@
-import type { Writable } from 'node:stream'
-import type { Environment } from '../config/interpolate.ts'
 import { Fault } from '../model/fault.ts'
 import { callOf } from './call.ts'
-import type { Given, Outcome } from './command.ts'
+import type { Given } from './command.ts'
 import { exitOf, faultsOf, worst } from './exit.ts'
 import { faultData } from './format.ts'
+import type { Outcome } from './outcome.ts'
 import { Output } from './output.ts'
 import { type ColourChoice, paintFor } from './paint.ts'
 import { helpText, parseArguments, type Request } from './program.ts'
 import { type Stopper, stopper } from './signals.ts'
-
-/** The world that a command lives in; that of the process unless a test gives another. */
-export interface World {
-  readonly environment: Environment
-  readonly directory: string
-  readonly stdout: Writable & { readonly isTTY?: boolean }
-  readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number }
-}
+import { ownWorld, type World } from './world.ts'
 
 /** Does what `argv` (the words after `holdfast`) asks for, and returns the exit code. */
 export async function main(argv: readonly string[], world: World = ownWorld()): Promise<number> {
@@ -85,15 +77,6 @@ function catchStray(out: Output): Disposable {
       process.off('uncaughtException', onError)
       process.off('unhandledRejection', onError)
     },
-  }
-}
-
-function ownWorld(): World {
-  return {
-    environment: process.env,
-    directory: process.cwd(),
-    stdout: process.stdout,
-    stderr: process.stderr,
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream'
 import type { Fault, Finding } from '../model/fault.ts'
-import type { Outcome } from './command.ts'
 import { faultData, faultLines, findingLines, shortFault } from './format.ts'
+import type { Outcome } from './outcome.ts'
 import type { Paint } from './paint.ts'
 
 export interface OutputOptions {

@@ -1,8 +1,9 @@
 import { checkMirror } from '../../mirror/operations.ts'
 import type { Finding } from '../../model/fault.ts'
-import { type Call, type Command, type Outcome, wholeMirror } from '../command.ts'
+import { type Call, type Command, wholeMirror } from '../command.ts'
 import { findingData } from '../format.ts'
 import { nextCommand } from '../next.ts'
+import type { Outcome } from '../outcome.ts'
 import { optionsOf } from '../running.ts'
 
 export const check: Command = {

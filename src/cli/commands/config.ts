@@ -3,10 +3,11 @@ import { variableTable } from '../../config/environment.ts'
 import { jsonSchema } from '../../config/schema.ts'
 import { suggest } from '../../config/suggest.ts'
 import { Fault } from '../../model/fault.ts'
-import { type Call, type Command, type Outcome, wholeMirror } from '../command.ts'
+import { type Call, type Command, wholeMirror } from '../command.ts'
 import { faultsOf, worst } from '../exit.ts'
 import { faultData } from '../format.ts'
 import { columns } from '../grid.ts'
+import type { Outcome } from '../outcome.ts'
 import { plural } from '../words.ts'
 
 const PARTS: Readonly<Record<string, (call: Call) => Outcome>> = {

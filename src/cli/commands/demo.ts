@@ -2,7 +2,8 @@ import { milliseconds } from '../../config/units.ts'
 import { type DemoEvent, lineOf } from '../../demo/lines.ts'
 import { playDemo, refuseUnequal } from '../../demo/play.ts'
 import { asFault, Fault } from '../../model/fault.ts'
-import type { Call, Command, Outcome } from '../command.ts'
+import type { Call, Command } from '../command.ts'
+import type { Outcome } from '../outcome.ts'
 
 const RATE = '200/s'
 /** Rows a second that three connections of a small machine write with ease. */

@@ -1,7 +1,8 @@
 import { createInterface } from 'node:readline/promises'
 import { destroyMirror } from '../../mirror/operations.ts'
 import { Fault } from '../../model/fault.ts'
-import { type Call, type Command, type Outcome, whichMirror } from '../command.ts'
+import { type Call, type Command, whichMirror } from '../command.ts'
+import type { Outcome } from '../outcome.ts'
 import { optionsOf } from '../running.ts'
 
 export const destroy: Command = {

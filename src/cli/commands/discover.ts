@@ -2,10 +2,11 @@ import { discoverMirror } from '../../mirror/operations.ts'
 import type { Finding } from '../../model/fault.ts'
 import { type Table, tableName } from '../../model/table.ts'
 import type { Estimate, Selection } from '../../source/source.ts'
-import { type Call, type Command, type Outcome, wholeMirror } from '../command.ts'
+import { type Call, type Command, wholeMirror } from '../command.ts'
 import { findingData } from '../format.ts'
 import { columns } from '../grid.ts'
 import { nextCommand } from '../next.ts'
+import type { Outcome } from '../outcome.ts'
 import { count, plural, size } from '../words.ts'
 
 interface Row {

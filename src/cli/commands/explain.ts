@@ -1,8 +1,9 @@
 import { catalogue, type FaultCode } from '../../model/catalogue/index.ts'
 import { Fault } from '../../model/fault.ts'
-import type { Call, Command, Outcome } from '../command.ts'
+import type { Call, Command } from '../command.ts'
 import { todoText } from '../format.ts'
 import { columns } from '../grid.ts'
+import type { Outcome } from '../outcome.ts'
 import { allCodes, codeFor, codeOf } from '../symptoms.ts'
 
 export const explain: Command = {

@@ -6,7 +6,8 @@ import { DEFAULT_FILE } from '../../config/load.ts'
 import { MIRROR_NAME } from '../../config/settings.ts'
 import { parseUrl } from '../../config/url.ts'
 import { Fault } from '../../model/fault.ts'
-import { type Call, type Command, type Outcome, wholeMirror } from '../command.ts'
+import { type Call, type Command, wholeMirror } from '../command.ts'
+import type { Outcome } from '../outcome.ts'
 
 export const init: Command = {
   name: 'init',

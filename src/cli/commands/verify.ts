@@ -6,7 +6,8 @@ import {
   type Verification,
   verificationFault,
 } from '../../verify/report.ts'
-import { type Call, type Command, type Outcome, whichMirror } from '../command.ts'
+import { type Call, type Command, whichMirror } from '../command.ts'
+import type { Outcome } from '../outcome.ts'
 import type { Paint } from '../paint.ts'
 import { count, plural, span } from '../words.ts'
 

@@ -1,6 +1,7 @@
 import { sourceSchemes } from '../../source/registry.ts'
 import { targetSchemes } from '../../target/registry.ts'
-import type { Call, Command, Outcome } from '../command.ts'
+import type { Call, Command } from '../command.ts'
+import type { Outcome } from '../outcome.ts'
 import { version as ownVersion } from '../version.ts'
 
 export const version: Command = {
