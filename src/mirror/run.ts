@@ -1,11 +1,10 @@
 import { orAborted } from '../async/abort.ts'
 import { point } from '../async/point.ts'
 import type { Batch } from '../model/batch.ts'
-import { asFault } from '../model/fault.ts'
 import type { Source } from '../source/source.ts'
 import type { Target } from '../target/target.ts'
+import { deliver } from './deliver.ts'
 import type { Watch } from './options.ts'
-import { appliedEvent } from './progress.ts'
 
 export interface Following {
   readonly source: Source
@@ -25,27 +24,10 @@ export interface Following {
 export async function follow(following: Following): Promise<void> {
   const { source, target, batches, encoding, watch, lost } = following
   for await (const batch of batches) {
-    const replayed = await orAborted(deliver(target, batch, encoding), lost) // promise 2
-    watch(appliedEvent(batch, replayed))
+    await orAborted(deliver({ target, encoding, watch, lost }, batch), lost) // promise 2
     const durable = await target.durable()
     source.acknowledge(durable) // promise 1: only what is durable
     point('acknowledged')
     watch({ kind: 'durable', positions: durable })
-  }
-}
-
-/**
- * Applies a batch. What the target refuses as collapsed (two rows that swap a unique value, a
- * check that holds only in source order) is tried once more change by change before it is called
- * a fault. True when that was needed.
- */
-async function deliver(target: Target, batch: Batch, encoding: string): Promise<boolean> {
-  try {
-    await target.apply(batch, encoding)
-    return false
-  } catch (thrown) {
-    if (!batch.collapsed || asFault(thrown).entry.class !== 'data') throw thrown
-    await target.apply(batch.inOrder(), encoding)
-    return true
   }
 }

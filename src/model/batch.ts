@@ -59,6 +59,13 @@ export interface Batch {
   readonly collapsed: boolean
   /** The same batch change by change in source order. */
   inOrder(): Batch
+  /**
+   * Two batches that make up this one, cut between transactions, so that what stands before one
+   * that is refused can be applied; null when there is only one transaction. Both are flushed.
+   */
+  halves(): readonly [Batch, Batch] | null
+  /** Where the newest transaction committed; `positions` may be past it. */
+  readonly newest: Positions
   readonly transactions: number
   /** Row changes read from the source, before collapsing. */
   readonly changes: number

@@ -50,6 +50,9 @@ export async function* batches(options: BatchOptions): AsyncGenerator<SealedBatc
   }
 }
 
+/** A batch remembers where each of its transactions committed, which small ones weigh by. */
+const MOST_TRANSACTIONS = 16_384
+
 /** A transaction for a later batch, and where the stream stood without another one after it. */
 interface Waiting {
   readonly transaction: Assembled
@@ -127,7 +130,9 @@ class Intake implements AsyncDisposable {
 
   get #full(): boolean {
     const { rows, bytes } = this.#options.limits
-    return this.#draft.count >= rows || this.#draft.bytes >= bytes || this.#waiting.length > 0
+    const { count, transactions } = this.#draft
+    if (count >= rows || transactions >= MOST_TRANSACTIONS) return true
+    return this.#draft.bytes >= bytes || this.#waiting.length > 0
   }
 
   /** False when the transaction is not wanted. */

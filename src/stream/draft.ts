@@ -10,18 +10,27 @@ import type { Assembled } from './assemble.ts'
 /** Row bytes of one part of a batch: what is collapsed together and held in memory at once. */
 const PART = 8 << 20
 
+/** A transaction of a batch. */
+interface Piece {
+  readonly positions: Positions
+  /** Those that are for the target. */
+  readonly changes: readonly Change[]
+  readonly count: number
+  readonly bytes: number
+  readonly committedAt: bigint | null
+}
+
 /** Whole transactions on their way to become one batch. */
 export class Draft {
   readonly #route: Route
   readonly #previous: Positions
-  #changes: (readonly Change[])[] = []
+  readonly #pieces: Piece[] = []
   #spill: { readonly spill: Spill; readonly sieve: Sieve } | null = null
   #alone = false
   positions: Positions
   transactions = 0
   count = 0
   bytes = 0
-  #committedAt: bigint | null = null
 
   constructor(route: Route, previous: Positions) {
     this.#route = route
@@ -41,16 +50,15 @@ export class Draft {
   /** Call only when it fits. */
   add(transaction: Assembled): void {
     this.#alone = needsOwnBatch(transaction)
-    const { changes, spill } = transaction
-    const sieve = this.#route.at(transaction.positions)
+    const { positions, changes, spill, count, bytes, committedAt } = transaction
+    const sieve = this.#route.at(positions)
     this.#spill = spill === null ? null : { spill, sieve }
     const wanted = sieve(changes ?? [])
-    if (wanted.length > 0) this.#changes.push(wanted)
-    this.positions = advance(this.positions, transaction.positions)
+    this.#pieces.push({ positions, changes: wanted, count, bytes, committedAt })
+    this.positions = advance(this.positions, positions)
     this.transactions++
-    this.count += transaction.count
-    this.bytes += transaction.bytes
-    this.#committedAt = transaction.committedAt ?? this.#committedAt
+    this.count += count
+    this.bytes += bytes
   }
 
   /** Nothing is outstanding before `positions`. */
@@ -63,14 +71,10 @@ export class Draft {
     return new SealedBatch({
       previous: this.#previous,
       positions: this.positions,
-      changes: this.#changes.length === 1 ? (this.#changes[0] ?? []) : this.#changes.flat(),
+      pieces: this.#pieces,
       spill: this.#spill,
       route: this.#route,
       collapsed: true,
-      transactions: this.transactions,
-      count: this.count,
-      bytes: this.bytes,
-      committedAt: this.#committedAt,
       flush,
     })
   }
@@ -83,14 +87,11 @@ function needsOwnBatch(transaction: Assembled): boolean {
 interface Sealed {
   readonly previous: Positions
   readonly positions: Positions
-  readonly changes: readonly Change[]
+  readonly pieces: readonly Piece[]
+  /** What the one transaction changed, where that is not in memory. */
   readonly spill: { readonly spill: Spill; readonly sieve: Sieve } | null
   readonly route: Route
   readonly collapsed: boolean
-  readonly transactions: number
-  readonly count: number
-  readonly bytes: number
-  readonly committedAt: bigint | null
   readonly flush: boolean
 }
 
@@ -107,32 +108,53 @@ export class SealedBatch implements Batch, AsyncDisposable {
   readonly flush: boolean
 
   constructor(sealed: Sealed) {
+    const { pieces } = sealed
     this.#sealed = sealed
     this.previous = sealed.previous
     this.positions = sealed.positions
     this.collapsed = sealed.collapsed
-    this.transactions = sealed.transactions
-    this.changes = sealed.count
-    this.bytes = sealed.bytes
-    this.committedAt = sealed.committedAt
+    this.transactions = pieces.length
+    this.changes = pieces.reduce((sum, { count }) => sum + count, 0)
+    this.bytes = pieces.reduce((sum, { bytes }) => sum + bytes, 0)
+    this.committedAt = pieces.findLast((piece) => piece.committedAt !== null)?.committedAt ?? null
     this.flush = sealed.flush
   }
 
+  get newest(): Positions {
+    return this.#sealed.pieces.at(-1)?.positions ?? this.positions
+  }
+
   get parts(): Iterable<Part> | AsyncIterable<Part> {
-    const { spill, changes } = this.#sealed
-    return spill === null ? this.#inMemory(changes) : this.#spilled(spill.spill, spill.sieve)
+    const { spill } = this.#sealed
+    return spill === null ? this.#inMemory() : this.#spilled(spill.spill, spill.sieve)
   }
 
   inOrder(): Batch {
     return new SealedBatch({ ...this.#sealed, collapsed: false })
   }
 
+  halves(): readonly [Batch, Batch] | null {
+    const { pieces, previous, positions } = this.#sealed
+    if (pieces.length < 2) return null
+    const [first, second] = [pieces.slice(0, pieces.length >> 1), pieces.slice(pieces.length >> 1)]
+    const between = new Map(previous)
+    for (const piece of first) for (const [lane, at] of piece.positions) between.set(lane, at)
+    const half = (over: Pick<Sealed, 'previous' | 'positions' | 'pieces'>): Batch =>
+      new SealedBatch({ ...this.#sealed, ...over, collapsed: true, flush: true })
+    return [
+      half({ previous, positions: between, pieces: first }),
+      half({ previous: between, positions, pieces: second }),
+    ]
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#sealed.spill?.spill[Symbol.asyncDispose]()
   }
 
-  *#inMemory(changes: readonly Change[]): Iterable<Part> {
-    if (changes.length > 0) yield { steps: this.#steps(changes) }
+  *#inMemory(): Iterable<Part> {
+    const { pieces } = this.#sealed
+    const changes = pieces.length === 1 ? pieces[0]?.changes : pieces.flatMap((p) => p.changes)
+    if (changes !== undefined && changes.length > 0) yield { steps: this.#steps(changes) }
   }
 
   async *#spilled(spill: Spill, sieve: Sieve): AsyncIterable<Part> {

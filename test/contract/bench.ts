@@ -130,6 +130,8 @@ export function batchOf({ previous, positions, parts, flush = false }: BatchOf):
     parts,
     collapsed: false,
     inOrder: () => made,
+    halves: () => null,
+    newest: positions,
     transactions: 1,
     changes: 1,
     bytes: 1,

@@ -4,6 +4,7 @@ import type { MirrorOptions, MirrorOutcome, Run } from '../../../src/mirror/opti
 import type { MirrorEvent } from '../../../src/mirror/progress.ts'
 import { session } from '../../../src/mirror/session.ts'
 import { Fault } from '../../../src/model/fault.ts'
+import { describePositions } from '../../../src/model/position.ts'
 import { keepOn } from '../../../src/supervise/keep.ts'
 import { eventually } from '../../../testkit/eventually.ts'
 import { MemoryDatabase } from '../../../testkit/memory/database.ts'
@@ -188,6 +189,39 @@ suite('a session', () => {
       applied.map(({ replayed }) => replayed),
       [true],
     )
+  })
+
+  test('stands right before the transaction that is refused, and names it', async (t) => {
+    const { database, process, store } = bench(t)
+    await process().keepOn()
+    for (let i = 1; i <= 40; i++) {
+      database.write((transaction) => {
+        transaction.insert(T, [`before ${i}`, `x${i}`])
+        if (i === 27) transaction.update(T, ['3'], { u: 'nowhere' })
+        transaction.insert(T, [`after ${i}`, `y${i}`])
+      })
+    }
+    const bad = 1 + 27
+    store.tamper((rows) => rows.take(T, rows.all(T)[2] ?? assert.fail('there is no row 3')))
+    for (const settings of [{}, { limits: { ...mirrorOptions().limits, batchRows: 1 } }]) {
+      const one = process(settings)
+      await assert.rejects(one.keepOn(), (thrown: unknown) => {
+        assert.ok(thrown instanceof Fault)
+        assert.equal(thrown.code, 'HF-D201')
+        assert.equal(thrown.detail.evidence?.['transaction'], String(bad))
+        assert.match(thrown.message, new RegExp(`committed at ${bad} `))
+        return true
+      })
+      // On disk, and told of: what is before it and nothing of it.
+      const [reached] = store.flushed.mirrors.get('m')?.positions ?? []
+      assert.equal(reached?.token, String(bad - 1))
+      assert.equal(store.contents().get('t')?.length, 2 + 2 * 26)
+      const told = one.events.flatMap((event) =>
+        event.kind === 'applied' ? [event.positions] : [],
+      )
+      if (told.length > 0)
+        assert.equal(describePositions(told.at(-1) ?? new Map()), String(bad - 1))
+    }
   })
 
   test('calls a difference what is refused in order, too, and leaves everything', async (t) => {

@@ -233,6 +233,41 @@ suite('batches', () => {
     assert.deepEqual(await idsOf(await next()), ['20', 'later'])
   })
 
+  test('are cut in halves between transactions down to a single one', async (t) => {
+    const { feed, next } = bench(t)
+    feed.push(commit(1), commit(2, []), commit(5, [insert('5a'), insert('5b')]), progress(9))
+    const batch = await next()
+    const [first, second] = batch?.halves() ?? assert.fail('it has no halves')
+    assert.deepEqual([span(first), span(second)], ['0..1', '1..9'])
+    assert.deepEqual([await idsOf(first), await idsOf(second)], [['1'], ['5a', '5b']])
+    assert.equal(first.halves(), null)
+    const [empty, last] = second.halves() ?? assert.fail('it has no halves')
+    assert.deepEqual([span(empty), span(last)], ['1..2', '2..9'])
+    assert.deepEqual([await idsOf(empty), await idsOf(last)], [[], ['5a', '5b']])
+    assert.equal(describePositions(last.newest), '5')
+    for (const one of [first, second, empty, last]) assert.ok(one.flush && one.collapsed)
+    const sums = (of: readonly Batch[]): readonly number[] =>
+      (['transactions', 'changes', 'bytes'] as const).map((what) =>
+        of.reduce((sum, one) => sum + one[what], 0),
+      )
+    assert.deepEqual(sums([first, second]), sums([batch ?? assert.fail()]))
+    assert.deepEqual(sums([empty, last]), sums([second]))
+  })
+
+  test('grow to so many transactions, however small they are', async (t) => {
+    const limits = { ...wide, rows: 1 << 30, bytes: 1 << 30 }
+    const { feed, next } = bench(t, { limits })
+    feed.push(commit(1))
+    await next()
+    for (let burst = 0; burst < 17; burst++) {
+      feed.push(...Array.from({ length: 1024 }, (_, i) => commit(burst * 1024 + i + 2, [])))
+    }
+    await eventually('there is no room', () => feed.taken === 1 + 16)
+    await settle()
+    assert.equal((await next())?.transactions, 16 * 1024)
+    assert.equal((await next())?.transactions, 1024)
+  })
+
   test('leave out what the source sends again', async (t) => {
     const { feed, next } = bench(t, { after: place(3) })
     feed.push(commit(2), commit(3), commit(4))

@@ -106,6 +106,8 @@ export function batch(
     parts: [{ steps }],
     collapsed: false,
     inOrder: () => made,
+    halves: () => null,
+    newest: at(to),
     transactions: 1,
     changes: steps.length,
     bytes: 0,

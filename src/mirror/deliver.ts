@@ -1,0 +1,65 @@
+import type { Batch } from '../model/batch.ts'
+import { asFault, Fault } from '../model/fault.ts'
+import { describePositions } from '../model/position.ts'
+import type { Target } from '../target/target.ts'
+import type { Watch } from './options.ts'
+import { appliedEvent } from './progress.ts'
+
+export interface Delivery {
+  readonly target: Target
+  readonly encoding: string
+  readonly watch: Watch
+  /** Nothing more is begun once this is aborted. */
+  readonly lost: AbortSignal
+}
+
+/**
+ * Applies a batch, and tells of all that was applied. What is refused for what it holds is applied
+ * once more in halves, until everything before the transaction that is refused stands and that one
+ * is named.
+ */
+export async function deliver(delivery: Delivery, batch: Batch): Promise<void> {
+  const refused = await attempt(delivery, batch)
+  if (refused === null) return
+  const halves = batch.halves()
+  if (halves === null) throw ofTransaction(refused, batch)
+  for (const half of halves) {
+    delivery.lost.throwIfAborted()
+    await deliver(delivery, half)
+  }
+}
+
+/**
+ * What the target refuses as collapsed (two rows that swap a unique value, a check that holds only
+ * in source order) is tried once more change by change before it is called a fault.
+ */
+async function attempt(delivery: Delivery, batch: Batch): Promise<Fault | null> {
+  const refused = await once(delivery, batch, false)
+  if (refused === null || !batch.collapsed) return refused
+  return await once(delivery, batch.inOrder(), true)
+}
+
+/** The fault that lies in the data; any other is thrown. */
+async function once(delivery: Delivery, batch: Batch, replayed: boolean): Promise<Fault | null> {
+  const { target, encoding, watch } = delivery
+  try {
+    await target.apply(batch, encoding)
+  } catch (thrown) {
+    const fault = asFault(thrown)
+    if (fault.entry.class !== 'data') throw thrown
+    return fault
+  }
+  watch(appliedEvent(batch, replayed))
+  return null
+}
+
+/** The fault, with the place of the source's log that holds what is refused. */
+function ofTransaction(fault: Fault, batch: Batch): Fault {
+  const transaction = describePositions(batch.newest)
+  const { detail } = fault
+  return new Fault(fault.code, {
+    ...detail,
+    what: `${detail.what}, in the transaction that committed at ${transaction} of the source's log`,
+    evidence: { ...detail.evidence, transaction },
+  })
+}
