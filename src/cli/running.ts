@@ -10,6 +10,7 @@ import { answer, openSettings } from '../observe/socket.ts'
 import { runningStatus } from '../observe/status.ts'
 import { runMirror } from '../supervise/keep.ts'
 import type { Call } from './command.ts'
+import { todoText } from './format.ts'
 import { progressLine } from './live.ts'
 import { eventRecord, progressRecord } from './records.ts'
 import { count, plural } from './words.ts'
@@ -189,7 +190,9 @@ function toldOf(
     case 'fault': {
       if (event.retryInMillis === null) return null
       const again = `trying again in ${(event.retryInMillis / 1000).toFixed(1)} s`
-      return { level: 'warn', text: `${event.fault.code} ${event.fault.message}; ${again}` }
+      // What is to be done by a person, where the fault knows more than its code.
+      const todo = (event.fault.detail.todo ?? []).map((step) => `; ${todoText(step)}`).join('')
+      return { level: 'warn', text: `${event.fault.code} ${event.fault.message}${todo}; ${again}` }
     }
     case 'notice':
       return { level: 'warn', text: event.text }

@@ -1,6 +1,7 @@
 import { isoTime, wallMicros } from '../async/clock.ts'
 import { lagOf, type Progress, type TableProgress } from '../mirror/progress.ts'
 import type { Checkpoint } from '../model/checkpoint.ts'
+import type { Todo } from '../model/fault.ts'
 import type { Phase } from '../model/phase.ts'
 import { describePositions } from '../model/position.ts'
 import { copiedRows, type Follower } from './follower.ts'
@@ -57,7 +58,11 @@ export interface Status {
   readonly log: { readonly retained_bytes: number | null; readonly limit_bytes: number | null }
   readonly counters: Readonly<Record<string, number>>
   readonly tables: readonly TableStatus[]
-  readonly fault: { readonly code: string; readonly what: string } | null
+  readonly fault: {
+    readonly code: string
+    readonly what: string
+    readonly todo: readonly Todo[]
+  } | null
   readonly timestamp: string
 }
 
@@ -195,7 +200,7 @@ export function tableStatus({
 
 function faultOf({ fault, phase }: Progress): Status['fault'] {
   const present = fault !== null && (phase === 'halted' || phase === 'waiting')
-  return present ? { code: fault.code, what: fault.detail.what } : null
+  return present ? { code: fault.code, what: fault.detail.what, todo: fault.todo } : null
 }
 
 function heardMessage(who: string, silence: number | null): string {

@@ -6,6 +6,7 @@ import { Fault } from '../../model/fault.ts'
 import { ask, socketNames } from '../../observe/socket.ts'
 import { type Status, storedStatus } from '../../observe/status.ts'
 import { type Call, type Command, whichMirror } from '../command.ts'
+import { todoText } from '../format.ts'
 import type { Outcome } from '../outcome.ts'
 import type { Paint } from '../paint.ts'
 import { count, plural, size, span } from '../words.ts'
@@ -86,7 +87,10 @@ export function statusText(status: Status, paint: Paint): string {
   const row = (label: string, text: string): void => {
     lines.push(`  ${paint.colour('dim', label.padEnd(10))} ${text}`)
   }
-  if (status.fault !== null) row('fault', `${status.fault.code} ${status.fault.what}`)
+  if (status.fault !== null) {
+    row('fault', `${status.fault.code} ${status.fault.what}`)
+    for (const [at, todo] of status.fault.todo.entries()) row(at === 0 ? 'you' : '', todoText(todo))
+  }
   row('connector', `${connector.state.padEnd(8)} ${connector.message}`)
   row('consumer', `${consumer.state.padEnd(8)} ${consumer.message}`)
   const behind = lag === null ? 'lag unknown' : lagWords(lag)

@@ -20,6 +20,10 @@ export interface ServerError {
   readonly constraint?: string | undefined
   /** Where in the statement's text, when it is about that. */
   readonly position?: string | undefined
+  /** The server's CONTEXT; holds values of rows. */
+  readonly where?: string | undefined
+  /** The function of the server that raised it, which no language of messages changes. */
+  readonly routine?: string | undefined
 }
 
 type Kind =

@@ -61,12 +61,17 @@ export const sourceFaults = {
   },
   'HF-S106': {
     title: 'The source denies a permission',
-    class: 'persistent',
+    class: 'transient',
     severity: 'error',
     exit: 3,
     why: 'The role lacks a right that was there before or was never granted.',
     safe: 'Nothing is lost: the source keeps every change until the target has it.',
-    todo: [{ text: 'Print the grants that the role needs.', run: 'holdfast check --sql' }],
+    todo: [
+      {
+        text: 'Grant what the message names. A mirror that was running has not ended: it tries again at least every half minute and goes on by itself.',
+      },
+      { text: 'Print the grants that the role needs.', run: 'holdfast check --sql' },
+    ],
   },
   'HF-S107': {
     title: 'The source refused a statement',

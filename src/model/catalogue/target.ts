@@ -61,12 +61,17 @@ export const targetFaults = {
   },
   'HF-T214': {
     title: 'The target denies a permission',
-    class: 'persistent',
+    class: 'transient',
     severity: 'error',
     exit: 3,
     why: 'The role lacks a right that was there before or was never granted.',
     safe: 'Nothing is lost: the target stands at a source commit and the source keeps what came after.',
-    todo: [{ text: 'Print the grants that the role needs.', run: 'holdfast check --sql' }],
+    todo: [
+      {
+        text: 'Grant what the message names. A mirror that was running has not ended: it tries again at least every half minute and goes on by itself.',
+      },
+      { text: 'Print the grants that the role needs.', run: 'holdfast check --sql' },
+    ],
   },
   'HF-T216': {
     title: 'The target refused a statement',
@@ -128,13 +133,19 @@ export const targetFaults = {
   },
   'HF-T218': {
     title: 'A mirrored table or column is missing at the target',
-    class: 'persistent',
+    class: 'transient',
     severity: 'error',
     exit: 1,
     why: 'It was dropped or renamed at the target, or never made there.',
     safe: 'Nothing is lost: the transaction was rolled back whole, the target stands at a source commit and the source keeps what came after.',
     todo: [
-      { text: 'Bring the table or column back under the name in the message, then start again.' },
+      {
+        text: 'Bring the table or column back under the name in the message, with its rows. A mirror that was running has not ended: it tries again at least every half minute and goes on by itself.',
+      },
+      {
+        text: 'If the rows are gone, stop the mirror, remove it, and make it again: everything is copied anew.',
+        run: 'holdfast destroy && holdfast run --on-existing replace',
+      },
     ],
   },
   'HF-T219': {

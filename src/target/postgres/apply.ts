@@ -7,7 +7,8 @@ import type { Tuple } from '../../model/tuple.ts'
 import type { Bindings } from './bindings.ts'
 import type { Binding } from './columns.ts'
 import { lsnOf } from './durable.ts'
-import { refusal, tableOf } from './refusal.ts'
+import { explained } from './explain.ts'
+import { refusal, tableOf, type Written } from './refusal.ts'
 import { bindRow, form, MissingCell, type Rows } from './rows.ts'
 import { type Link, type Links, transactionSettings } from './sessions.ts'
 import * as stage from './stage.ts'
@@ -57,7 +58,7 @@ export class Applier {
       return { end: lsnOf(row?.rows[0]?.[0] ?? '0/0'), flushed: lsnOf(row?.rows[0]?.[1] ?? '0/0') }
     } catch (error) {
       await this.#rollBack()
-      throw this.#faultOf(error)
+      throw await this.#faultOf(error)
     } finally {
       await steps.return(undefined)
     }
@@ -231,6 +232,7 @@ export class Applier {
   ): Promise<void> {
     const { statement, step, rows, old } = work
     const name = this.#prepare(pipe, statement.sql, statement.types)
+    const label: Written = { table: tableOf(step), params: statement.params }
     const count = (rows ?? old ?? []).length
     for (let i = 0; i < count; i++) {
       const row = {
@@ -240,7 +242,7 @@ export class Applier {
         recode,
       }
       bindRow(pipe, name, row)
-      pipe.execute(tableOf(step))
+      pipe.execute(label)
       if (pipe.full) await pipe.room()
       if (pipe.stopped) return
     }
@@ -278,14 +280,14 @@ export class Applier {
     await session.query(direct ? 'ROLLBACK; DEALLOCATE ALL' : 'ROLLBACK').catch(() => undefined)
   }
 
-  #faultOf(error: unknown): unknown {
+  async #faultOf(error: unknown): Promise<unknown> {
     if (!(error instanceof ExchangeError) && !(error instanceof MissingCell)) return error
-    const label = error instanceof ExchangeError ? error.label : null
-    return refusal(error, {
-      label: this.#options.link.session.label,
-      doing: 'applying a batch',
-      table: isTable(label) ? label : null,
-    })
+    const { link, bindings } = this.#options
+    const written = writtenBy(error instanceof ExchangeError ? error.label : null)
+    const { label } = link.session
+    const fault = refusal(error, { label, doing: 'applying a batch', ...written })
+    if (written.table === null || link.session.lost.aborted) return fault
+    return await explained(link.session, fault, bindings.placeOf(written.table))
   }
 }
 
@@ -299,8 +301,11 @@ interface Work {
   readonly recode: Rows['recode']
 }
 
-function isTable(label: unknown): label is Table {
-  return typeof label === 'object' && label !== null && 'identity' in label
+/** What is known of a statement from its label: a table, one and its parameters, or nothing. */
+function writtenBy(label: unknown): Written {
+  if (typeof label !== 'object' || label === null) return { table: null, params: [] }
+  if ('identity' in label) return { table: label as Table, params: [] }
+  return 'params' in label ? (label as Written) : { table: null, params: [] }
 }
 
 async function* stepsOf(batch: Batch): AsyncGenerator<Step, undefined> {

@@ -3,6 +3,7 @@ import { ExchangeError } from '../../dialect/postgres/exchange.ts'
 import type { Step } from '../../model/batch.ts'
 import { Fault } from '../../model/fault.ts'
 import { type Table, tableName } from '../../model/table.ts'
+import type { Source } from './rows.ts'
 import { FENCED, WRONG_COUNT, WRONG_POSITION } from './state.ts'
 
 export interface RefusalContext {
@@ -10,6 +11,14 @@ export interface RefusalContext {
   readonly doing: string
   /** The table that was written, where it is known. */
   readonly table: Table | null
+  /** Which columns the parameters of the statement were, where it had any. */
+  readonly params?: readonly Source[]
+}
+
+/** What statements that write rows are labelled with. */
+export interface Written {
+  readonly table: Table | null
+  readonly params: readonly Source[]
 }
 
 /** The table that a step is about; null when it is about several. */
@@ -27,7 +36,7 @@ export function refusal(thrown: unknown, context: RefusalContext): Fault {
   if (namesNothing(server, table)) return rowRefused(server, table, context)
   switch (server.code) {
     case WRONG_COUNT:
-      return divergence(server, table)
+      return divergence(server, table, context)
     case FENCED:
       return fenced()
     case WRONG_POSITION:
@@ -40,6 +49,8 @@ export function refusal(thrown: unknown, context: RefusalContext): Fault {
         evidence: { sqlstate: server.code },
         ...(table === null ? {} : { table }),
       })
+    case '42501':
+      return denied(server, table, context)
     case '0A000':
       if (/truncate/.test(server.message)) return truncateRefused(thrown, table)
   }
@@ -81,26 +92,63 @@ function named(server: ServerError, context: RefusalContext): string | null {
   return context.table === null ? null : tableName(context.table)
 }
 
-function divergence(server: ServerError, table: string | null): Fault {
+/** Names, never values, of the columns that rows of the table are found by. */
+function keyNames({ table }: RefusalContext): string[] {
+  if (table === null || table.identity.by !== 'key') return []
+  return table.identity.columns.flatMap((at) => table.columns[at]?.name ?? [])
+}
+
+/**
+ * The column that a value did not fit into: where the server names none, it is told by the number
+ * of the parameter or, for COPY, by the context, of which only a name of the table's is believed.
+ */
+function columnNamed({ column, where }: ServerError, context: RefusalContext): string | undefined {
+  const { table, params } = context
+  if (column !== undefined || where === undefined || table === null) return column
+  const param = params?.[Number(/parameter \$(\d+)/.exec(where)?.[1] ?? 0) - 1]
+  if (param !== undefined) return table.columns[param.column]?.name
+  const at = /^COPY .*?, line \d+, column /.exec(where)
+  const rest = at === null ? '' : where.slice(at[0].length)
+  return table.columns.find(({ name }) => rest.startsWith(`${name}:`))?.name
+}
+
+function divergence(server: ServerError, table: string | null, context: RefusalContext): Fault {
+  const key = keyNames(context)
+  const found = key.length === 0 ? '' : `, where rows are found by ${key.join(', ')}`
   return new Fault('HF-D201', {
-    what: `the target does not hold the row that the source changed (${server.message})`,
+    what: `the target does not hold the row that the source changed (${server.message}${found})`,
     side: 'target',
+    evidence: key.length === 0 ? {} : { key: key.join(', ') },
     ...(table === null ? {} : { table }),
   })
 }
 
 function rowRefused(server: ServerError, table: string | null, context: RefusalContext): Fault {
-  const { code, constraint, column } = server
+  const { code, constraint } = server
+  const column = columnNamed(server, context)
+  const key = keyNames(context)
   const by = constraint === undefined ? '' : ` by constraint ${constraint}`
   const at = column === undefined ? '' : ` in column ${column}`
+  const found = key.length === 0 ? '' : ` (found by ${key.join(', ')})`
   return new Fault('HF-T205', {
-    what: `the target refuses a row of ${table ?? 'a mirrored table'}${at}${by} (SQLSTATE ${code}) while ${context.doing}`,
+    what: `the target refuses a row of ${table ?? 'a mirrored table'}${found}${at}${by} (SQLSTATE ${code}) while ${context.doing}`,
     side: 'target',
     evidence: {
       sqlstate: code,
       ...(constraint === undefined ? {} : { constraint }),
       ...(column === undefined ? {} : { column }),
+      ...(key.length === 0 ? {} : { key: key.join(', ') }),
     },
+    ...(table === null ? {} : { table }),
+  })
+}
+
+/** The server's words name the table, the schema or the function. */
+function denied(server: ServerError, table: string | null, context: RefusalContext): Fault {
+  return new Fault('HF-T214', {
+    what: `the target at ${context.label} answered “${server.message}” while ${context.doing}`,
+    side: 'target',
+    evidence: { sqlstate: server.code },
     ...(table === null ? {} : { table }),
   })
 }

@@ -166,7 +166,7 @@ suite('a session', () => {
 
   test('halts at a fault that time does not heal', async (t) => {
     const { process } = bench(t)
-    const refused = new Fault('HF-T214', { what: 'a right is lacking' })
+    const refused = new Fault('HF-T216', { what: 'a statement is refused' })
     const one = process({}, nth('finish', 1, refused))
     await assert.rejects(one.keepOn(), refused)
     assert.equal(one.phases().at(-1), 'halted')

@@ -49,6 +49,7 @@ for (const major of [14, 18] as const) {
         const fault = await faultOf(target.apply(batch(2, 3, [more, step]), 'pg-text'))
         assert.equal(fault.code, 'HF-D201')
         assert.equal(fault.detail.table, 'public.things')
+        assert.equal(fault.detail.evidence?.['key'], 'id')
         assert.equal(await orderOf(target), 2n)
         assert.deepEqual(await db.query('select id from things where id = 77'), [])
         await target.apply(batch(2, 3, [more]), 'pg-text')
@@ -69,6 +70,8 @@ for (const major of [14, 18] as const) {
       assert.equal(fault.code, 'HF-T205')
       assert.equal(fault.detail.evidence?.['sqlstate'], '23505')
       assert.equal(fault.detail.evidence?.['constraint'], 'only one')
+      assert.equal(fault.detail.evidence?.['columns'], 'name')
+      assert.match(fault.message, /by constraint only one on name \(SQLSTATE/)
       assert.equal(await orderOf(target), 1n)
       await target.apply(batch(1, 2, [born]), 'pg-text')
     })
@@ -84,9 +87,15 @@ for (const major of [14, 18] as const) {
     const step: Step = { ...born, rows: rows(['1', 'topsecret']) }
     const fault = await faultOf(made.target.apply(batch(1, 2, [step]), 'pg-text'), 'topsecret')
     assert.equal(fault.code, 'HF-T205')
-    const wrong: Step = { ...born, rows: rows(['topsecret', 'x']) }
-    const other = await faultOf(made.target.apply(batch(1, 2, [wrong]), 'pg-text'), 'topsecret')
-    assert.equal(other.code, 'HF-T205')
+    for (const count of [1, 100]) {
+      const right = Array.from({ length: count }, (_, i) => [String(i), 'x'])
+      const wrong: Step = { ...born, rows: rows(...right, ['topsecret: x', 'x']) }
+      const other = await faultOf(made.target.apply(batch(1, 2, [wrong]), 'pg-text'), 'topsecret')
+      assert.equal(other.code, 'HF-T205')
+      // The name comes from the table, whatever stands in the server's words.
+      assert.equal(other.detail.evidence?.['column'], 'id')
+      assert.match(other.message, /public\.things \(found by id\) in column id \(SQLSTATE 22P02\)/)
+    }
   })
 
   test(`${major}: a batch that does not begin where the checkpoint stands is refused`, async (t) => {
