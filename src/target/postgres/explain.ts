@@ -1,4 +1,4 @@
-import type { Session, TextRow } from '../../dialect/postgres/connect.ts'
+import type { Session } from '../../dialect/postgres/connect.ts'
 import { ident, qualified } from '../../dialect/postgres/quote.ts'
 import type { PgName } from '../../dialect/postgres/schema.ts'
 import { Fault, type Todo } from '../../model/fault.ts'
@@ -35,29 +35,21 @@ export async function explained(session: Session, fault: Fault, place: PgName): 
   }
 }
 
-async function first(
-  session: Session,
-  sql: string,
-  { schema, name }: PgName,
-  ...more: readonly string[]
-): Promise<TextRow> {
-  const [row] = await session.query(sql, [schema, name, ...more])
-  return row ?? {}
-}
-
 async function withColumns(session: Session, fault: Fault, place: PgName): Promise<Fault> {
   const { detail } = fault
   const { constraint, column } = detail.evidence ?? {}
   if (constraint === undefined || column !== undefined) return fault
-  const { columns } = await first(session, CONSTRAINED, place, constraint)
+  const [row] = await session.query(CONSTRAINED, [place.schema, place.name, constraint])
+  const columns = row?.['columns']
   if (columns == null) return fault
   const what = detail.what.replace(`by constraint ${constraint}`, (by) => `${by} on ${columns}`)
   return new Fault(fault.code, { ...detail, what, evidence: { ...detail.evidence, columns } })
 }
 
 async function withGrants(session: Session, fault: Fault, place: PgName): Promise<Fault> {
-  const { role, enters, lacks } = await first(session, RIGHTS, place)
-  if (role == null) return fault
+  const [row] = await session.query(RIGHTS, [place.schema, place.name])
+  if (row?.['role'] == null) return fault
+  const { role, enters, lacks } = row
   const statements: string[] = []
   if (enters === 'f') {
     statements.push(`GRANT USAGE ON SCHEMA ${ident(place.schema)} TO ${ident(role)}`)

@@ -9,6 +9,7 @@ import { eventually } from '../../../testkit/eventually.ts'
 import {
   database,
   type Major,
+  openSession,
   type PostgresServer,
   type TestDatabase,
 } from '../../../testkit/servers/index.ts'
@@ -174,4 +175,30 @@ function configuration(
 /** The rows of a query whose columns have names of their own, each as text. */
 export async function rows(db: Pick<TestDatabase, 'query'>, sql: string): Promise<string[]> {
   return (await db.query(sql)).map((row) => Object.values(row).join('|'))
+}
+
+/** A role of its own that may make tables in the database; superusers have no limits to show. */
+async function asRole(
+  t: TestContext,
+  db: Pick<TestDatabase, 'name' | 'query' | 'server'>,
+): Promise<string> {
+  const role = `role_${db.name}`
+  await db.query(`create role ${role} login; grant create on database ${db.name} to ${role};
+    grant create, usage on schema public to ${role}`)
+  t.after(async () => {
+    await using admin = await openSession(db.server.url())
+    await admin.query(`drop role if exists ${role}`)
+  })
+  return role
+}
+
+/** The mirror enters the target as a role of its own. */
+export async function withRole(
+  t: TestContext,
+  pair: Stage,
+): Promise<{ readonly role: string; readonly flags: readonly string[] }> {
+  const role = await asRole(t, pair.target)
+  const url = new URL(pair.target.url)
+  url.username = role
+  return { role, flags: ['--source', pair.source.url, '--target', url.href, '--name', 'hard'] }
 }

@@ -66,7 +66,7 @@ test('healthy is only what was heard of both ends a moment ago', () => {
   const halted = runningStatus(follower)
   assert.equal(halted.overall, 'failed')
   assert.equal(halted.connector.state, 'FAILED')
-  assert.deepEqual(halted.fault, { code: 'HF-X001', what: 'gone' })
+  assert.deepEqual(halted.fault, { code: 'HF-X001', what: 'gone', todo: fault.todo })
   assert.ok(JSON.stringify(halted).length > 0)
 })
 
