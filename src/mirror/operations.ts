@@ -83,14 +83,15 @@ export async function storedMirror(options: Pick<MirrorOptions, 'name' | 'target
 export async function destroyMirror(options: MirrorOptions): Promise<readonly string[]> {
   await using source = await sourceOf(options)
   await using target = await targetOf(options, source)
-  const known = await target.checkpoint()
-  if (known === null) {
+  const known = await target.mirrors()
+  if (!known.includes(options.name)) {
     const removed = await source.destroy()
     if (removed.length > 0) return removed
     throw new Fault('HF-C112', { what: `there is no mirror named ${options.name} here` })
   }
   const quiet = new AbortController()
-  await using _claim = await target.claim({ settings: known.settings, patience: 0 }, quiet.signal)
+  const request = { settings: {}, patience: 0, destroying: true }
+  await using _claim = await target.claim(request, quiet.signal)
   const removed = await source.destroy()
   return [...removed, ...(await target.destroy())]
 }

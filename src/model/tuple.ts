@@ -1,3 +1,5 @@
+import { Fault } from './fault.ts'
+
 /**
  * A row as one run of bytes, in every encoding.
  *
@@ -98,13 +100,43 @@ export function frame(tuples: readonly Tuple[]): Buffer {
   return Buffer.concat(pieces)
 }
 
+/**
+ * Takes apart what `frame` made and somebody cut anywhere. Throws Fault HF-X001 for a length that
+ * no tuple has, which is a defect of whoever made the frames.
+ */
+export class Unframer {
+  #rest: Buffer = NOTHING
+
+  /** The tuples that are whole now. */
+  take(bytes: Buffer): Tuple[] {
+    const all = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes])
+    const tuples: Tuple[] = []
+    let at = 0
+    while (at + 4 <= all.length) {
+      const length = all.readInt32BE(at)
+      if (length < 2) throw misframed(`a tuple of ${length} bytes`)
+      if (at + 4 + length > all.length) break
+      tuples.push(all.subarray(at + 4, at + 4 + length))
+      at += 4 + length
+    }
+    this.#rest = all.subarray(at)
+    return tuples
+  }
+
+  /** Nothing more comes. */
+  end(): void {
+    if (this.#rest.length > 0) throw misframed('a tuple without its end')
+  }
+}
+
+function misframed(what: string): Fault {
+  return new Fault('HF-X001', { what: `the source handed over ${what}` })
+}
+
 /** The tuples of a buffer made by `frame`. */
 export function unframe(framed: Buffer): Tuple[] {
-  const tuples: Tuple[] = []
-  for (let at = 0; at < framed.length; ) {
-    const end = at + 4 + framed.readInt32BE(at)
-    tuples.push(framed.subarray(at + 4, end))
-    at = end
-  }
+  const frames = new Unframer()
+  const tuples = frames.take(framed)
+  frames.end()
   return tuples
 }

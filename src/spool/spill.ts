@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Change, RowChange } from '../model/change.ts'
+import { Fault } from '../model/fault.ts'
 import type { Table } from '../model/table.ts'
 import type { Tuple } from '../model/tuple.ts'
 
@@ -14,7 +15,6 @@ import type { Tuple } from '../model/tuple.ts'
  * the row (-1: none) and its bytes; the same for the old tuple.
  */
 export class Spill implements AsyncDisposable {
-  readonly #path: string
   readonly #file: FileHandle
   readonly #tables = new Numbers<Table>()
   readonly #subs = new Numbers<string | null>()
@@ -23,9 +23,11 @@ export class Spill implements AsyncDisposable {
   #pending: Buffer[] = []
   #pendingBytes = 0
   #written = 0
+  #count = 0
+  /** Bytes of the longest record, its length included. */
+  #longest = 0
 
-  private constructor(path: string, file: FileHandle) {
-    this.#path = path
+  private constructor(file: FileHandle) {
     this.#file = file
   }
 
@@ -35,7 +37,7 @@ export class Spill implements AsyncDisposable {
     const file = await open(path, 'wx+', 0o600)
     // The open file lives on without its name, and a process that dies leaves nothing behind.
     await rm(path)
-    return new Spill(path, file)
+    return new Spill(file)
   }
 
   /** Bytes on disk. */
@@ -58,7 +60,10 @@ export class Spill implements AsyncDisposable {
     this.#subs.forget(sub)
   }
 
-  /** What was added and not taken back, in runs of about `bytes`. May be read again. */
+  /**
+   * What was added and not taken back, in runs of about `bytes`. May be read again. Throws Fault
+   * HF-X109 when the disk holds something else than what was written.
+   */
   async *read(bytes: number): AsyncIterable<readonly Change[]> {
     await this.#flush()
     let run: Change[] = []
@@ -84,6 +89,8 @@ export class Spill implements AsyncDisposable {
     const row = isRow ? change.row : null
     const old = isRow ? change.old : null
     const length = HEAD + 8 + (row?.length ?? 0) + (old?.length ?? 0)
+    this.#longest = Math.max(this.#longest, length)
+    this.#count++
     const head = Buffer.allocUnsafe(HEAD)
     head.writeUInt32BE(length - 4, 0)
     head[4] = isRow ? KINDS.indexOf(change.kind) : OTHER
@@ -109,37 +116,48 @@ export class Spill implements AsyncDisposable {
 
   #change(record: Buffer): Change {
     const number = record.readUInt32BE(9)
-    if (record[4] === OTHER) return must(this.#others[number])
-    const kind = must(KINDS[record[4] ?? OTHER])
     const row = getTuple(record, HEAD)
     const old = getTuple(record, HEAD + 4 + (row?.length ?? 0))
-    return { kind, table: this.#tables.at(number), row, old }
+    if (HEAD + 8 + (row?.length ?? 0) + (old?.length ?? 0) !== record.length) throw damaged()
+    if (record[4] === OTHER) return must(this.#others[number])
+    const kind = must(KINDS[record[4] ?? OTHER])
+    return { kind, table: must(this.#tables.at(number)), row, old }
   }
 
   /** Every record with its length, cut out of blocks that are read one after another. */
   async *#records(): AsyncIterable<Buffer> {
     let rest: Buffer = NOTHING
+    let count = 0
     for (let at = 0; at < this.#written; ) {
-      const wanted = rest.length < 4 ? WRITE : 4 + rest.readUInt32BE(0)
+      const wanted = rest.length < 4 ? WRITE : this.#sizeAt(rest, 0)
       const size = Math.min(Math.max(WRITE, wanted), rest.length + this.#written - at)
       const have = Buffer.allocUnsafe(size)
       rest.copy(have)
       at += await this.#fill(have, rest.length, at)
       let from = 0
-      while (from + 4 <= have.length && from + 4 + have.readUInt32BE(from) <= have.length) {
-        const to = from + 4 + have.readUInt32BE(from)
+      while (from + 4 <= have.length && from + this.#sizeAt(have, from) <= have.length) {
+        const to = from + this.#sizeAt(have, from)
         yield have.subarray(from, to)
+        count++
         from = to
       }
       rest = have.subarray(from)
     }
+    if (rest.length > 0 || count !== this.#count) throw damaged()
+  }
+
+  /** Bytes of the record at `at`; none is shorter than an empty one or longer than the longest. */
+  #sizeAt(bytes: Buffer, at: number): number {
+    const size = 4 + bytes.readUInt32BE(at)
+    if (size < HEAD + 8 || size > this.#longest) throw damaged()
+    return size
   }
 
   /** Reads from `at` until the buffer is full from `from` on; returns how much that is. */
   async #fill(buffer: Buffer, from: number, at: number): Promise<number> {
     for (let to = from; to < buffer.length; ) {
       const { bytesRead } = await this.#file.read(buffer, to, buffer.length - to, at + to - from)
-      if (bytesRead === 0) throw new RangeError(`the spill ${this.#path} is shorter than written`)
+      if (bytesRead === 0) throw damaged()
       to += bytesRead
     }
     return buffer.length - from
@@ -183,13 +201,22 @@ function packed(pieces: readonly Buffer[]): Buffer[] {
 }
 
 function getTuple(record: Buffer, at: number): Tuple | null {
+  if (at + 4 > record.length) throw damaged()
   const length = record.readInt32BE(at)
+  if (length < -1 || at + 4 + length > record.length) throw damaged()
   return length < 0 ? null : record.subarray(at + 4, at + 4 + length)
 }
 
 function must<T>(value: T | undefined): T {
-  if (value === undefined) throw new RangeError('a spill record that was never written')
+  if (value === undefined) throw damaged()
   return value
+}
+
+function damaged(): Fault {
+  return new Fault('HF-X109', {
+    what: 'the scratch file of a large transaction holds something else than was written to it',
+    side: 'mirror',
+  })
 }
 
 /** Numbers things by identity, from 0. */
@@ -208,7 +235,7 @@ class Numbers<T> {
     this.#numbers.delete(thing)
   }
 
-  at(number: number): T {
-    return must(this.#things[number])
+  at(number: number): T | undefined {
+    return this.#things[number]
   }
 }

@@ -40,6 +40,8 @@ export interface ClaimRequest {
   readonly settings: Readonly<Record<string, unknown>>
   /** How long to wait for a live holder, milliseconds. */
   readonly patience: number
+  /** The mirror is to be destroyed: its checkpoint, which may be damaged, is not read. */
+  readonly destroying?: boolean
 }
 
 /** The right to write, until disposed or lost. */

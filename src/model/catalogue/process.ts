@@ -138,4 +138,28 @@ export const processFaults = {
     safe: 'Nothing was written: rows and checkpoint commit together and this batch was refused.',
     todo: [{ text: 'Nothing: the checkpoint is read again and the mirror goes on from there.' }],
   },
+  'HF-X108': {
+    title: 'The state at the target cannot be read',
+    class: 'persistent',
+    severity: 'critical',
+    exit: 4,
+    why: 'A row in the tables of its state schema was changed by hand, or put back in part.',
+    safe: 'Nothing was changed: without a checkpoint that can be read nothing is written.',
+    todo: [
+      { text: 'Put the state back as it was, from a backup of the whole target.' },
+      { text: 'Or remove the mirror and make it again.', run: 'holdfast destroy' },
+    ],
+  },
+  'HF-X109': {
+    title: 'The scratch file of a large transaction is damaged',
+    class: 'transient',
+    severity: 'error',
+    exit: 1,
+    why: 'The disk of the spill folder gave back other bytes than it was given.',
+    safe: 'Nothing of that transaction was applied, and the source keeps all of it.',
+    todo: [
+      { text: 'Nothing: the transaction is read from the source again.' },
+      { text: 'If it comes back, look at that disk, or set apply.spill to a folder elsewhere.' },
+    ],
+  },
 } as const satisfies Record<string, CatalogueEntry>

@@ -29,6 +29,8 @@ class Receiver {
   #bytes = 0
   #error: Fault | null = null
   #done = false
+  /** The server said that all rows have come. */
+  #whole = false
   readonly #lost = (): void => this.#fail(this.#session.lost.reason)
 
   constructor(session: Session) {
@@ -89,14 +91,17 @@ class Receiver {
         this.#pieces.push(body)
         this.#bytes += body.length
         return
+      case COPY_DONE:
+        this.#whole = true
+        return
       case READY:
+        if (!this.#whole && this.#error === null) throw misread('a copy ended without its end')
         this.#done = true
         return
       case ERROR:
         this.#error ??= this.#named(errorOf(body))
         return
       case COPY_OUT:
-      case COPY_DONE:
       case COMMAND_COMPLETE:
       case NOTICE:
       case PARAMETER_STATUS:

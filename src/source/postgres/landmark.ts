@@ -2,7 +2,8 @@ import type { Session } from '../../dialect/postgres/connect.ts'
 import { ident } from '../../dialect/postgres/quote.ts'
 import { Fault } from '../../model/fault.ts'
 import type { Position } from '../../model/position.ts'
-import { EPOCH_2000 } from './pgoutput.ts'
+import { misread } from './bytes.ts'
+import { Decoder } from './pgoutput.ts'
 import { formatLsn, type Lsn, parseLsn } from './position.ts'
 import { text } from './rows.ts'
 
@@ -55,9 +56,10 @@ export async function requireLandmark(
   })
 }
 
-/** Byte1 'C', int8 flags, int64 commit, int64 end, int64 microseconds since 2000; in hex. */
+/** One Commit message, in hex. */
 function commitOf(hex: string): { readonly end: Lsn; readonly landmark: string } {
-  const end = BigInt(`0x${hex.slice(20, 36)}`)
-  const committedAt = BigInt.asIntN(64, BigInt(`0x${hex.slice(36, 52)}`)) + EPOCH_2000
+  const message = new Decoder().decode(Buffer.from(hex, 'hex'))
+  if (message.kind !== 'commit') throw misread('a commit was asked for and something else came')
+  const { endLsn: end, committedAt } = message
   return { end, landmark: landmarkOf(end, committedAt) }
 }

@@ -1,5 +1,6 @@
 import type { Session, TextRow } from '../../dialect/postgres/connect.ts'
-import type { Table } from '../../model/table.ts'
+import { Fault } from '../../model/fault.ts'
+import { type Table, tableName } from '../../model/table.ts'
 import { oidArray, text } from './rows.ts'
 
 /** A column as the catalogue has it now; those that do not travel are there, too. */
@@ -103,9 +104,33 @@ export function writeMark(mark: Mark): string {
 
 export function readMark(table: Table): Mark | null {
   if (table.mark === undefined) return null
-  const mark: { node: string; columns: [number, number, number][] } = JSON.parse(table.mark)
-  const columns = mark.columns.map(([n, typeOid, typmod]) => ({ number: n, typeOid, typmod }))
-  return columns.length === table.columns.length ? { node: mark.node, columns } : null
+  const mark = parseMark(table.mark)
+  if (mark !== null) return mark.columns.length === table.columns.length ? mark : null
+  throw new Fault('HF-X108', {
+    what: `what is known of ${tableName(table)} at its last look cannot be read`,
+    side: 'target',
+    table: tableName(table),
+  })
+}
+
+/** Null for what `writeMark` has not written. */
+function parseMark(text: string): Mark | null {
+  try {
+    const mark: unknown = JSON.parse(text)
+    if (typeof mark !== 'object' || mark === null) return null
+    if (!('node' in mark && 'columns' in mark && Array.isArray(mark.columns))) return null
+    const { node } = mark
+    const columns = mark.columns.flatMap((one: unknown) => {
+      if (!Array.isArray(one) || one.length !== 3 || !one.every(Number.isInteger)) return []
+      const [number, typeOid, typmod] = one.map(Number)
+      if (number === undefined || typeOid === undefined || typmod === undefined) return []
+      return [{ number, typeOid, typmod }]
+    })
+    if (typeof node !== 'string' || columns.length !== mark.columns.length) return null
+    return { node, columns }
+  } catch {
+    return null
+  }
 }
 
 /** The mark of a table whose columns are, by name, those of the shape; null when they are not. */

@@ -101,7 +101,9 @@ export class PostgresStream implements AsyncDisposable {
       const bytes = new Bytes(body, 1, 'keepalive')
       const lsn = bytes.uint64()
       bytes.skip(8)
-      this.#transactions.keepalive(lsn, bytes.byte() === 1, items)
+      const asked = bytes.byte() === 1
+      bytes.end()
+      this.#transactions.keepalive(lsn, asked, items)
       return undefined
     }
     if (body[0] !== XLOG_DATA || body.length <= XLOG_HEAD) {

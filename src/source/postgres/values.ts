@@ -14,13 +14,20 @@ function canonicalForms(table: Table): readonly (Canonical | null)[] | null {
   return forms.some((form) => form !== null) ? forms : null
 }
 
+/** Characters that are turned into bytes at once; a string can be no longer than 512 million. */
+const STRETCH = 1 << 20
+
 /** `\x0102` to the bytes. */
 function unhex(text: Buffer): Buffer {
   if (text[0] !== 0x5c || text[1] !== 0x78 || text.length % 2 !== 0) {
     throw misread('a bytea value is not in hex form')
   }
-  const bytes = Buffer.from(text.toString('latin1', 2), 'hex')
-  if (bytes.length !== text.length / 2 - 1) throw misread('a bytea value is not in hex form')
+  const bytes = Buffer.allocUnsafe(text.length / 2 - 1)
+  let size = 0
+  for (let at = 2; at < text.length; at += STRETCH) {
+    size += bytes.write(text.toString('latin1', at, at + STRETCH), size, 'hex')
+  }
+  if (size !== bytes.length) throw misread('a bytea value is not in hex form')
   return bytes
 }
 

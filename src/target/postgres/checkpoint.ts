@@ -1,24 +1,12 @@
 import type { Session, TextRow } from '../../dialect/postgres/connect.ts'
 import { sqlstateOf } from '../../dialect/postgres/errors.ts'
-import type { Checkpoint, Identities, TableMode, TableState } from '../../model/checkpoint.ts'
+import type { Checkpoint, Identities, TableState } from '../../model/checkpoint.ts'
 import { Fault } from '../../model/fault.ts'
-import type { Position, Positions } from '../../model/position.ts'
+import type { Positions } from '../../model/position.ts'
 import type { Sequence, Table } from '../../model/table.ts'
 import type { PlannedTable, TargetPlan } from '../target.ts'
 import { STATE, STATE_VERSION } from './state.ts'
-
-/** How positions are stored as JSON. */
-type StoredPositions = Readonly<
-  Record<
-    string,
-    {
-      readonly log: string
-      readonly order: string
-      readonly token: string
-      readonly landmark?: string | null
-    }
-  >
->
+import { checkpointOf, planOf } from './stored.ts'
 
 export function storedPositions(positions: Positions): string {
   const lanes = [...positions].map(([lane, position]) => [
@@ -26,18 +14,6 @@ export function storedPositions(positions: Positions): string {
     { ...position, order: position.order.toString() },
   ])
   return JSON.stringify(Object.fromEntries(lanes))
-}
-
-export function positionsOf(stored: StoredPositions): Positions {
-  return new Map(
-    Object.entries(stored).map(([lane, { log, order, token, landmark }]) => [
-      lane,
-      {
-        ...{ log, order: BigInt(order), token },
-        ...(landmark == null ? {} : { landmark }),
-      } satisfies Position,
-    ]),
-  )
 }
 
 /** One statement, so that all of it is of one moment. */
@@ -53,40 +29,18 @@ select m.settings, m.source, m.finished,
    from ${STATE}.tables t where t.mirror = m.name) as tables
 from ${STATE}.mirrors m where m.name = $1`
 
-interface StoredTable {
-  readonly table: Table
-  readonly target: { readonly schema: string; readonly name: string }
-  readonly mode: TableMode
-  readonly state: 'pending' | 'copying' | 'copied'
-  readonly start: StoredPositions | null
-  readonly rowsCopied: number
-}
-
 /** The checkpoint of a mirror; null when the target holds no state of it. */
 export async function readCheckpoint(session: Session, mirror: string): Promise<Checkpoint | null> {
   const [row] = await orNone(session, readSql, [mirror])
   if (row === undefined) return null
-  const tables = parse<readonly StoredTable[]>(row, 'tables')
-  return {
-    mirror,
-    source: parse<Identities>(row, 'source'),
-    positions: positionsOf(parse<StoredPositions>(row, 'positions')),
-    tables: tables.map(
-      (stored): TableState => ({
-        ...stored,
-        start: stored.start === null ? null : positionsOf(stored.start),
-      }),
-    ),
-    settings: parse<Readonly<Record<string, unknown>>>(row, 'settings'),
-    finished: row['finished'] === 't',
-  }
+  return checkpointOf(mirror, row)
 }
 
 /** What `prepare` was told; null before that. */
 export async function readPlan(session: Session, mirror: string): Promise<TargetPlan | null> {
   const sql = `select plan from ${STATE}.mirrors where name = $1 and plan is not null`
   const [row] = await orNone(session, sql, [mirror])
-  return row === undefined ? null : parse<TargetPlan>(row, 'plan')
+  return row === undefined ? null : planOf(mirror, row)
 }
 
 export async function mirrorNames(session: Session): Promise<readonly string[]> {
@@ -130,11 +84,6 @@ function refuseLater(version: number): void {
     what: `the state in schema ${STATE} of the target is of version ${version}; this Holdfast knows versions up to ${STATE_VERSION}`,
     side: 'target',
   })
-}
-
-/** JSON that this module wrote. */
-function parse<T>(row: TextRow, column: string): T {
-  return JSON.parse(row[column] ?? 'null') as T
 }
 
 /** Records every table as pending; those that are recorded already stay as they are. */

@@ -105,8 +105,8 @@ async function takeOver(
        renewed_at = excluded.renewed_at`,
     [mirror, epoch.toString(), self.host, self.space, String(self.pid), self.started],
   )
-  const checkpoint = await readCheckpoint(session, mirror)
-  return { epoch, checkpoint: epoch === 1n ? null : checkpoint }
+  const unread = epoch === 1n || request.destroying === true
+  return { epoch, checkpoint: unread ? null : await readCheckpoint(session, mirror) }
 }
 
 interface Lease {

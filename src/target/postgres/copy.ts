@@ -2,7 +2,7 @@ import { orAborted } from '../../async/abort.ts'
 import type { Session } from '../../dialect/postgres/connect.ts'
 import { exchange } from '../../dialect/postgres/exchange.ts'
 import type { Pipe } from '../../dialect/postgres/pipe.ts'
-import type { Tuple } from '../../model/tuple.ts'
+import { Unframer } from '../../model/tuple.ts'
 import type { Binding } from './columns.ts'
 import { BINARY_COPY, VALUES } from './config.ts'
 import { refusal } from './refusal.ts'
@@ -52,7 +52,7 @@ async function send(pipe: Pipe, copy: ChunkCopy): Promise<void> {
   const form = encoding === BINARY_COPY ? 'binary' : 'text'
   pipe.statement(copySql(into, columnList(binding), form), { keep: true })
   pipe.copyBegins()
-  const frames = new Frames()
+  const frames = new Unframer()
   for await (const bytes of copy.data) {
     if (encoding === VALUES) {
       const rows = { tuples: frames.take(bytes), columns: null, recode: copy.recode }
@@ -62,6 +62,7 @@ async function send(pipe: Pipe, copy: ChunkCopy): Promise<void> {
     if (pipe.full) await orAborted(pipe.room(), signal)
     if (pipe.stopped) return
   }
+  frames.end()
   pipe.copyDone()
 }
 
@@ -73,25 +74,6 @@ async function end(pipe: Pipe, copy: ChunkCopy, rows: number): Promise<void> {
     params: [mirror, binding.table.id, epoch.toString(), String(rows), String(of)],
   })
   pipe.statement('COMMIT')
-}
-
-/** Puts tuples together that arrive cut anywhere, each after its int32 length. */
-class Frames {
-  #rest: Buffer = Buffer.alloc(0)
-
-  take(bytes: Buffer): Tuple[] {
-    const all = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes])
-    const tuples: Tuple[] = []
-    let at = 0
-    while (at + 4 <= all.length) {
-      const to = at + 4 + all.readInt32BE(at)
-      if (to > all.length) break
-      tuples.push(all.subarray(at + 4, to))
-      at = to
-    }
-    this.#rest = all.subarray(at)
-    return tuples
-  }
 }
 
 /** True when there is a row in the table. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import fc from 'fast-check'
+import { Fault } from '../../../src/model/fault.ts'
 import {
   BINARY,
   cell,
@@ -12,6 +13,7 @@ import {
   textsOf,
   tupleOf,
   UNCHANGED,
+  Unframer,
   unframe,
 } from '../../../src/model/tuple.ts'
 
@@ -75,4 +77,46 @@ suite('tuples', () => {
       }),
     )
   })
+
+  test('come out of frames that are cut anywhere, and nothing else does', () => {
+    const sizes = fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1 })
+    fc.assert(
+      fc.property(fc.array(values), sizes, (rows, lengths) => {
+        const tuples = rows.map((row) => tupleOf(row))
+        const frames = new Unframer()
+        assert.deepEqual(
+          cutInto(frame(tuples), lengths).flatMap((piece) => frames.take(piece)),
+          tuples,
+        )
+        frames.end()
+      }),
+    )
+    const faults = (work: () => unknown) =>
+      assert.throws(work, (error) => error instanceof Fault && error.code === 'HF-X001')
+    for (const length of [-4, -1, 0, 1]) {
+      const head = Buffer.alloc(4)
+      head.writeInt32BE(length)
+      faults(() => new Unframer().take(head))
+    }
+    faults(() => unframe(Buffer.from([0, 0, 0, 9, 0])))
+    fc.assert(
+      fc.property(fc.uint8Array(), (bytes) => {
+        try {
+          unframe(Buffer.from(bytes))
+        } catch (error) {
+          assert.ok(error instanceof Fault, String(error))
+        }
+      }),
+    )
+  })
 })
+
+function cutInto(bytes: Buffer, lengths: readonly number[]): Buffer[] {
+  const pieces: Buffer[] = []
+  for (let at = 0, i = 0; at < bytes.length; i++) {
+    const length = lengths[i % lengths.length] ?? 1
+    pieces.push(bytes.subarray(at, at + length))
+    at += length
+  }
+  return pieces
+}

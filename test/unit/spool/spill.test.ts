@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import {
+  type FileHandle,
+  mkdtemp,
+  open as openFile,
+  readdir,
+  readlink,
+  rm,
+  stat,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import type { Change } from '../../../src/model/change.ts'
+import { Fault } from '../../../src/model/fault.ts'
 import { tupleOf } from '../../../src/model/tuple.ts'
 import { Spill } from '../../../src/spool/spill.ts'
 import { textTable } from '../../../testkit/memory/tables.ts'
@@ -160,4 +169,49 @@ suite('a spill', () => {
     for await (const run of spill.read(1000)) read.push(...run)
     assert.deepEqual(read, insert('2'))
   })
+
+  test('whatever the disk gives back, it is a change or a fault', async (t) => {
+    if (process.platform !== 'linux') return t.skip('a file without a name is reached by /proc')
+    const [table] = tables
+    assert.ok(table !== undefined)
+    const row = tupleOf(['1', 'two'])
+    const changes: Change[] = [
+      { kind: 'insert', table, row, old: null },
+      { kind: 'update', table, row, old: tupleOf(['1', null]) },
+      { kind: 'truncate', tables: [table], restartSequences: false },
+      { kind: 'delete', table, row: null, old: row },
+    ]
+    const directory = await folder(t)
+    const bent = fc.array(fc.tuple(fc.nat(150), fc.constantFrom(0, 1, 2, 127, 128, 254, 255)), {
+      minLength: 1,
+      maxLength: 4,
+    })
+    await fc.assert(
+      fc.asyncProperty(bent, fc.option(fc.nat(150)), async (bytes, end) => {
+        await using spill = await Spill.create(directory, 'bent')
+        await spill.add(null, changes)
+        assert.deepEqual(await readAll(spill, 1000), changes)
+        await using file = await openUnnamed(directory)
+        for (const [at, to] of bytes) await file.write(Buffer.of(to), 0, 1, at % spill.bytes)
+        if (end !== null) await file.truncate(end % spill.bytes)
+        try {
+          await readAll(spill, 1000)
+          assert.equal(end, null)
+        } catch (error) {
+          assert.ok(error instanceof Fault && error.code === 'HF-X109', String(error))
+        }
+      }),
+      { numRuns: 200 },
+    )
+  })
 })
+
+/** The newest open file of this process that had its name in this folder. */
+async function openUnnamed(directory: string): Promise<FileHandle> {
+  const open = await readdir('/proc/self/fd')
+  for (const fd of open.toSorted((a, b) => Number(b) - Number(a))) {
+    const path = await readlink(`/proc/self/fd/${fd}`).catch(() => '')
+    if (path.startsWith(directory)) return await openFile(`/proc/self/fd/${fd}`, 'r+')
+  }
+  throw new Error('no such file is open')
+}
