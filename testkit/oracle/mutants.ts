@@ -6,17 +6,26 @@ import { parseArgs } from 'node:util'
 import { monotonic } from '../../src/async/clock.ts'
 import { startChild } from '../child.ts'
 import { type PostgresServer, postgres } from '../servers/index.ts'
+import { caseOf, keepCase, keptCases } from './cases.ts'
 import { type CourseName, courses } from './courses.ts'
 import { type Edit, type Mutation, mutations } from './mutations.ts'
 import { runOracle } from './oracle.ts'
 import { sourceSettings, targetSettings } from './watch.ts'
 
-// npm run mutants [-- --only WORD]: breaks a copy of the engine in one way after another, and sees
-// whether that is noticed. An edit that no longer applies is an error.
+// npm run mutants [-- --only WORD] [--shrink]: breaks a copy of the engine in one way after another,
+// and sees whether that is noticed. An edit that no longer applies is an error. With --shrink, what
+// notices it is made smaller and kept as a case.
 
-const { values } = parseArgs({ options: { only: { type: 'string', default: '' } } })
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', default: '' },
+    shrink: { type: 'boolean', default: false },
+  },
+})
 const checkout = fileURLToPath(new URL('../..', import.meta.url))
 const seed = 7
+const SHRINK_MS = 300_000
+const cases = keptCases()
 
 /** A copy of the checkout whose sources can be broken. */
 function copy(): string {
@@ -67,11 +76,46 @@ async function trouble(folder: string, by: Mutation['by'], ends: Ends): Promise<
     if (!ran) throw new Error(`no test of ${by.file} is named ${by.test}`)
     return code === 0 ? null : `the test “${by.test}”`
   }
-  const program = join(folder, 'bin', 'holdfast.js')
-  const { failure } = await runOracle({ seed, ...ends, ...courses[by], program })
-  if (failure === null) return null
+  const { failure } = await runOracle({
+    seed,
+    ...ends,
+    ...courses[by],
+    program: launcherIn(folder),
+  })
+  return failure === null ? null : `course “${by}”: ${shortly(failure)}`
+}
+
+function launcherIn(folder: string): string {
+  return join(folder, 'bin', 'holdfast.js')
+}
+
+function shortly(failure: string): string {
   const told = /fail (HF-[A-Z]\d+ .*?) {2}/.exec(failure)?.[1] ?? failure.split('\n')[0] ?? ''
-  return `course “${by}”: ${told.slice(0, 140)}`
+  return told.slice(0, 140)
+}
+
+/** The kept cases that a mutant fails; all that are its own have to be among them. */
+async function byCases(folder: string, name: string, ends: Ends): Promise<readonly string[]> {
+  const found: string[] = []
+  for (const { name: of, mutant, plan } of cases) {
+    if (mutant !== name) continue
+    const { failure } = await runOracle({ ...plan, ...ends, program: launcherIn(folder) })
+    if (failure === null) throw new Error(`the case ${of} does not notice: ${name}`)
+    found.push(`case “${of}”`)
+  }
+  return found
+}
+
+/** Makes what notices a mutant as small as it gets, and keeps it. */
+async function makeSmaller(folder: string, { name, by }: Mutation, ends: Ends): Promise<void> {
+  if (typeof by !== 'string') return console.log('  a test notices it already')
+  const program = launcherIn(folder)
+  const start = cases.find(({ mutant }) => mutant === name)?.plan ?? { seed, ...courses[by] }
+  const outcome = await runOracle({ ...start, ...ends, program })
+  const say = (line: string): void => console.log(`  ${line}`)
+  const kept = await caseOf({ outcome, ...ends, program, limit: SHRINK_MS, say })
+  if (kept === null) return say('it did not fail again')
+  say(`kept: ${keepCase(name, { ...kept, mutant: name })}`)
 }
 
 async function main(): Promise<boolean> {
@@ -88,17 +132,21 @@ async function main(): Promise<boolean> {
     const names = new Set(
       chosen.flatMap(({ by }): CourseName[] => (typeof by === 'string' ? [by] : [])),
     )
-    for (const name of names) {
+    for (const name of values.shrink ? [] : names) {
       const wrong = await trouble(folder, name, ends)
       if (wrong !== null) throw new Error(`the engine itself fails: ${wrong}`)
       console.log(`passes   the engine itself, course “${name}”`)
     }
-    for (const { name, edits, by } of chosen) {
+    for (const mutation of chosen) {
+      const { name, edits, by } = mutation
       const mend = breakIt(folder, edits)
       const noticed = await trouble(folder, by, ends)
-      mend()
       if (noticed !== null) caught++
-      console.log(noticed === null ? `MISSED   ${name}` : `caught   ${name}   by ${noticed}`)
+      const also = noticed === null ? [] : await byCases(folder, name, ends)
+      const all = [noticed, ...also].join(' and ')
+      console.log(noticed === null ? `MISSED   ${name}` : `caught   ${name}   by ${all}`)
+      if (values.shrink && noticed !== null) await makeSmaller(folder, mutation, ends)
+      mend()
     }
   } finally {
     rmSync(folder, { recursive: true, force: true })

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { monotonic } from '../../src/async/clock.ts'
 import { type Major, majors, type PostgresServer, postgres } from '../servers/index.ts'
+import { caseOf, keepCase } from './cases.ts'
 import { faultKinds } from './faults.ts'
 import { type Outcome, runOracle } from './oracle.ts'
 import { lineOf, type Soak, tableOf, totalsOf } from './report.ts'
@@ -25,6 +26,8 @@ const { values, positionals } = parseArgs({
     catchup: { type: 'string', default: process.env['HOLDFAST_CATCHUP'] ?? '' },
     /** Only these faults, by name, with commas between them. */
     faults: { type: 'string' },
+    /** How long to look for a smaller case of a failure; 0s for not at all. */
+    shrink: { type: 'string', default: '10m' },
     sum: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
   },
@@ -53,11 +56,13 @@ function writeDown(outcomes: readonly Outcome[]): void {
   writeFileSync(values.out, `${JSON.stringify(soakOf(outcomes), null, 2)}\n`)
 }
 
-/** Both ends, each a server of its own. */
-async function servers(): Promise<{
+interface Ends {
   readonly source: PostgresServer
   readonly target: PostgresServer
-}> {
+}
+
+/** Both ends, each a server of its own. */
+async function servers(): Promise<Ends> {
   const [from, to] = values.pair.split(':').map(majorOf)
   if (from === undefined || to === undefined) throw new Error('--pair takes two majors, as 18:14')
   const source = await postgres(from, { settings: sourceSettings })
@@ -87,6 +92,18 @@ function again(seed: number): string {
   ].join(' ')
 }
 
+/** What failed is kept as a case, as small as it can be made. */
+async function keepSmaller(outcome: Outcome, ends: Ends): Promise<void> {
+  const limit = millis(values.shrink)
+  if (limit === 0) return
+  const kept = await caseOf({ outcome, ...ends, limit, say: (line) => console.log(`  ${line}`) })
+  console.log(
+    kept === null
+      ? 'it did not fail again'
+      : `kept: ${keepCase(`seed ${outcome.seed} ${values.pair}`, kept)}`,
+  )
+}
+
 async function soak(): Promise<boolean> {
   const ends = await servers()
   const outcomes: Outcome[] = []
@@ -110,6 +127,7 @@ async function soak(): Promise<boolean> {
     if (outcome.failure === null) continue
     console.log(outcome.failure)
     console.log(`again: ${again(seed)}`)
+    await keepSmaller(outcome, ends)
   }
   console.log(`\n${tableOf([soakOf(outcomes)])}`)
   for (const server of Object.values(ends)) await server[Symbol.asyncDispose]()
