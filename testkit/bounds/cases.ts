@@ -33,7 +33,7 @@ begin
     insert into wide select 1000000000::bigint + r * 400 + i, now(), i, 'new ' || i
       from generate_series(1, 400) i;
     update wide set note = note || '.', amount = amount + 1
-      where id in (select (r * 331 + i) % 10000 + 1 from generate_series(1, 400) i);
+      where id between r * 331 % 9600 + 1 and r * 331 % 9600 + 400;
     delete from wide where id > 1000000000::bigint + (r - 1) * 400
       and id <= 1000000000::bigint + (r - 1) * 400 + 200;
     commit;
