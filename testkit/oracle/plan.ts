@@ -61,6 +61,11 @@ function mixOf(random: Random): Mix {
   }
 }
 
+/** Named points that the first process passes more than once. */
+const repeated: ReadonlySet<string> = new Set(
+  points.filter((name) => /^(?:chunk|table|batch|acknowledged)/.test(name)),
+)
+
 /** Faults that a run can meet: the way of reading changes only where it is chosen at random. */
 function faultsOf(path: string | null): Plan['faults'] {
   const { 'reading path changed': changed, ...rest } = faultKinds
@@ -75,7 +80,8 @@ export function planOf(wishes: Wishes): Plan {
   const calm = Object.keys(faults).length === 0
   // Most seeds lose their first process somewhere on its way.
   const killed = random.chance(0.7)
-  const killAt = `${random.pick(points)}:${random.between(1, 3)}`
+  const point = random.pick(points)
+  const killAt = `${point}:${repeated.has(point) ? random.between(1, 3) : 1}`
   const drawn: Plan = {
     seed: wishes.seed,
     transactions: wishes.transactions,
