@@ -52,6 +52,34 @@ suite('the smallest failing case', () => {
     assert.deepEqual(inserts, ['insert 60'])
   })
 
+  test('leaves out whole tables, and savepoints that nothing lies behind', async () => {
+    const work = (i: number): readonly string[] => [
+      'begin',
+      'savepoint a',
+      `insert into oracle.t${i % 5} select ${i}`,
+      'release a',
+      `delete from oracle."Odd ""${i % 3}""%"`,
+      'commit',
+    ]
+    const mixed = { before: [], after: numbers.map(work) }
+    let tries = 0
+    const smallest = await shrink(
+      { ...plan, killAt: null, planned: [] },
+      {
+        fails: async ({ script: some }) => {
+          tries++
+          return some === null || some.after.flat().includes('insert into oracle.t3 select 63')
+        },
+        written: async () => mixed,
+        said: () => 'oracle.t3 holds 1 row',
+      },
+    )
+    assert.deepEqual(smallest.script?.after, [
+      ['begin', 'insert into oracle.t3 select 63', 'commit'],
+    ])
+    assert.ok(tries < 30, `${tries} tries`)
+  })
+
   test('keeps the faults that it takes', async () => {
     const smallest = await shrink(
       plan,

@@ -68,9 +68,10 @@ export async function caseOf(work: Smaller): Promise<Case | null> {
   let runs = 0
   let about = ''
   const stuck = outcome.failure?.startsWith('Error: Not within') === true
+  const quick = outcome.failure?.startsWith('Error: verify') !== true
   const attempt = async (options: OracleOptions): Promise<Outcome> => {
     runs++
-    const tried = await runOracle({ patience: PATIENCE_MS, ...options })
+    const tried = await runOracle({ patience: PATIENCE_MS, quick, ...options })
     const failed = tried.failure !== null && (stuck || verdicts.test(tried.failure))
     if (failed) about = tried.failure?.split('\n    at ')[0] ?? ''
     return failed ? tried : { ...tried, failure: null }
@@ -90,6 +91,7 @@ export async function caseOf(work: Smaller): Promise<Case | null> {
   const smallest = await shrink(start, {
     fails: async (plan) => (await again(plan, plan.held ? 1 : 2)) !== null,
     written: async (plan) => (await again(plan, 3, true))?.script ?? null,
+    said: () => about,
     say,
   })
   say(`${sizeOf(smallest.script)} left after ${runs} runs`)

@@ -10,6 +10,7 @@ import { caseOf, keepCase, keptCases } from './cases.ts'
 import { type CourseName, courses } from './courses.ts'
 import { type Edit, type Mutation, mutations } from './mutations.ts'
 import { runOracle } from './oracle.ts'
+import type { Wishes } from './plan.ts'
 import { sourceSettings, targetSettings } from './watch.ts'
 
 // npm run mutants [-- --only WORD] [--shrink]: breaks a copy of the engine in one way after another,
@@ -24,7 +25,7 @@ const { values } = parseArgs({
 })
 const checkout = fileURLToPath(new URL('../..', import.meta.url))
 const seed = 7
-const SHRINK_MS = 300_000
+const SHRINK_MS = 600_000
 const cases = keptCases()
 
 /** A copy of the checkout whose sources can be broken. */
@@ -106,11 +107,19 @@ async function byCases(folder: string, name: string, ends: Ends): Promise<readon
   return found
 }
 
+/** A course of its own cannot be written down: its faults are drawn instead. */
+function withoutCourse(by: CourseName): Omit<Wishes, 'seed'> {
+  const wanted = courses[by]
+  if (!('course' in wanted)) return wanted
+  const { course: _, ...rest } = wanted
+  return { ...rest, faults: { kill: 3, 'kill at a point': 5, 'target crashed': 1 } }
+}
+
 /** Makes what notices a mutant as small as it gets, and keeps it. */
 async function makeSmaller(folder: string, { name, by }: Mutation, ends: Ends): Promise<void> {
   if (typeof by !== 'string') return console.log('  a test notices it already')
   const program = launcherIn(folder)
-  const start = cases.find(({ mutant }) => mutant === name)?.plan ?? { seed, ...courses[by] }
+  const start = cases.find(({ mutant }) => mutant === name)?.plan ?? { seed, ...withoutCourse(by) }
   const outcome = await runOracle({ ...start, ...ends, program })
   const say = (line: string): void => console.log(`  ${line}`)
   const kept = await caseOf({ outcome, ...ends, program, limit: SHRINK_MS, say })

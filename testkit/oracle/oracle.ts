@@ -15,6 +15,8 @@ export interface OracleOptions extends Wishes {
   readonly course?: (stage: Stage) => Promise<void>
   /** Milliseconds that the mirror has to get over a fault. */
   readonly patience?: number
+  /** Without a verification at the end, which takes a process of its own. */
+  readonly quick?: boolean
   /** Keep what was written, for the outcome. */
   readonly record?: boolean
 }

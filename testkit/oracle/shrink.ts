@@ -6,6 +6,8 @@ export interface Shrinking {
   readonly fails: (plan: Plan) => Promise<boolean>
   /** What was written in a run that failed; null when none did. */
   readonly written: (plan: Plan) => Promise<Plan['script']>
+  /** What was said at the last failure: tables that it names are looked at first. */
+  readonly said?: () => string
   readonly say?: (line: string) => void
 }
 
@@ -23,7 +25,9 @@ export async function shrink(plan: Plan, how: Shrinking): Promise<Plan> {
   const scripted = drawn.script === null ? await asScript(drawn, how) : drawn
   if (scripted === null) return await smaller(drawn, how)
   say(`${sizeOf(scripted.script)} as a script`)
-  return await shorter(await plainer(scripted, fails), how)
+  const narrow = await fewerTables(scripted, how)
+  say(`${sizeOf(narrow.script)} after whole tables were left out`)
+  return await shorter(await plainer(narrow, fails), how)
 }
 
 /** Items without those that it does not take: ever smaller stretches are left out. */
@@ -98,6 +102,40 @@ async function first(
 ): Promise<Plan | null> {
   for (const plan of plans) if (await fails(plan)) return plan
   return null
+}
+
+const tableNames = /oracle\.(?:"(?:[^"]|"")+"|\w+)/g
+
+/** Without all that touches other tables than those that it takes. */
+async function fewerTables(plan: Plan, { fails, said }: Shrinking): Promise<Plan> {
+  const script = scriptOf(plan)
+  const text = [...script.before, ...script.after].flat().join('\n')
+  const names = [...new Set(text.match(tableNames))]
+  const only = (some: readonly string[]): Plan => {
+    const left = (all: Script): Script => all.map((one) => about(one, some)).filter(isWork)
+    return { ...plan, script: { before: left(script.before), after: left(script.after) } }
+  }
+  const told = names.filter((name) => said?.().includes(name.replaceAll('"', '')))
+  if (told.length > 0 && told.length < names.length && (await fails(only(told)))) return only(told)
+  return only(await least(names, (some) => fails(only(some))))
+}
+
+/** What of a transaction is about these tables, without savepoints that nothing lies behind. */
+function about(statements: readonly string[], tables: readonly string[]): readonly string[] {
+  const left: string[] = []
+  for (const statement of statements) {
+    const named = statement.match(tableNames) ?? []
+    if (!named.every((name) => tables.includes(name))) continue
+    const point = /^(?:release|rollback to) (\w+)$/.exec(statement)?.[1]
+    if (point !== undefined && left.at(-1) === `savepoint ${point}`) left.pop()
+    else left.push(statement)
+  }
+  return left
+}
+
+/** Whether more is left than a beginning and an end. */
+function isWork(statements: readonly string[]): boolean {
+  return statements.length !== 2
 }
 
 /** Nothing unusual that it does not take. */

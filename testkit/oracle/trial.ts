@@ -292,12 +292,16 @@ export class Trial implements AsyncDisposable {
       'select seq, times from oracle_watch.applied where times <> 1',
     )
     if (twice.length > 0) throw new Error(`applied not once: ${JSON.stringify(twice.slice(0, 5))}`)
+    if (this.#options.quick !== true) await this.#verify(mirror)
+    const end = await mirror.stop()
+    if (end?.code !== 0) throw new Error(`the mirror stopped with ${end?.code ?? end?.signal}`)
+  }
+
+  async #verify(mirror: MirrorProcess): Promise<void> {
     const child = mirror.command(['verify'])
     const { code } = await child.end({ within: 120_000 })
     if (code !== 0) throw new Error(`verify ended with ${code}:\n${child.lines.join('\n')}`)
     this.#verifications++
-    const end = await mirror.stop()
-    if (end?.code !== 0) throw new Error(`the mirror stopped with ${end?.code ?? end?.signal}`)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
