@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { monotonic } from '../../src/async/clock.ts'
 import { startChild } from '../child.ts'
 import { type PostgresServer, postgres } from '../servers/index.ts'
+import { watchOver } from '../servers/machine.ts'
 import { caseOf, keepCase, keptCases } from './cases.ts'
 import { type CourseName, courses } from './courses.ts'
 import { type Edit, type Mutation, mutations } from './mutations.ts'
@@ -134,6 +135,8 @@ async function main(): Promise<boolean> {
     target: await postgres(18, { settings: targetSettings }),
   }
   const folder = copy()
+  // Also when this process is killed.
+  const watcher = watchOver(folder, join(folder, 'no-server'))
   const chosen = mutations.filter(({ name }) => name.includes(values.only))
   let caught = 0
   try {
@@ -158,7 +161,7 @@ async function main(): Promise<boolean> {
       mend()
     }
   } finally {
-    rmSync(folder, { recursive: true, force: true })
+    await watcher.release()
     for (const server of Object.values(ends)) await server[Symbol.asyncDispose]()
   }
   const seconds = Math.round((monotonic() - began) / 1000)
