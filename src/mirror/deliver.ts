@@ -46,11 +46,16 @@ async function once(delivery: Delivery, batch: Batch, replayed: boolean): Promis
     await target.apply(batch, encoding)
   } catch (thrown) {
     const fault = asFault(thrown)
-    if (fault.entry.class !== 'data') throw thrown
+    if (!liesInRows(fault)) throw thrown
     return fault
   }
   watch(appliedEvent(batch, replayed))
   return null
+}
+
+/** A label that the target lacks is waited for, but nothing before its row has to wait. */
+function liesInRows(fault: Fault): boolean {
+  return fault.entry.class === 'data' || fault.code === 'HF-T237'
 }
 
 /** The fault, with the place of the source's log that holds what is refused. */

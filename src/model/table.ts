@@ -54,6 +54,14 @@ export interface Blueprint {
   readonly native: unknown
 }
 
+/** A type whose values are the words of a list. */
+export interface Vocabulary {
+  readonly schema: string
+  readonly name: string
+  /** In the order that the values sort by. */
+  readonly labels: readonly string[]
+}
+
 /** The value that a sequence or counter stands at. */
 export interface Sequence {
   readonly schema: string

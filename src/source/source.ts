@@ -4,7 +4,7 @@ import type { Endpoint } from '../model/endpoint.ts'
 import type { Finding } from '../model/fault.ts'
 import type { Comparison, Position, Positions } from '../model/position.ts'
 import type { SourceReader } from '../model/reader.ts'
-import type { Blueprint, Sequence, Table } from '../model/table.ts'
+import type { Blueprint, Sequence, Table, Vocabulary } from '../model/table.ts'
 
 /** Which tables are wanted. Patterns are `schema.table` with `*`; `"…"` quotes a name. */
 export interface Selection {
@@ -138,6 +138,8 @@ export interface Source extends AsyncDisposable {
   /** Looks at the catalogue; faults when a mirrored table can no longer be followed. */
   look(tables: readonly Table[]): Promise<void>
   sequences(): Promise<readonly Sequence[]>
+  /** The lists that columns of these tables take their values from, as they are now. */
+  vocabularies(tables: readonly Table[]): Promise<readonly Vocabulary[]>
   log(): Promise<LogState>
 
   /** A consistent view of the tables for comparing them. Needs no stream. */

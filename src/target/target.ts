@@ -1,10 +1,10 @@
 import type { Batch } from '../model/batch.ts'
 import type { Checkpoint, Identities, TableMode, TableState } from '../model/checkpoint.ts'
 import type { Endpoint } from '../model/endpoint.ts'
-import type { Finding } from '../model/fault.ts'
+import type { Fault, Finding } from '../model/fault.ts'
 import type { Position, Positions } from '../model/position.ts'
 import type { TargetReader } from '../model/reader.ts'
-import type { Blueprint, Sequence, Table } from '../model/table.ts'
+import type { Blueprint, Sequence, Table, Vocabulary } from '../model/table.ts'
 
 export interface TargetOptions {
   readonly endpoint: Endpoint
@@ -110,6 +110,14 @@ export interface Target extends AsyncDisposable {
   /** What a crash of the target can no longer take back. */
   durable(): Promise<Positions>
   setSequences(sequences: readonly Sequence[]): Promise<void>
+  /**
+   * Adds to the target's types of these names the labels that they lack, so that they stand there
+   * before the first row that holds one. Says what it added and what it may not add. `renamed`: a
+   * label seems to have got another name, so that old rows differ without a word from the log.
+   */
+  learn(
+    vocabularies: readonly Vocabulary[],
+  ): Promise<{ readonly said: readonly string[]; readonly renamed: Fault | null }>
 
   /** A consistent view of the mirrored tables and of the position that it stands at. */
   reader(tables: readonly TableState[], signal: AbortSignal): Promise<TargetReader>

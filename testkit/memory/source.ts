@@ -5,7 +5,13 @@ import type { Identities } from '../../src/model/checkpoint.ts'
 import { Fault, type Finding } from '../../src/model/fault.ts'
 import type { Comparison, Position, Positions } from '../../src/model/position.ts'
 import type { SourceReader } from '../../src/model/reader.ts'
-import { type Blueprint, type Sequence, type Table, tableName } from '../../src/model/table.ts'
+import {
+  type Blueprint,
+  type Sequence,
+  type Table,
+  tableName,
+  type Vocabulary,
+} from '../../src/model/table.ts'
 import { frame } from '../../src/model/tuple.ts'
 import type {
   Chunk,
@@ -163,6 +169,9 @@ export class MemorySource implements Source {
     })
   }
 
+  vocabularies(): Promise<readonly Vocabulary[]> {
+    return this.#call('vocabularies', () => [])
+  }
   sequences(): Promise<readonly Sequence[]> {
     return this.#call('sequences', () => [])
   }

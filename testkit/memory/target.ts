@@ -190,6 +190,9 @@ export class MemoryTarget implements Target {
     })
   }
 
+  learn(): ReturnType<Target['learn']> {
+    return this.#write('learn', () => ({ said: [], renamed: null }))
+  }
   setSequences(): Promise<void> {
     return this.#write('setSequences', () => undefined)
   }

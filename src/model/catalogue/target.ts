@@ -148,6 +148,19 @@ export const targetFaults = {
       },
     ],
   },
+  'HF-T237': {
+    title: 'An enum at the target has other labels than at the source',
+    class: 'transient',
+    severity: 'error',
+    exit: 1,
+    why: 'A label was added or renamed at the source. The mirror adds new ones itself where its role owns the type; it never renames one.',
+    safe: 'Nothing is lost: the transaction was rolled back whole, the target stands at a source commit and the source keeps what came after.',
+    todo: [
+      {
+        text: 'Nothing where the role of the mirror owns the type: the label is added and the row tried again. Else add or rename it at the target as the source did; the mirror then goes on by itself.',
+      },
+    ],
+  },
   'HF-T219': {
     title: 'The source emptied tables that others at the target refer to',
     class: 'data',

@@ -7,7 +7,7 @@ import type { Identities } from '../../model/checkpoint.ts'
 import type { Finding } from '../../model/fault.ts'
 import type { Comparison, Position, Positions } from '../../model/position.ts'
 import type { SourceReader } from '../../model/reader.ts'
-import type { Blueprint, Sequence, Table } from '../../model/table.ts'
+import type { Blueprint, Sequence, Table, Vocabulary } from '../../model/table.ts'
 import type {
   Estimate,
   LogState,
@@ -21,6 +21,7 @@ import { estimateTables } from './estimate.ts'
 import { identityFacts, readLeaves } from './facts.ts'
 import { currentHead, emitFence } from './head.ts'
 import { inspectSource } from './inspect.ts'
+import { readVocabularies } from './inspect-types.ts'
 import { requireLandmark } from './landmark.ts'
 import { Lookout } from './look.ts'
 import { type Names, namesFor } from './names.ts'
@@ -249,6 +250,10 @@ class PostgresSource implements Source {
       this.#control,
       this.#tables.map(({ id }) => id),
     )
+  }
+
+  vocabularies(tables: readonly Table[]): Promise<readonly Vocabulary[]> {
+    return readVocabularies(this.#control, tables)
   }
 
   async log(): Promise<LogState> {

@@ -4,6 +4,7 @@ import { qualified } from '../../dialect/postgres/quote.ts'
 import type { PgField, PgType, PgTypeUse } from '../../dialect/postgres/schema.ts'
 import { isBuiltIn } from '../../dialect/postgres/types.ts'
 import { Fault } from '../../model/fault.ts'
+import type { Table, Vocabulary } from '../../model/table.ts'
 import { grouped, named, number, oidArray, optional, text, texts, yes } from './rows.ts'
 
 /**
@@ -12,10 +13,10 @@ import { grouped, named, number, oidArray, optional, text, texts, yes } from './
  */
 const IS_ARRAY = `(t.typcategory = 'A' and t.typelem <> 0 and t.typlen = -1 and t.oid not in (22, 30))`
 
-/** The given types and everything that they are made of. */
-const CLOSURE = `
+/** The types that `first` selects and everything that they are made of. */
+const closureOf = (first: string): string => `
 with recursive need(oid) as (
-  select unnest($1::oid[])
+  ${first}
   union
   select part.oid
   from need join pg_type t on t.oid = need.oid
@@ -31,6 +32,17 @@ with recursive need(oid) as (
   ) part(oid)
 )
 `
+
+const CLOSURE = closureOf('select unnest($1::oid[])')
+
+/** What has an OID below is built in. */
+const VOCABULARIES = `${closureOf(`select distinct a.atttypid from pg_attribute a
+  where a.attrelid = any($1::oid[]) and a.attnum > 0 and a.atttypid >= 16384`)}
+select n.nspname as schema, t.typname as name,
+  (select json_agg(v.enumlabel order by v.enumsortorder) from pg_enum v
+    where v.enumtypid = t.oid) as labels
+from pg_type t join pg_namespace n on n.oid = t.typnamespace
+where t.oid in (select oid from need) and t.typtype = 'e' order by t.oid`
 
 const TYPES = `${CLOSURE}
 select t.oid, n.nspname as schema, t.typname as name, t.typtype, t.typelem, t.typisdefined,
@@ -89,6 +101,20 @@ export async function readTypes(session: Session, oids: Iterable<number>): Promi
   const fieldRows = grouped(fields, 'type')
   const types = rows.map((row) => typeOf(row, fieldRows.get(text(row, 'oid')) ?? [], names))
   return inOrder(types)
+}
+
+/** The enums that columns of these tables hold, also inside of other types. */
+export async function readVocabularies(
+  session: Session,
+  tables: readonly Table[],
+): Promise<Vocabulary[]> {
+  const ids = tables.map(({ id }) => id)
+  const rows = await session.query(VOCABULARIES, [oidArray(ids)])
+  return rows.map((row) => ({
+    schema: text(row, 'schema'),
+    name: text(row, 'name'),
+    labels: texts(row, 'labels'),
+  }))
 }
 
 interface TypeName {

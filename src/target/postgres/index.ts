@@ -6,7 +6,7 @@ import type { Checkpoint, Identities, TableState } from '../../model/checkpoint.
 import { Fault, type Finding } from '../../model/fault.ts'
 import type { Positions } from '../../model/position.ts'
 import type { TargetReader } from '../../model/reader.ts'
-import type { Sequence, Table } from '../../model/table.ts'
+import type { Sequence, Table, Vocabulary } from '../../model/table.ts'
 import type {
   Claim,
   ClaimRequest,
@@ -153,6 +153,10 @@ class PostgresTarget implements Target {
   }
   setSequences(sequences: readonly Sequence[]): Promise<void> {
     return this.#tenure.setSequences(sequences)
+  }
+
+  learn(vocabularies: readonly Vocabulary[]): ReturnType<Target['learn']> {
+    return this.#tenure.learn(vocabularies)
   }
 
   reader(_tables: readonly TableState[], _signal: AbortSignal): Promise<TargetReader> {

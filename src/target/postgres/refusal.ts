@@ -54,8 +54,24 @@ export function refusal(thrown: unknown, context: RefusalContext): Fault {
     case '0A000':
       if (/truncate/.test(server.message)) return truncateRefused(thrown, table)
   }
+  if (server.code === '22P02' && ENUM.has(server.routine ?? '')) {
+    return unknownLabel(server, table, context)
+  }
   if (/^(22|23|P0001)/.test(server.code)) return rowRefused(server, table, context)
   return faultOf(error, { side: 'target', ...context })
+}
+
+/** The server's functions that read a label (src/backend/utils/adt/enum.c). */
+const ENUM = new Set(['enum_in', 'enum_recv'])
+
+/** The label is a name of the source's catalogue, and the server's words hold nothing else. */
+function unknownLabel(server: ServerError, table: string | null, context: RefusalContext): Fault {
+  return new Fault('HF-T237', {
+    what: `the target answered “${server.message}” to a row of ${table ?? 'a mirrored table'} while ${context.doing}`,
+    side: 'target',
+    evidence: { sqlstate: server.code },
+    ...(table === null ? {} : { table }),
+  })
 }
 
 /** undefined_table, undefined_object, undefined_function, undefined_schema */

@@ -3,9 +3,9 @@ import { point } from '../../async/point.ts'
 import type { Session } from '../../dialect/postgres/connect.ts'
 import type { Batch, Step } from '../../model/batch.ts'
 import type { Checkpoint, Identities, TableState } from '../../model/checkpoint.ts'
-import { Fault } from '../../model/fault.ts'
+import { Fault, type Todo } from '../../model/fault.ts'
 import type { Positions } from '../../model/position.ts'
-import { type Sequence, type Table, tableName } from '../../model/table.ts'
+import { type Sequence, type Table, tableName, type Vocabulary } from '../../model/table.ts'
 import type { TargetOptions, TargetPlan } from '../target.ts'
 import { Applier } from './apply.ts'
 import { Bindings } from './bindings.ts'
@@ -19,6 +19,7 @@ import { Lease } from './lease.ts'
 import { refusal } from './refusal.ts'
 import { breakOff, type Link, Links, openLink, Turn, transaction } from './sessions.ts'
 import { STATE } from './state.ts'
+import { learn, withLabels } from './vocabulary.ts'
 
 interface TenureOptions {
   readonly options: TargetOptions
@@ -43,6 +44,8 @@ export class Tenure implements AsyncDisposable {
   /** The main connection does one thing at a time. */
   readonly #turn = new Turn()
   #plan: TargetPlan | null = null
+  /** Labels of enums that the role may not add. */
+  #closed: readonly Todo[] = []
 
   private constructor(open: TenureOptions, lease: Link, durable: Durable) {
     const { options, link, epoch } = open
@@ -243,7 +246,10 @@ export class Tenure implements AsyncDisposable {
   apply(batch: Batch, encoding: string): Promise<void> {
     return this.#turn.take(async () => {
       this.lost.throwIfAborted()
-      const { end, flushed } = await orAborted(this.#applier.apply(batch, encoding), this.lost)
+      const applied = this.#applier.apply(batch, encoding).catch((error: unknown) => {
+        throw withLabels(error, this.#closed)
+      })
+      const { end, flushed } = await orAborted(applied, this.lost)
       this.#durable.committed(batch.positions, batch.flush ? null : end)
       this.#durable.flushed(flushed)
     })
@@ -264,6 +270,18 @@ export class Tenure implements AsyncDisposable {
     await stored.recordTable(session, this.#mirror, to)
     this.#bindings.forget(to)
     await this.#bindings.load(session, [to])
+  }
+
+  async learn(
+    vocabularies: readonly Vocabulary[],
+  ): Promise<{ readonly said: readonly string[]; readonly renamed: Fault | null }> {
+    if (vocabularies.length === 0) return { said: [], renamed: null }
+    const { added, closed, renamed } = await this.#links.use((link) =>
+      this.#held(link, (session) => learn(session, vocabularies)),
+    )
+    this.#closed = [...closed, ...(renamed?.todo ?? [])]
+    const asked = closed.map(({ text, sql }) => `${text}  ${sql ?? ''} (at the target)`)
+    return { said: [...added, ...asked], renamed }
   }
 
   setSequences(sequences: readonly Sequence[]): Promise<void> {
