@@ -18,8 +18,10 @@ export function keyOf(tuple: Tuple, columns: readonly number[]): string {
 }
 
 const wholeRows: (readonly number[])[] = []
+const partialRows = new Map<string, readonly number[]>()
+const MOST_PARTIAL = 1000
 
-/** Indexes of the cells that are not unchanged; the same array for all whole rows of a width. */
+/** Indexes of the cells that are not unchanged; one array for all rows of which they are equal. */
 export function presentCells(tuple: Tuple): readonly number[] {
   const count = locate(tuple, offsets)
   let unchanged = false
@@ -31,6 +33,11 @@ export function presentCells(tuple: Tuple): readonly number[] {
   }
   const present: number[] = []
   for (let i = 0; i < count; i++) if (tuple[offsets[i] ?? 0] !== UNCHANGED) present.push(i)
+  const shape = `${count}:${present.join()}`
+  const known = partialRows.get(shape)
+  if (known !== undefined) return known
+  if (partialRows.size >= MOST_PARTIAL) partialRows.clear()
+  partialRows.set(shape, present)
   return present
 }
 

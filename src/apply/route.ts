@@ -32,12 +32,12 @@ export class Route {
    * commits; what it returns holds for that transaction whatever is asked after it.
    */
   at(positions: Positions): Sieve {
-    if (this.#behind.length === 0) return (changes) => changes
+    if (this.#behind.length === 0) return everything
     const behind = this.#behind.filter(({ at }) => covers(this.#compare, at, positions))
     if (behind.length < this.#behind.length) this.#held = idsOf(behind)
     this.#behind = behind
     const held = this.#held
-    if (held.size === 0) return (changes) => changes
+    if (held.size === 0) return everything
     return (changes) => changes.flatMap((change) => withoutHeld(change, held))
   }
 }
@@ -63,6 +63,8 @@ function startsOf(states: readonly TableState[]): readonly Start[] {
 function idsOf(starts: readonly Start[]): ReadonlySet<string> {
   return new Set(starts.flatMap(({ ids }) => ids))
 }
+
+const everything: Sieve = (changes) => changes
 
 function withoutHeld(change: Change, held: ReadonlySet<string>): readonly Change[] {
   if (change.kind === 'truncate') {

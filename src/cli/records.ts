@@ -52,6 +52,8 @@ function restOf(event: MirrorEvent, follower: Follower): Record<string, unknown>
     }
     case 'fault':
       return { fault: faultData(event.fault), retry_ms: event.retryInMillis }
+    case 'way':
+      return { way: event.way, why: event.why }
     case 'notice':
       return { text: event.text }
     case 'durable':

@@ -69,8 +69,8 @@ function asUsage(fault: Fault, { until }: Goal, claimed: boolean): Fault {
 
 /** The engine's options of a mirror with these settings. */
 export function optionsOf(settings: MirrorSettings, goal: Goal): MirrorOptions {
-  const { name, source, target, selection, onExisting, copyWorkers, limits } = settings
-  const mirror = { name, source, target, selection, onExisting, copyWorkers, limits }
+  const { name, source, target, selection, onExisting, copyWorkers, limits, catchUp } = settings
+  const mirror = { name, source, target, selection, onExisting, copyWorkers, limits, catchUp }
   const until = goal.until === undefined ? {} : { until: goal.until }
   return { ...mirror, ...until, snapshotOnly: goal.snapshotOnly, patience: PATIENCE }
 }
@@ -194,6 +194,8 @@ function toldOf(
       const todo = (event.fault.detail.todo ?? []).map((step) => `; ${todoText(step)}`).join('')
       return { level: 'warn', text: `${event.fault.code} ${event.fault.message}${todo}; ${again}` }
     }
+    case 'way':
+      return { level: 'info', text: event.why }
     case 'notice':
       return { level: 'warn', text: event.text }
     default:

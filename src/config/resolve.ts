@@ -78,6 +78,11 @@ function resolveMirror(
     selection: tables,
     onExisting: target.on_existing,
     copyWorkers: Math.max(1, Math.min(copy.workers, workers)),
+    catchUp: {
+      distance: mirror.catch_up.distance === null ? null : sizeOf(mirror.catch_up.distance),
+      millis: milliseconds(mirror.catch_up.time) ?? 0,
+      memory: sizeOf(mirror.catch_up.memory),
+    },
     limits: {
       batchRows: mirror.apply.batch.rows,
       batchBytes: sizeOf(mirror.apply.batch.bytes),

@@ -93,6 +93,22 @@ const copy = z.strictObject({
   workers: z.int().min(1).max(64).default(4).describe('Connections that copy at the same time.'),
 })
 
+const catchUp = z.strictObject({
+  distance: size
+    .nullable()
+    .default('32MiB')
+    .describe(
+      'So much log behind, the source is read in windows through ordinary sessions, which is ' +
+        'several times as fast as its stream; null for never.',
+    ),
+  time: duration
+    .default('5s')
+    .describe('A running stream is left for windows when it would need longer to catch up.'),
+  memory: size
+    .default('512MiB')
+    .describe('The most memory that decoding and results of windows take at the source.'),
+})
+
 const batch = z.strictObject({
   rows: z.int().min(1).default(100_000).describe('Row changes at which a batch is cut.'),
   bytes: size.default('16MiB').describe('Size at which a batch is cut.'),
@@ -119,6 +135,7 @@ const mirror = z.strictObject({
   source,
   tables: tables.prefault({}),
   copy: copy.prefault({}),
+  catch_up: catchUp.prefault({}),
   apply: apply.prefault({}),
   target,
 })

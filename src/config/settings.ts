@@ -1,6 +1,6 @@
 import type { MirrorLimits } from '../mirror/options.ts'
 import type { Endpoint } from '../model/endpoint.ts'
-import type { Selection } from '../source/source.ts'
+import type { CatchUp, Selection } from '../source/source.ts'
 
 export type OnExisting = 'refuse' | 'merge' | 'replace'
 
@@ -14,6 +14,7 @@ export interface MirrorSettings {
   readonly selection: Selection
   readonly onExisting: OnExisting
   readonly copyWorkers: number
+  readonly catchUp: CatchUp
   readonly limits: MirrorLimits
   /** How long to go on trying to open an end that cannot be reached; milliseconds. */
   readonly await: { readonly source: number; readonly target: number }

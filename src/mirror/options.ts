@@ -1,6 +1,6 @@
 import type { Endpoint } from '../model/endpoint.ts'
 import type { Positions } from '../model/position.ts'
-import type { Selection, Source, SourceOptions } from '../source/source.ts'
+import type { CatchUp, Selection, Source, SourceOptions } from '../source/source.ts'
 import type { Target, TargetOptions } from '../target/target.ts'
 import type { MirrorEvent } from './progress.ts'
 
@@ -28,6 +28,8 @@ export interface MirrorOptions {
   readonly onExisting: 'refuse' | 'merge' | 'replace'
   readonly copyWorkers: number
   readonly limits: MirrorLimits
+  /** Not given, the source has its own idea. */
+  readonly catchUp?: CatchUp
   /** Ends once this is durable in the target; `position` is a token of the source. */
   readonly until?: 'caught-up' | { readonly position: string }
   readonly snapshotOnly?: boolean

@@ -3,6 +3,7 @@ import type { TableMode, TableState } from '../model/checkpoint.ts'
 import type { Fault } from '../model/fault.ts'
 import type { Phase } from '../model/phase.ts'
 import type { Positions } from '../model/position.ts'
+import type { Way } from '../source/source.ts'
 
 /** What a mirror tells while it works; everything that is shown derives from these. */
 export type MirrorEvent =
@@ -40,6 +41,7 @@ export type MirrorEvent =
     }
   | { readonly kind: 'fault'; readonly fault: Fault; readonly retryInMillis: number | null }
   | { readonly kind: 'notice'; readonly text: string }
+  | ({ readonly kind: 'way' } & Way)
 
 export interface TableProgress {
   readonly id: string
@@ -81,6 +83,8 @@ export interface Progress {
   readonly headAt: bigint | null
   /** The latest moment whose head is known to be applied. */
   readonly levelAt: bigint | null
+  /** How the source's log is read; null until it is. */
+  readonly way: Way | null
   readonly fault: Fault | null
 }
 
@@ -109,6 +113,7 @@ export function startProgress(mirror: string, now: bigint): Progress {
     committedAt: null,
     headAt: null,
     levelAt: null,
+    way: null,
     fault: null,
   }
 }
@@ -162,6 +167,8 @@ export function reduce(progress: Progress, event: MirrorEvent, now: bigint): Pro
         fault: event.fault,
         retries: progress.retries + (event.retryInMillis === null ? 0 : 1),
       }
+    case 'way':
+      return { ...progress, way: { way: event.way, why: event.why } }
     case 'notice':
       return progress
   }

@@ -22,7 +22,9 @@ export async function session(run: Run): Promise<MirrorOutcome> {
     endpoint: options.source,
     mirror: options.name,
     selection: options.selection,
+    ...(options.catchUp === undefined ? {} : { catchUp: options.catchUp }),
     notice: (text) => watch({ kind: 'notice', text }),
+    way: (way) => watch({ kind: 'way', ...way }),
   })
   // Also while the target is away, which is when the source's log grows.
   watch({ kind: 'log', ...(await source.log()) })

@@ -31,17 +31,70 @@ export type Compare = (a: Position, b: Position) => Comparison
 
 /** True when `reached` is at or past `wanted` in every lane of `wanted`. */
 export function covers(compare: Compare, reached: Positions, wanted: Positions): boolean {
-  for (const [lane, place] of wanted) {
-    const at = reached.get(lane)
-    if (at === undefined) return false
-    const how = compare(at, place)
-    if (how !== 'equal' && how !== 'after') return false
-  }
+  if (wanted instanceof OneLane) return isAt(compare, reached.get(wanted.lane), wanted.position)
+  for (const [lane, place] of wanted) if (!isAt(compare, reached.get(lane), place)) return false
   return true
+}
+
+function isAt(compare: Compare, at: Position | undefined, place: Position): boolean {
+  if (at === undefined) return false
+  const how = compare(at, place)
+  return how === 'equal' || how === 'after'
+}
+
+/** The only lane of a log; a map of one entry that costs nothing to make. */
+export class OneLane implements ReadonlyMap<Lane, Position> {
+  readonly lane: Lane
+  readonly position: Position
+
+  constructor(lane: Lane, position: Position) {
+    this.lane = lane
+    this.position = position
+  }
+
+  get size(): number {
+    return 1
+  }
+  get(lane: Lane): Position | undefined {
+    return lane === this.lane ? this.position : undefined
+  }
+  has(lane: Lane): boolean {
+    return lane === this.lane
+  }
+  forEach(call: (position: Position, lane: Lane, map: ReadonlyMap<Lane, Position>) => void): void {
+    call(this.position, this.lane, this)
+  }
+  entries(): MapIterator<[Lane, Position]> {
+    return this.#map().entries()
+  }
+  keys(): MapIterator<Lane> {
+    return this.#map().keys()
+  }
+  values(): MapIterator<Position> {
+    return this.#map().values()
+  }
+  [Symbol.iterator](): MapIterator<[Lane, Position]> {
+    return this.entries()
+  }
+  #map(): Map<Lane, Position> {
+    return new Map([[this.lane, this.position]])
+  }
+}
+
+/** The same as plain data, for what is kept and compared. */
+export function settled(positions: Positions): Positions {
+  return new Map(
+    [...positions].map(([lane, { log, order, token, landmark }]) => [
+      lane,
+      { log, order, token, ...(landmark === undefined ? {} : { landmark }) },
+    ]),
+  )
 }
 
 /** `base` with the lanes of `over` replaced. */
 export function advance(base: Positions, over: Positions): Positions {
+  if (base.size === 0) return over
+  if (base instanceof OneLane && over instanceof OneLane && over.has(base.lane)) return over
   const merged = new Map(base)
   for (const [lane, place] of over) merged.set(lane, place)
   return merged

@@ -55,6 +55,8 @@ export interface Status {
     readonly head: string | null
   }
   readonly lag: { readonly seconds: number; readonly bytes: number } | null
+  /** How the source's log is read now, and why so; null while it is not. */
+  readonly reading: { readonly way: 'stream' | 'windows'; readonly why: string } | null
   readonly log: { readonly retained_bytes: number | null; readonly limit_bytes: number | null }
   readonly counters: Readonly<Record<string, number>>
   readonly tables: readonly TableStatus[]
@@ -104,6 +106,7 @@ export function runningStatus(follower: Follower): Status {
     },
     positions: positionsOf(progress),
     lag: lag === null ? null : { seconds: lag.seconds, bytes: Number(lag.bytes) },
+    reading: reads(progress.phase) ? progress.way : null,
     log: { retained_bytes: progress.retainedBytes, limit_bytes: progress.limitBytes },
     counters: countersOf(progress),
     tables: [...progress.tables.values()].map(tableStatus),
@@ -141,6 +144,7 @@ export function storedStatus(mirror: string, checkpoint: Checkpoint): Status {
     },
     positions: { applied, durable: applied, head: null },
     lag: null,
+    reading: null,
     log: { retained_bytes: null, limit_bytes: null },
     counters: {},
     tables,
@@ -170,6 +174,10 @@ function halfState(phase: Phase): HalfState {
     case 'stopped':
       return 'STOPPED'
   }
+}
+
+function reads(phase: Phase): boolean {
+  return phase === 'catching-up' || phase === 'streaming'
 }
 
 function configOf(mirror: string, active: boolean): Status['config'] {

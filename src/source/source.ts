@@ -14,13 +14,32 @@ export interface Selection {
   readonly keyless: 'refuse' | 'exclude' | 'append'
 }
 
+/** When a source may take a faster way than its stream to read what it has missed. */
+export interface CatchUp {
+  /** Bytes of log behind which it is worth it; null for never. */
+  readonly distance: number | null
+  /** Milliseconds that the stream would need at its present rate. */
+  readonly millis: number
+  /** Bytes of memory that it may take at the source, of all sessions together. */
+  readonly memory: number
+}
+
+/** How a source reads its log at the moment, and why not in the other way. */
+export interface Way {
+  readonly way: 'stream' | 'windows'
+  readonly why: string
+}
+
 export interface SourceOptions {
   readonly endpoint: Endpoint
   /** Names what the source keeps for this mirror. */
   readonly mirror: string
   readonly selection: Selection
+  readonly catchUp?: CatchUp
   /** Told, in a sentence, what a person should know of while it goes on. */
   readonly notice?: (text: string) => void
+  /** Told whenever the log is read in another way, or for another reason. */
+  readonly way?: (way: Way) => void
 }
 
 /** How much a table holds, roughly; null where there is no telling. */

@@ -64,7 +64,7 @@ export class Assembler implements AsyncDisposable {
       case 'discard':
         return this.#discard(item.transaction, item.sub)
       case 'commit': {
-        const open = this.#open.get(item.transaction)
+        const open = this.#open.size === 0 ? undefined : this.#open.get(item.transaction)
         return open === undefined ? whole(item) : this.#complete(item, open)
       }
       case 'progress':

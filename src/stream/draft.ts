@@ -3,12 +3,14 @@ import { inOrder } from '../apply/ordered.ts'
 import type { Route, Sieve } from '../apply/route.ts'
 import type { Batch, Part, Step } from '../model/batch.ts'
 import type { Change } from '../model/change.ts'
-import { advance, type Positions } from '../model/position.ts'
+import { advance, type Positions, settled } from '../model/position.ts'
 import type { Spill } from '../spool/spill.ts'
 import type { Assembled } from './assemble.ts'
 
 /** Row bytes of one part of a batch: what is collapsed together and held in memory at once. */
 const PART = 8 << 20
+
+const NOTHING: readonly Change[] = []
 
 /** A transaction of a batch. */
 interface Piece {
@@ -53,7 +55,7 @@ export class Draft {
     const { positions, changes, spill, count, bytes, committedAt } = transaction
     const sieve = this.#route.at(positions)
     this.#spill = spill === null ? null : { spill, sieve }
-    const wanted = sieve(changes ?? [])
+    const wanted = sieve(changes ?? NOTHING)
     this.#pieces.push({ positions, changes: wanted, count, bytes, committedAt })
     this.positions = advance(this.positions, positions)
     this.transactions++
@@ -80,8 +82,12 @@ export class Draft {
   }
 }
 
+function isSchema({ kind }: Change): boolean {
+  return kind === 'schema'
+}
+
 function needsOwnBatch(transaction: Assembled): boolean {
-  return transaction.spill !== null || (transaction.changes ?? []).some((c) => c.kind === 'schema')
+  return transaction.spill !== null || transaction.changes?.some(isSchema) === true
 }
 
 interface Sealed {
@@ -110,8 +116,8 @@ export class SealedBatch implements Batch, AsyncDisposable {
   constructor(sealed: Sealed) {
     const { pieces } = sealed
     this.#sealed = sealed
-    this.previous = sealed.previous
-    this.positions = sealed.positions
+    this.previous = settled(sealed.previous)
+    this.positions = settled(sealed.positions)
     this.collapsed = sealed.collapsed
     this.transactions = pieces.length
     this.changes = pieces.reduce((sum, { count }) => sum + count, 0)
@@ -121,7 +127,7 @@ export class SealedBatch implements Batch, AsyncDisposable {
   }
 
   get newest(): Positions {
-    return this.#sealed.pieces.at(-1)?.positions ?? this.positions
+    return settled(this.#sealed.pieces.at(-1)?.positions ?? this.positions)
   }
 
   get parts(): Iterable<Part> | AsyncIterable<Part> {

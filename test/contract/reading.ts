@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inOrder } from '../../src/apply/ordered.ts'
 import type { Change } from '../../src/model/change.ts'
-import { covers, type Positions } from '../../src/model/position.ts'
+import { covers, type Positions, settled } from '../../src/model/position.ts'
 import type { Table } from '../../src/model/table.ts'
 import { unframe } from '../../src/model/tuple.ts'
 import type { Snapshot, Source } from '../../src/source/source.ts'
@@ -52,7 +52,8 @@ export async function readUntil(
       if (item.kind === 'progress' || item.kind === 'commit') reached = item.positions
       if (taken === null) continue
       assert.ok(taken.changes !== null)
-      if (taken.changes.length > 0) all.push({ positions: taken.positions, changes: taken.changes })
+      const positions = settled(taken.positions)
+      if (taken.changes.length > 0) all.push({ positions, changes: taken.changes })
     }
     if (enough(reached)) break
   }

@@ -78,7 +78,7 @@ async function statusOf(call: Call, { name, target }: Asked): Promise<Status> {
 
 /** A status for a person. */
 export function statusText(status: Status, paint: Paint): string {
-  const { overall, phase, connector, consumer, statistics, positions, lag, log } = status
+  const { overall, phase, connector, consumer, statistics, positions, lag, log, reading } = status
   const mark = overall === 'healthy' ? 'ok' : overall === 'failed' ? 'fail' : 'wait'
   const since = status.since === null ? '' : `since ${status.since}`
   const lines = [
@@ -100,6 +100,7 @@ export function statusText(status: Status, paint: Paint): string {
   )
   const place = `applied ${positions.applied ?? 'nothing'} · durable ${positions.durable ?? 'nothing'}`
   row('position', positions.head === null ? place : `${place} · source at ${positions.head}`)
+  if (reading !== null) row('reading', reading.why)
   if (log.retained_bytes !== null) row('log', logWords(log.retained_bytes, log.limit_bytes))
   const waiting = status.tables.filter((table) => !table.copied)
   for (const table of waiting.slice(0, 10)) {

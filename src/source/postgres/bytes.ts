@@ -51,11 +51,19 @@ export class Bytes {
   }
 
   uint64(): bigint {
-    return this.#buffer.readBigUInt64BE(this.#take(8))
+    const at = this.#take(8)
+    const high = this.#buffer.readUInt32BE(at)
+    const low = this.#buffer.readUInt32BE(at + 4)
+    // What a double holds exactly needs one bigint instead of several.
+    if (high < 0x200000) return BigInt(high * 0x100000000 + low)
+    return this.#buffer.readBigUInt64BE(at)
   }
 
   int64(): bigint {
-    return this.#buffer.readBigInt64BE(this.#take(8))
+    const at = this.#take(8)
+    const high = this.#buffer.readInt32BE(at)
+    if (high < 0 || high >= 0x200000) return this.#buffer.readBigInt64BE(at)
+    return BigInt(high * 0x100000000 + this.#buffer.readUInt32BE(at + 4))
   }
 
   /** A text up to a zero byte. */

@@ -16,6 +16,7 @@ import type {
   SourceOptions,
   SourceTraits,
 } from '../source.ts'
+import { defaultCatchUp } from './catchup-options.ts'
 import { encodingsOf, readTypeBook, type TypeBook } from './encodings.ts'
 import { estimateTables } from './estimate.ts'
 import { identityFacts, readLeaves } from './facts.ts'
@@ -29,8 +30,10 @@ import {
   comparePositions,
   LANE,
   type Lsn,
+  landmarkOf,
   lsnOf,
   parseLsn,
+  passedAt,
   positionAt,
   positionsAt,
 } from './position.ts'
@@ -208,16 +211,19 @@ class PostgresSource implements Source {
     const publications = await requirePublications(this.#control, this.#names)
     const relations = await this.#lookout.follow(options.tables)
     await freeSlot(this.#control, slot, { mirror, signal })
-    await using stream = await PostgresStream.open({
+    const stream = new PostgresStream({
       endpoint,
       mirror,
       slot,
       publications: publications.map(({ name }) => name),
       after: start,
-      landmark: after.get(LANE)?.landmark ?? null,
+      landmark: landmarkOf(after),
       encoding: options.encoding,
-      positions: (lsn, landmark) => positionsAt(this.#log, lsn, landmark),
+      positions: (lsn, landmark) => passedAt(this.#log, lsn, landmark),
       relations,
+      catchUp: this.#options.catchUp ?? defaultCatchUp,
+      head: () => currentHead(this.#control),
+      way: this.#options.way ?? (() => undefined),
     })
     this.#stream = stream
     if (this.#durable !== null) stream.acknowledge(this.#durable)

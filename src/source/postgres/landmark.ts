@@ -4,13 +4,8 @@ import { Fault } from '../../model/fault.ts'
 import type { Position } from '../../model/position.ts'
 import { misread } from './bytes.ts'
 import { Decoder } from './pgoutput.ts'
-import { formatLsn, type Lsn, parseLsn } from './position.ts'
+import { Landmark, type Lsn, parseLsn } from './position.ts'
 import { text } from './rows.ts'
-
-/** A commit that held rows: its end, and its time in microseconds since 1970. */
-export function landmarkOf(end: Lsn, committedAt: bigint): string {
-  return `${formatLsn(end)} ${committedAt}`
-}
 
 /**
  * The Commit messages of transactions with rows (I, U, D or T) between the slot's place and $2,
@@ -61,5 +56,5 @@ function commitOf(hex: string): { readonly end: Lsn; readonly landmark: string }
   const message = new Decoder().decode(Buffer.from(hex, 'hex'))
   if (message.kind !== 'commit') throw misread('a commit was asked for and something else came')
   const { endLsn: end, committedAt } = message
-  return { end, landmark: landmarkOf(end, committedAt) }
+  return { end, landmark: new Landmark(end, committedAt).toString() }
 }

@@ -103,10 +103,13 @@ const TRANSACTIONAL = 1
 export class Decoder {
   #streaming = false
 
-  /** `message` is one message whole: the payload of one XLogData. */
-  decode(message: Buffer): PgoutputMessage {
-    const tag = message[0]
-    if (tag === INSERT || tag === UPDATE || tag === DELETE) return this.#row(message, tag)
+  /**
+   * One message whole, the payload of one XLogData: what stands in the buffer from `from` to `to`.
+   */
+  decode(buffer: Buffer, from = 0, to = buffer.length): PgoutputMessage {
+    const tag = buffer[from]
+    if (tag === INSERT || tag === UPDATE || tag === DELETE) return this.#row(buffer, from, to)
+    const message = from === 0 && to === buffer.length ? buffer : buffer.subarray(from, to)
     switch (tag) {
       case 0x42:
         return this.#begin(message)
@@ -136,31 +139,32 @@ export class Decoder {
   }
 
   /** By hand and not through Bytes: it runs for every row. */
-  #row(message: Buffer, tag: number): RowMessage {
+  #row(buffer: Buffer, from: number, to: number): RowMessage {
+    const tag = buffer[from]
     const streamed = this.#streaming
-    const head = streamed ? 9 : 5
-    if (message.length < head + 1) throw misread('a row message ends before its content does')
-    const xid = streamed ? message.readUInt32BE(1) : null
-    const relation = message.readUInt32BE(head - 4)
-    const marker = message[head]
+    const head = from + (streamed ? 9 : 5)
+    if (to < head + 1) throw misread('a row message ends before its content does')
+    const xid = streamed ? buffer.readUInt32BE(from + 1) : null
+    const relation = buffer.readUInt32BE(head - 4)
+    const marker = buffer[head]
     let at = head + 1
     let old: Tuple | null = null
     if ((tag === UPDATE || tag === DELETE) && (marker === KEY || marker === OLD)) {
-      const end = tupleEnd(message, at)
-      old = message.subarray(at, end)
+      const end = tupleEnd(buffer, at, to)
+      old = buffer.subarray(at, end)
       at = end
       if (tag === DELETE) {
-        used(message, at)
+        used(at, to)
         return { kind: 'delete', xid, relation, row: null, old }
       }
-      if (message[at] !== NEW) throw misread('an update message has no new row')
+      if (buffer[at] !== NEW) throw misread('an update message has no new row')
       at++
     } else if (tag === DELETE || marker !== NEW) {
       throw misread(`a row message holds the unknown part ${marker ?? 'none'}`)
     }
-    const end = tupleEnd(message, at)
-    used(message, end)
-    const row = message.subarray(at, end)
+    const end = tupleEnd(buffer, at, to)
+    used(end, to)
+    const row = buffer.subarray(at, end)
     return { kind: tag === INSERT ? 'insert' : 'update', xid, relation, row, old }
   }
 
@@ -185,7 +189,8 @@ export class Decoder {
   #commit(message: Buffer): PgoutputMessage {
     this.#outside('commit')
     const bytes = new Bytes(message, 1, 'commit')
-    return { kind: 'commit', ...commitBody(bytes, 'commit') }
+    const { commitLsn, endLsn, committedAt } = commitBody(bytes, 'commit')
+    return { kind: 'commit', commitLsn, endLsn, committedAt }
   }
 
   #origin(message: Buffer): PgoutputMessage {
@@ -311,26 +316,25 @@ function relationColumn(bytes: Bytes): RelationColumn {
   return { name, typeOid, typmod, key }
 }
 
-function used(message: Buffer, end: number): void {
-  if (end !== message.length) throw misread('a row message is longer than its content')
+function used(end: number, to: number): void {
+  if (end !== to) throw misread('a row message is longer than its content')
 }
 
-/** Where the tuple that starts at `at` ends; every cell has been looked at by then. */
-function tupleEnd(message: Buffer, start: number): number {
-  const length = message.length
-  if (start + 2 > length) throw misread('a row ends before its cells')
-  const count = message.readUInt16BE(start)
+/** Where the tuple that starts at `start` ends; every cell has been looked at by then. */
+function tupleEnd(buffer: Buffer, start: number, to: number): number {
+  if (start + 2 > to) throw misread('a row ends before its cells')
+  const count = ((buffer[start] ?? 0) << 8) | (buffer[start + 1] ?? 0)
   let at = start + 2
   for (let i = 0; i < count; i++) {
-    const kind = message[at]
+    const kind = at < to ? buffer[at] : undefined
     if (kind === NULL || kind === UNCHANGED) at++
     else if (kind === TEXT || kind === BINARY) {
-      if (at + 5 > length) throw misread('a cell ends before its length')
-      const size = message.readInt32BE(at + 1)
+      if (at + 5 > to) throw misread('a cell ends before its length')
+      const size = buffer.readInt32BE(at + 1)
       if (size < 0) throw misread('a cell has a negative length')
       at += 5 + size
     } else throw misread(`a row holds a cell of the unknown kind ${kind ?? 'none'}`)
-    if (at > length) throw misread('a cell is longer than its row')
+    if (at > to) throw misread('a cell is longer than its row')
   }
   return at
 }

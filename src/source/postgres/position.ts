@@ -1,5 +1,5 @@
 import { Fault } from '../../model/fault.ts'
-import type { Comparison, Position, Positions } from '../../model/position.ts'
+import { type Comparison, OneLane, type Position, type Positions } from '../../model/position.ts'
 
 /** PostgreSQL writes one log, so there is one lane. */
 export const LANE = 'wal'
@@ -20,14 +20,69 @@ export function formatLsn(lsn: Lsn): string {
   return `${high}/${low}`.toUpperCase()
 }
 
-/** The end of a commit: the log is read on from there. */
-export function positionAt(log: string, lsn: Lsn, landmark: string | null = null): Position {
-  const at = { log, order: lsn, token: formatLsn(lsn) }
-  return landmark === null ? at : { ...at, landmark }
+/** A commit that held rows: its end, and its time in microseconds since 1970. */
+export class Landmark {
+  readonly #end: Lsn
+  readonly #committedAt: bigint
+
+  constructor(end: Lsn, committedAt: bigint) {
+    this.#end = end
+    this.#committedAt = committedAt
+  }
+
+  /** Throws Fault HF-L107. */
+  static parse(text: string): Landmark {
+    const [end = '', at = ''] = text.split(' ')
+    if (!/^\d+$/.test(at)) throw new Fault('HF-L107', { what: 'a landmark cannot be read' })
+    return new Landmark(parseLsn(end), BigInt(at))
+  }
+
+  toString(): string {
+    return `${formatLsn(this.#end)} ${this.#committedAt}`
+  }
 }
 
-export function positionsAt(log: string, lsn: Lsn, landmark: string | null = null): Positions {
-  return new Map([[LANE, positionAt(log, lsn, landmark)]])
+/** The end of a commit: the log is read on from there. Its text is made when it is asked for. */
+class LogPosition implements Position {
+  readonly log: string
+  readonly order: bigint
+
+  constructor(log: string, lsn: Lsn) {
+    this.log = log
+    this.order = lsn
+  }
+
+  get token(): string {
+    return formatLsn(this.order)
+  }
+}
+
+class MarkedPosition extends LogPosition {
+  readonly #landmark: Landmark
+
+  constructor(log: string, lsn: Lsn, landmark: Landmark) {
+    super(log, lsn)
+    this.#landmark = landmark
+  }
+
+  get landmark(): string {
+    return this.#landmark.toString()
+  }
+}
+
+export function positionAt(log: string, lsn: Lsn): Position {
+  return { log, order: lsn, token: formatLsn(lsn) }
+}
+
+export function positionsAt(log: string, lsn: Lsn): Positions {
+  return new Map([[LANE, positionAt(log, lsn)]])
+}
+
+/** A place that the stream passes: one for each transaction, few of which are ever written down. */
+export function passedAt(log: string, lsn: Lsn, landmark: Landmark | null): Positions {
+  const position =
+    landmark === null ? new LogPosition(log, lsn) : new MarkedPosition(log, lsn, landmark)
+  return new OneLane(LANE, position)
 }
 
 export function comparePositions(a: Position, b: Position): Comparison {
@@ -46,4 +101,10 @@ export function lsnOf(positions: Positions, log: string): Lsn {
     })
   }
   return place.order
+}
+
+/** What came last before the place in the only lane; null where nothing came yet. */
+export function landmarkOf(positions: Positions): Landmark | null {
+  const text = positions.get(LANE)?.landmark
+  return text === undefined ? null : Landmark.parse(text)
 }

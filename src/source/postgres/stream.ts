@@ -1,48 +1,187 @@
+import { every, monotonic } from '../../async/clock.ts'
 import { connect, type Session } from '../../dialect/postgres/connect.ts'
 import type { StreamItem } from '../../model/change.ts'
 import type { Endpoint } from '../../model/endpoint.ts'
-import type { Positions } from '../../model/position.ts'
-import type { Tuple } from '../../model/tuple.ts'
+import { Fault } from '../../model/fault.ts'
+import type { CatchUp as CatchUpSource, Way } from '../source.ts'
 import { Bytes, misread } from './bytes.ts'
-import { Decoder } from './pgoutput.ts'
+import { CatchUp, type Piece } from './catchup.ts'
+import { isFar, isTooSlow, isWhim } from './catchup-options.ts'
 import type { Lsn } from './position.ts'
-import type { Relations } from './relations.ts'
-import { Transactions } from './transactions.ts'
-import { canonicalTuples } from './values.ts'
+import { Reading, type ReadingOptions } from './reading.ts'
 import { KEEPALIVE, WALSENDER_SETTINGS, Walsender, XLOG_DATA, XLOG_HEAD } from './walsender.ts'
 
-export interface StreamOptions {
+export interface StreamOptions extends ReadingOptions {
   readonly endpoint: Endpoint
   readonly mirror: string
   readonly slot: string
   readonly publications: readonly string[]
-  readonly after: Lsn
-  readonly landmark: string | null
-  readonly encoding: string
-  readonly positions: (lsn: Lsn, landmark: string | null) => Positions
-  readonly relations: Relations
+  readonly catchUp: CatchUpSource
+  /** Where the source's log ends now, flushed. */
+  readonly head: () => Promise<Lsn>
+  /** Told which way is taken, and why. */
+  readonly way: (way: Way) => void
 }
 
 /** Streaming of transactions in progress came with 14, the oldest server there is here. */
 const PROTOCOL = 2
+/** Milliseconds for which windows are not tried again after they failed. */
+const HOLD_OFF_MS = 60_000
+/** Milliseconds between two looks at how far a running stream is behind. */
+const LOOK_MS = 2_000
 
-/** A running stream: bursts of items, and the way back for what has become durable. */
-export class PostgresStream implements AsyncDisposable {
-  readonly #walsender: Walsender
+type Items = readonly StreamItem[]
+
+/**
+ * A running stream: bursts of items, and the way back for what has become durable. Far behind, it
+ * reads the log in windows, near the head through a walsender; both bring the same.
+ */
+export class PostgresStream {
   readonly #options: StreamOptions
-  readonly #decoder = new Decoder()
-  readonly #transactions: Transactions
+  readonly #reading: Reading
+  #durable: Lsn = 0n
+  /** The newest place in the log that a walsender has shown; rows come before their commit. */
+  #seen: Lsn = 0n
+  /** What reads at the moment. */
+  #way: { acknowledge(lsn: Lsn): void } | null = null
+  /** Why windows do not work here, and from when on they are tried again; null when they may. */
+  #without: { readonly why: string; readonly until: number } | null = null
 
-  private constructor(walsender: Walsender, options: StreamOptions) {
-    const { after, landmark, positions, relations: tables, encoding } = options
-    const convert = encoding === 'values' ? canonicalTuples() : unconverted
-    this.#walsender = walsender
+  constructor(options: StreamOptions) {
     this.#options = options
-    this.#transactions = new Transactions({ tables, after, landmark, positions, convert })
+    this.#reading = new Reading(options)
   }
 
-  static async open(options: StreamOptions): Promise<PostgresStream> {
-    const { endpoint, mirror, slot, after, publications, encoding } = options
+  acknowledge(lsn: Lsn): void {
+    if (lsn > this.#durable) this.#durable = lsn
+    this.#way?.acknowledge(lsn)
+  }
+
+  /** Bursts until the signal aborts. What came before a Fault is yielded before it is thrown. */
+  async *bursts(signal: AbortSignal): AsyncIterable<Items> {
+    while (!signal.aborted) {
+      if (await this.#isFar()) yield* this.#catchUp(signal)
+      if (!signal.aborted) yield* this.#follow(signal)
+    }
+  }
+
+  async #isFar(): Promise<boolean> {
+    const { catchUp, head } = this.#options
+    if (!this.#mayUseWindows()) return false
+    const distance = (await head()) - this.#reading.last
+    return isFar(catchUp, distance)
+  }
+
+  #mayUseWindows(): boolean {
+    if (this.#without !== null && monotonic() >= this.#without.until) this.#without = null
+    return this.#without === null
+  }
+
+  /** In windows, until little is left or until that fails; what fails is streamed instead. */
+  async *#catchUp(signal: AbortSignal): AsyncIterable<Items> {
+    const { catchUp: settings, encoding } = this.#options
+    const [from, binary] = [this.#reading.last, encoding === 'pg-binary']
+    try {
+      await using way = await CatchUp.open({ ...this.#options, from, settings, binary }).catch(
+        failed,
+      )
+      this.#way = way
+      way.acknowledge(this.#durable)
+      this.#options.way({ way: 'windows', why: way.description })
+      const pieces = way.pieces(signal)
+      for (;;) {
+        const next = await pieces.next().catch(failed)
+        if (next.done === true) break
+        yield* this.#burst((items) => this.#takePiece(next.value, items))
+      }
+    } catch (error) {
+      if (signal.aborted) return
+      if (!(error instanceof WindowsFailed)) throw error
+      this.#without = { why: error.message, until: monotonic() + HOLD_OFF_MS }
+      yield* this.#burst(async (items) => this.#reading.abandon(items))
+    } finally {
+      this.#way = null
+    }
+  }
+
+  async #takePiece(piece: Piece, items: StreamItem[]): Promise<void> {
+    if ('through' in piece) {
+      this.#reading.reached(piece.through, { asked: false }, items)
+      return
+    }
+    const { buffer, ends } = piece
+    for (let i = 0; i < ends.length; i += 2) {
+      const at = { buffer, from: ends[i] ?? 0, to: ends[i + 1] ?? 0 }
+      const asking = this.#reading.message(at, items)
+      if (asking !== undefined) await asking
+    }
+  }
+
+  /** What `take` made, before what it threw. */
+  async *#burst(take: (items: StreamItem[]) => Promise<void>): AsyncIterable<Items> {
+    const items: StreamItem[] = []
+    let failed: { readonly error: unknown } | null = null
+    try {
+      await take(items)
+    } catch (error) {
+      failed = { error }
+    }
+    if (items.length > 0) yield items
+    if (failed !== null) throw failed.error
+  }
+
+  /** Through a walsender; ends when the signal aborts or reading in windows is the better way. */
+  async *#follow(signal: AbortSignal): AsyncIterable<Items> {
+    await using walsender = await this.#start()
+    this.#way = walsender
+    walsender.acknowledge(this.#durable)
+    this.#options.way({ way: 'stream', why: this.#whyStream() })
+    const slow = new AbortController()
+    using _looks = every(LOOK_MS, this.#pacer(walsender, slow), () => undefined)
+    try {
+      while (!signal.aborted && !slow.signal.aborted) {
+        const bodies = await next(walsender, signal)
+        yield* this.#burst((items) => this.#takeBodies(bodies, items))
+        walsender.received(this.#reading.last)
+        if (this.#without === null && isWhim(this.#options.catchUp)) slow.abort()
+      }
+      if (!signal.aborted) yield* this.#burst(async (items) => this.#reading.abandon(items))
+    } finally {
+      this.#way = null
+    }
+  }
+
+  #whyStream(): string {
+    const { distance } = this.#options.catchUp
+    if (this.#without !== null) {
+      return `the source’s log is streamed; it cannot be read in windows: ${this.#without.why}`
+    }
+    if (distance === null) return 'the source’s log is streamed; windows are turned off'
+    return 'the source’s log is streamed; too little of it is left for windows'
+  }
+
+  /** Looks whether the stream falls behind although the target takes what comes. */
+  #pacer(walsender: Walsender, slow: AbortController): () => Promise<void> {
+    let [at, last] = [monotonic(), this.#passed]
+    return async () => {
+      if (!this.#mayUseWindows()) return
+      const head = await this.#options.head()
+      const [now, here] = [monotonic(), this.#passed]
+      const bytesPerMilli = Number(here - last) / (now - at)
+      ;[at, last] = [now, here]
+      const behind = { distance: head - here, bytesPerMilli }
+      if (!walsender.full && isTooSlow(this.#options.catchUp, behind)) slow.abort()
+    }
+  }
+
+  /** A transaction in progress keeps the commits waiting, and yet the stream goes on. */
+  get #passed(): Lsn {
+    const { last } = this.#reading
+    return last > this.#seen ? last : this.#seen
+  }
+
+  async #start(): Promise<Walsender> {
+    const { endpoint, mirror, slot, publications, encoding } = this.#options
     const session = await connect(endpoint, {
       side: 'source',
       mirror,
@@ -50,89 +189,57 @@ export class PostgresStream implements AsyncDisposable {
       replication: true,
       settings: WALSENDER_SETTINGS,
     })
-    const walsender = await Walsender.start(session, {
+    return await Walsender.start(session, {
       slot,
-      after,
+      after: this.#reading.last,
       protocol: PROTOCOL,
       publications,
       binary: encoding === 'pg-binary',
-      alive: () => stillThere(options, session),
+      alive: () => stillThere(this.#options, session),
     })
-    return new PostgresStream(walsender, options)
   }
 
-  acknowledge(lsn: Lsn): void {
-    this.#walsender.acknowledge(lsn)
-  }
-
-  /** Bursts until the signal aborts. What came before a Fault is yielded before it is thrown. */
-  async *bursts(signal: AbortSignal): AsyncIterable<readonly StreamItem[]> {
-    while (!signal.aborted) {
-      const bodies = await this.#next(signal)
-      const items: StreamItem[] = []
-      let failed: { readonly error: unknown } | null = null
-      try {
-        for (const body of bodies) await this.#take(body, items)
-      } catch (error) {
-        failed = { error }
+  async #takeBodies(bodies: readonly Buffer[], items: StreamItem[]): Promise<void> {
+    const newest = bodies.at(-1)
+    if (newest?.[0] === XLOG_DATA) this.#seen = new Bytes(newest, 1, 'log').uint64()
+    for (const body of bodies) {
+      if (body[0] === KEEPALIVE) {
+        const bytes = new Bytes(body, 1, 'keepalive')
+        const lsn = bytes.uint64()
+        bytes.skip(8)
+        const asked = bytes.byte() === 1
+        bytes.end()
+        this.#reading.reached(lsn, { asked }, items)
+      } else if (body[0] !== XLOG_DATA || body.length <= XLOG_HEAD) {
+        throw misread('the stream holds a message that is neither log nor keepalive')
+      } else {
+        const asking = this.#reading.message(
+          { buffer: body, from: XLOG_HEAD, to: body.length },
+          items,
+        )
+        if (asking !== undefined) await asking
       }
-      this.#walsender.received(this.#transactions.last)
-      if (items.length > 0) yield items
-      if (failed !== null) throw failed.error
     }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#walsender[Symbol.asyncDispose]()
-  }
-
-  async #next(signal: AbortSignal): Promise<readonly Buffer[]> {
-    try {
-      return await this.#walsender.next(signal)
-    } catch (error) {
-      if (signal.aborted) return []
-      throw error
-    }
-  }
-
-  /** A promise only where the catalogue has to be asked. */
-  #take(body: Buffer, items: StreamItem[]): Promise<void> | undefined {
-    if (body[0] === KEEPALIVE) {
-      const bytes = new Bytes(body, 1, 'keepalive')
-      const lsn = bytes.uint64()
-      bytes.skip(8)
-      const asked = bytes.byte() === 1
-      bytes.end()
-      this.#transactions.keepalive(lsn, asked, items)
-      return undefined
-    }
-    if (body[0] !== XLOG_DATA || body.length <= XLOG_HEAD) {
-      throw misread('the stream holds a message that is neither log nor keepalive')
-    }
-    const message = this.#decoder.decode(body.subarray(XLOG_HEAD))
-    if (message.kind === 'relation') return this.#learn(message, items)
-    if (message.kind === 'stream-commit') return this.#commit(message, items)
-    this.#transactions.take(message, items)
-    return undefined
-  }
-
-  async #learn(message: Parameters<Relations['learn']>[0], items: StreamItem[]): Promise<void> {
-    const { xid, streamed } = this.#transactions
-    const change = await this.#options.relations.learn(message, { xid, streamed })
-    if (change !== null) this.#transactions.change(change, message.xid, items)
-  }
-
-  async #commit(
-    message: Parameters<Transactions['take']>[0] & { readonly kind: 'stream-commit' },
-    items: StreamItem[],
-  ): Promise<void> {
-    await this.#options.relations.confirm(message.xid)
-    this.#transactions.take(message, items)
   }
 }
 
-function unconverted(tuple: Tuple): Tuple {
-  return tuple
+/** Reading in windows failed for a reason that streaming may not have. */
+class WindowsFailed extends Error {
+  override readonly name = 'WindowsFailed'
+}
+
+function failed(error: unknown): never {
+  if (error instanceof Fault) throw new WindowsFailed(`${error.code} ${error.detail.what}`)
+  throw new WindowsFailed(error instanceof Error ? error.message : String(error))
+}
+
+async function next(walsender: Walsender, signal: AbortSignal): Promise<readonly Buffer[]> {
+  try {
+    return await walsender.next(signal)
+  } catch (error) {
+    if (signal.aborted) return []
+    throw error
+  }
 }
 
 /** Asks over another connection whether the server still has this walsender. */

@@ -3,9 +3,8 @@ import type { Positions } from '../../model/position.ts'
 import type { Table } from '../../model/table.ts'
 import { cells, type Tuple } from '../../model/tuple.ts'
 import { misread } from './bytes.ts'
-import { landmarkOf } from './landmark.ts'
 import type { PgoutputMessage, RelationMessage, RowMessage, TruncateMessage } from './pgoutput.ts'
-import type { Lsn } from './position.ts'
+import { Landmark, type Lsn } from './position.ts'
 
 /** A part of a transaction is handed on when it has grown to this. */
 const PART_BYTES = 4 << 20
@@ -23,8 +22,8 @@ export interface TransactionsOptions {
   readonly tables: Tables
   readonly after: Lsn
   /** The landmark of `after`. */
-  readonly landmark?: string | null
-  readonly positions: (lsn: Lsn, landmark: string | null) => Positions
+  readonly landmark?: Landmark | null
+  readonly positions: (lsn: Lsn, landmark: Landmark | null) => Positions
   /** Rewrites a tuple for the wanted encoding. */
   readonly convert: (tuple: Tuple, table: Table) => Tuple
 }
@@ -49,10 +48,12 @@ export class Transactions {
   /** Between begin and commit, or between stream start and stream stop. */
   #open: Open | null = null
   #streamed: number | null = null
+  /** Streamed transactions that have not ended yet. */
+  readonly #unfinished = new Set<number>()
   /** The (sub-)transactions of streamed ones that hold rows and were not taken back. */
   readonly #touched = new Map<number, Set<number>>()
   #last: Lsn
-  #landmark: string | null
+  #landmark: Landmark | null
 
   constructor(options: TransactionsOptions) {
     this.#options = options
@@ -129,6 +130,20 @@ export class Transactions {
     out.push({ kind: 'progress', positions, urgent: asked })
   }
 
+  /** Takes back everything that has not committed; the server is to send it again from its start. */
+  abandon(out: StreamItem[]): void {
+    const xids = new Set(this.#unfinished)
+    if (this.#open !== null) xids.add(this.#open.xid)
+    for (const xid of xids) {
+      this.#options.tables.aborted(xid, xid)
+      out.push({ kind: 'discard', transaction: String(xid), sub: null })
+    }
+    this.#unfinished.clear()
+    this.#touched.clear()
+    this.#open = null
+    this.#streamed = null
+  }
+
   #begin(xid: number): void {
     if (this.#open !== null) throw misread('a transaction begins inside another one')
     this.#open = { xid, sub: null, changes: [], bytes: 0, touched: false }
@@ -202,6 +217,7 @@ export class Transactions {
     if (this.#open !== null) throw misread('a streamed block begins inside a transaction')
     this.#open = { xid, sub: null, changes: [], bytes: 0, touched: false }
     this.#streamed = xid
+    this.#unfinished.add(xid)
   }
 
   #streamStop(out: StreamItem[]): void {
@@ -217,6 +233,7 @@ export class Transactions {
     if (this.#open !== null) throw misread('a streamed commit came inside a transaction')
     const { xid, endLsn: lsn, committedAt } = message
     this.#options.tables.committed(xid)
+    this.#unfinished.delete(xid)
     const touched = (this.#touched.get(xid)?.size ?? 0) > 0
     this.#touched.delete(xid)
     this.#end({ transaction: String(xid), changes: [], lsn, committedAt, touched }, out)
@@ -225,6 +242,7 @@ export class Transactions {
   #streamAbort(xid: number, subxid: number, out: StreamItem[]): void {
     if (this.#open !== null) throw misread('a rollback came inside a transaction')
     this.#options.tables.aborted(xid, subxid)
+    if (subxid === xid) this.#unfinished.delete(xid)
     if (subxid === xid) this.#touched.delete(xid)
     else this.#touched.get(xid)?.delete(subxid)
     const sub = subxid === xid ? null : String(subxid)
@@ -244,7 +262,7 @@ export class Transactions {
     const { transaction, changes, lsn, committedAt } = end
     if (lsn <= this.#last) throw misread('a commit comes before what was read already')
     this.#last = lsn
-    if (end.touched) this.#landmark = landmarkOf(lsn, committedAt)
+    if (end.touched) this.#landmark = new Landmark(lsn, committedAt)
     const positions = this.#options.positions(lsn, this.#landmark)
     out.push({ kind: 'commit', transaction, changes, positions, committedAt })
   }

@@ -125,6 +125,11 @@ export class Walsender implements AsyncDisposable {
     return bodies
   }
 
+  /** More has come than was asked for, so that reading waits. */
+  get full(): boolean {
+    return this.#full
+  }
+
   /** Everything before `lsn` was read; no promise that it is kept anywhere. */
   received(lsn: Lsn): void {
     if (lsn > this.#received) this.#received = lsn

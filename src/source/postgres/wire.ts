@@ -102,6 +102,8 @@ export class Wire {
     client: pg.Client,
     on: {
       readonly take: (message: ServerMessage) => void
+      /** Cuts the bytes of each read in a way of its own; `take` is not called then. */
+      readonly cut?: (chunk: Buffer) => void
       readonly arrived?: (bytes: number) => void
       readonly failed: (error: unknown) => void
     },
@@ -111,7 +113,8 @@ export class Wire {
     const framer = new Framer()
     this.#receive = (chunk) => {
       try {
-        framer.push(chunk, on.take)
+        if (on.cut === undefined) framer.push(chunk, on.take)
+        else on.cut(chunk)
         on.arrived?.(chunk.length)
       } catch (error) {
         this.#socket.destroy()

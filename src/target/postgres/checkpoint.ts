@@ -9,9 +9,9 @@ import { STATE, STATE_VERSION } from './state.ts'
 import { checkpointOf, planOf } from './stored.ts'
 
 export function storedPositions(positions: Positions): string {
-  const lanes = [...positions].map(([lane, position]) => [
+  const lanes = [...positions].map(([lane, { log, order, token, landmark }]) => [
     lane,
-    { ...position, order: position.order.toString() },
+    { log, order: order.toString(), token, ...(landmark === undefined ? {} : { landmark }) },
   ])
   return JSON.stringify(Object.fromEntries(lanes))
 }

@@ -6,10 +6,16 @@ import { Fault } from '../../../../src/model/fault.ts'
 import { covers, type Positions } from '../../../../src/model/position.ts'
 import type { Table } from '../../../../src/model/table.ts'
 import { openPostgresSource } from '../../../../src/source/postgres/index.ts'
-import type { Selection, Source } from '../../../../src/source/source.ts'
+import type { CatchUp, Selection, Source, Way } from '../../../../src/source/source.ts'
 import type { TestDatabase } from '../../../../testkit/servers/index.ts'
 
 export const never = new AbortController().signal
+
+/** Tests may be told to read the log in windows, in which transactions come whole. */
+export const inWindows = ['always', 'random'].includes(process.env['HOLDFAST_CATCHUP'] ?? '')
+
+/** Such a source streams, whatever tests are told. */
+export const streamsOnly: CatchUp = { distance: null, millis: 0, memory: 4 << 20 }
 
 export const endpointOf = (url: string) => parseUrl(url, 'the test')
 
@@ -21,6 +27,8 @@ export async function sourceOf(
     readonly mirror?: string
     readonly selection?: Partial<Selection>
     readonly notice?: (text: string) => void
+    readonly way?: (way: Way) => void
+    readonly catchUp?: CatchUp
   } = {},
 ): Promise<Source> {
   const source = await openPostgresSource({
@@ -28,6 +36,8 @@ export async function sourceOf(
     mirror: options.mirror ?? slotSafe(db.url),
     selection: { include: [], exclude: [], keyless: 'append', ...options.selection },
     ...(options.notice === undefined ? {} : { notice: options.notice }),
+    ...(options.way === undefined ? {} : { way: options.way }),
+    ...(options.catchUp === undefined ? {} : { catchUp: options.catchUp }),
   })
   t.after(() => source[Symbol.asyncDispose]())
   return source
