@@ -117,8 +117,12 @@ export class LogReader implements AsyncDisposable {
       `SET logical_decoding_work_mem = ${literal(kilobytes(memory.decoding))};
        SET work_mem = ${literal(kilobytes(memory.result))}`,
     )
-    if (from > this.#confirmed) await this.#advance(from)
+    // After a window the copy stands behind the last record that was read for it.
     let restart = await this.#restart()
+    if (from > this.#confirmed) {
+      await this.#advance(from)
+      restart = await this.#restart()
+    }
     if (from - restart > WORTH_TWO) {
       await this.#advance(from)
       restart = await this.#restart()

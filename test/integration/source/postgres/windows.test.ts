@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { LogReader } from '../../../../src/source/postgres/catchup-reader.ts'
+import { type Lsn, parseLsn } from '../../../../src/source/postgres/position.ts'
+import { database, type TestDatabase } from '../../../../testkit/servers/index.ts'
+import { endpointOf, never, started } from './support.ts'
+
+const MEMORY = { decoding: 4 << 20, result: 4 << 20 }
+
+async function lsnOf(db: TestDatabase, sql: string): Promise<Lsn> {
+  const [row] = await db.query(sql)
+  return parseLsn(row?.['lsn'] ?? '')
+}
+
+/** The Commit messages of a window, in hex. */
+async function commits(reader: LogReader, from: Lsn, to: Lsn): Promise<string[]> {
+  const window = reader.window(from, to, MEMORY)
+  const found: string[] = []
+  for (let some = await window.next(never); some !== null; some = await window.next(never)) {
+    for (const { buffer, ends } of some) {
+      for (let i = 0; i < ends.length; i += 2) {
+        const message = buffer.subarray(ends[i], ends[i + 1])
+        if (message[0] === 0x43) found.push(message.toString('hex'))
+      }
+    }
+  }
+  return found
+}
+
+for (const major of [14, 16, 18] as const) {
+  test(`PostgreSQL ${major}: windows side by side hold each commit once, wherever a page begins`, async (t) => {
+    const db = await database(t, major)
+    await db.query('create table a (id int primary key)')
+    const { positions } = await started(t, db)
+    const from = positions.get('wal')?.order ?? 0n
+    await db.query(
+      `do $$ begin for i in 1..4000 loop insert into a values (i); commit; end loop; end $$`,
+    )
+    const to = await lsnOf(db, 'select pg_current_wal_flush_lsn() as lsn')
+    const [slot] = await db.query(
+      'select slot_name as name from pg_replication_slots where database = current_database()',
+    )
+    const name = slot?.['name'] ?? ''
+    const options = {
+      endpoint: endpointOf(db.url),
+      mirror: 'windows',
+      slot: name,
+      publications: [name],
+      binary: false,
+    }
+    await using one = await LogReader.open(options)
+    const wanted = await commits(one, from, to)
+    assert.ok(wanted.length >= 4000)
+    // Each page of 8 kB once as the end of a window and the beginning of the next.
+    for (const step of [0x2000n, 0x10000n]) {
+      await using reader = await LogReader.open(options)
+      const got: string[] = []
+      for (let at = from; at < to; ) {
+        const page = (at + step) & ~(step - 1n)
+        const end = page < to ? page : to
+        got.push(...(await commits(reader, at, end)))
+        at = end
+      }
+      assert.deepEqual(got, wanted)
+    }
+  })
+}

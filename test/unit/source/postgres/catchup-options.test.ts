@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  isFar,
+  isNear,
+  isTooSlow,
+  nextWindow,
+} from '../../../../src/source/postgres/catchup-options.ts'
+
+const MIB = 2 ** 20
+const settings = { distance: 32 * MIB, millis: 5_000, memory: 512 * MIB }
+const off = { ...settings, distance: null }
+const skip = process.env['HOLDFAST_CATCHUP'] === undefined ? false : 'HOLDFAST_CATCHUP chooses'
+
+test('a log is read in windows from the given distance on, and never without one', { skip }, () => {
+  assert.equal(isFar(settings, BigInt(32 * MIB)), true)
+  assert.equal(isFar(settings, BigInt(32 * MIB - 1)), false)
+  assert.equal(isFar(off, 1n << 50n), false)
+  assert.equal(isNear(settings, BigInt(4 * MIB)), false)
+  assert.equal(isNear(settings, BigInt(4 * MIB - 1)), true)
+})
+
+test('a running stream is left when it would need too long, not when it keeps pace', {
+  skip,
+}, () => {
+  const far = BigInt(100 * MIB)
+  assert.equal(isTooSlow(settings, { distance: far, bytesPerMilli: (100 * MIB) / 6_000 }), true)
+  assert.equal(isTooSlow(settings, { distance: far, bytesPerMilli: (100 * MIB) / 4_000 }), false)
+  assert.equal(isTooSlow(settings, { distance: BigInt(MIB), bytesPerMilli: 0 }), false)
+  assert.equal(isTooSlow(off, { distance: far, bytesPerMilli: 0 }), false)
+})
+
+test('a window grows until its result would fill the memory, and is never tiny', { skip }, () => {
+  const read = { log: 16 * MIB, messages: 100_000, bytes: 4 * MIB, memory: 128 * MIB }
+  assert.equal(nextWindow(16 * MIB, read), 64 * MIB)
+  const fits = nextWindow(1024 * MIB, read)
+  assert.ok(fits > 160 * MIB && fits < 190 * MIB, String(fits))
+  assert.equal(nextWindow(64 * MIB, { ...read, memory: MIB }), 16 * MIB)
+  assert.equal(nextWindow(512 * MIB, { ...read, messages: 0, bytes: 0 }), 1024 * MIB)
+})
