@@ -15,8 +15,8 @@ export interface ProxyConnection {
   readonly greeting: string
   /** Resets both sides, as a network does that forgets a connection. */
   cut(): void
-  /** Cuts when this many more bytes have come from the server. */
-  cutAfter(bytes: number): void
+  /** Cuts when this many more bytes have come from the server, or from the client. */
+  cutAfter(bytes: number, from?: 'server' | 'client'): void
   /** Passes nothing on in either direction and says nothing, as a cable that was pulled. */
   freeze(): void
   /** Passes on what was held back, and from then on everything. */
@@ -61,7 +61,8 @@ class Way implements ProxyConnection {
   #sent = 0
   #received = 0
   #greeting = ''
-  #cutAt = Number.POSITIVE_INFINITY
+  /** Bytes of each side that pass before the end. */
+  readonly #most = { server: Number.POSITIVE_INFINITY, client: Number.POSITIVE_INFINITY }
   #open = true
   #thawed = Promise.withResolvers<void>()
   #audible = Promise.withResolvers<void>()
@@ -110,8 +111,8 @@ class Way implements ProxyConnection {
     this.#server.destroy()
   }
 
-  cutAfter(bytes: number): void {
-    this.#cutAt = this.#received + bytes
+  cutAfter(bytes: number, from: 'server' | 'client' = 'server'): void {
+    this.#most[from] = bytes + (from === 'server' ? this.#received : this.#sent)
   }
 
   freeze(): void {
@@ -143,24 +144,23 @@ class Way implements ProxyConnection {
     const wait = this.#shared.delay + piece.length / this.#shared.pace
     if (wait > 0) await sleep(wait)
     await this.#thawed.promise
-    let passed = piece
-    if (from === this.#server) {
-      await this.#audible.promise
-      passed = piece.subarray(0, Math.max(0, Math.min(piece.length, this.#cutAt - this.#received)))
-      this.#received += passed.length
-    } else {
-      if (this.#sent === 0) this.#greeting = piece.toString('latin1')
-      this.#sent += piece.length
-    }
+    if (from === this.#server) await this.#audible.promise
+    else if (this.#sent === 0) this.#greeting = piece.toString('latin1')
+    const before = from === this.#server ? this.#received : this.#sent
+    const most = from === this.#server ? this.#most.server : this.#most.client
+    const passed = piece.subarray(0, Math.max(0, Math.min(piece.length, most - before)))
+    if (from === this.#server) this.#received += passed.length
+    else this.#sent += passed.length
     if (!to.destroyed && !to.write(passed)) await once(to, 'drain')
-    if (this.#received >= this.#cutAt) this.#endBoth()
+    if (before + passed.length >= most) this.#endBehind(to)
   }
 
-  // The client gets all bytes up to the cut before the connection ends.
-  #endBoth(): void {
+  // This side gets all bytes up to the cut before the connection ends.
+  #endBehind(side: Socket): void {
     this.#open = false
-    this.#client.destroySoon()
-    this.#server.destroy()
+    side.destroySoon()
+    if (side === this.#client) this.#server.destroy()
+    else this.#client.resetAndDestroy()
   }
 }
 

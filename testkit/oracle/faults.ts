@@ -90,7 +90,8 @@ const deeds: Readonly<Record<FaultKind, Deed>> = {
   },
   async 'connection cut after some bytes'({ random, source, target }) {
     const way = anyWay(random, [source, target])
-    way?.cutAfter(random.below(random.pick([10, 200, 20_000])))
+    const bytes = random.below(random.pick([10, 200, 20_000]))
+    way?.cutAfter(bytes, random.pick(['server', 'client']))
     return met(way)
   },
   'connection half open': halfOpen,

@@ -85,6 +85,30 @@ test('a connection can be cut at a byte', async (t) => {
   assert.equal(heard(), 'abc')
 })
 
+test('a connection can be cut at a byte of the client, which the server still gets', async (t) => {
+  let got = ''
+  const server = createServer((socket) => {
+    socket.on('error', () => {})
+    socket.setEncoding('latin1').on('data', (text: string) => {
+      got += text
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const address = server.address()
+  assert.ok(address !== null && typeof address === 'object')
+  const proxy = await startProxy({ port: address.port })
+  t.after(() => proxy[Symbol.asyncDispose]())
+  const { socket } = client(t, proxy)
+  await eventually('the connection', () => proxy.connections[0])
+  proxy.connections[0]?.cutAfter(4, 'client')
+  socket.write('abcdef')
+  await once(socket, 'close').catch(() => undefined)
+  await eventually('four of six bytes', () => got === 'abcd')
+  assert.equal(proxy.connections[0]?.sent, 4)
+})
+
 test('refuses new connections and takes them again on the same port', async (t) => {
   const proxy = await echo(t)
   const first = client(t, proxy)
