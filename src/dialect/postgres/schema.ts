@@ -150,6 +150,8 @@ export interface PgColumn {
   readonly type: PgTypeUse
   /** Where it is not the type's own. */
   readonly collation: PgName | null
+  /** Its collation takes different texts for equal. */
+  readonly loose: boolean
   readonly notNull: boolean
   readonly identity: 'always' | 'by default' | null
   readonly generated: {

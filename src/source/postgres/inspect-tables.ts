@@ -29,6 +29,8 @@ select a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod,
   a.attidentity, a.attgenerated, pg_get_expr(d.adbin, d.adrelid) as default_text,
   d.oid as default_oid,
   cn.nspname as collation_schema, co.collname as collation_name,
+  coalesce((select not l.collisdeterministic from pg_collation l where l.oid = a.attcollation),
+    false) as loose,
   sn.nspname as sequence_schema, s.relname as sequence_name
 from pg_attribute a
 join pg_type t on t.oid = a.atttypid
@@ -197,6 +199,7 @@ function columnOf(row: TextRow, type: PgColumn['type'], parts: Parts): PgColumn 
     number: number(row, 'attnum'),
     type,
     collation: named(row, 'collation'),
+    loose: yes(row, 'loose'),
     notNull: yes(row, 'not_null'),
     identity: identity === '' ? null : identity === 'a' ? 'always' : 'by default',
     generated: generated === '' ? null : generatedOf(row, parts),

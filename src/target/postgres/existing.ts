@@ -10,6 +10,8 @@ export interface Existing {
   readonly relations: ReadonlyMap<string, string>
   /** By `key`; all schemas. */
   readonly collations: ReadonlySet<string>
+  /** Those that take different texts for equal. */
+  readonly looseCollations: ReadonlySet<string>
   /** By `key`, that of the partitioned parent. */
   readonly parents: ReadonlyMap<string, string>
 }
@@ -28,7 +30,7 @@ from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespa
 where n.nspname = any($1::text[])`
 
 const COLLATIONS = `
-select n.nspname as schema, c.collname as name
+select n.nspname as schema, c.collname as name, not c.collisdeterministic as loose
 from pg_catalog.pg_collation c join pg_catalog.pg_namespace n on n.oid = c.collnamespace
 where c.collencoding in (-1, (select encoding from pg_catalog.pg_database
   where datname = pg_catalog.current_database()))`
@@ -58,6 +60,11 @@ export async function readExisting(session: Session, schemas: Iterable<string>):
       relations.map((row) => [named(row['schema'], row['name']), row['kind'] ?? '']),
     ),
     collations: new Set(collations.map((row) => named(row['schema'], row['name']))),
+    looseCollations: new Set(
+      collations
+        .filter(({ loose }) => loose === 't')
+        .map((row) => named(row['schema'], row['name'])),
+    ),
     parents: new Map(
       relations
         .filter((row) => row['parent_name'] !== null)

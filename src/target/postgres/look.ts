@@ -97,6 +97,8 @@ export interface FoundColumn {
   readonly generated: boolean
   /** A row that does not mention it gets a value: a default, an identity, or null. */
   readonly optional: boolean
+  /** Its collation takes different texts for equal. */
+  readonly loose: boolean
 }
 
 /** A table that is there already under the name of a planned one. */
@@ -137,7 +139,9 @@ select c.oid, n.nspname as schema, c.relname as name, c.relkind,
   (select pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, en.nspname, e.typname,
       e.oid <> t.oid, a.atttypmod, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
       a.attgenerated <> '', not a.attnotnull or a.atthasdef or a.attidentity <> ''
-        or t.typdefault is not null) order by a.attnum)
+        or t.typdefault is not null,
+      coalesce((select not l.collisdeterministic from pg_catalog.pg_collation l
+        where l.oid = a.attcollation), false)) order by a.attnum)
     from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
     join pg_catalog.pg_type e on e.oid = case when t.typcategory = 'A' and t.typlen = -1
       and t.typelem <> 0 and t.oid not in (22, 30) then t.typelem else t.oid end
@@ -194,7 +198,10 @@ function list<T>(row: TextRow, cell: string): T[] {
   return (JSON.parse(row[cell] ?? 'null') as T[] | null) ?? []
 }
 
-type ColumnCells = [string, string, string, boolean, number, string, boolean, boolean, boolean]
+type ColumnCells = [
+  ...[string, string, string, boolean, number, string],
+  ...[boolean, boolean, boolean, boolean],
+]
 
 function foundOf(row: TextRow): FoundTable {
   return {
@@ -224,6 +231,8 @@ function foundOf(row: TextRow): FoundTable {
 }
 
 function columnOf(cells: ColumnCells): FoundColumn {
-  const [name, schema, type, array, typmod, sql, notNull, generated, optional] = cells
-  return { name, type: { schema, name: type }, array, typmod, sql, notNull, generated, optional }
+  const [name, schema, type, array, typmod, sql, ...rest] = cells
+  const [notNull, generated, optional, loose] = rest
+  const facts = { notNull, generated, optional, loose }
+  return { name, type: { schema, name: type }, array, typmod, sql, ...facts }
 }

@@ -59,12 +59,26 @@ function install(extension: { name: string; schema: string }, at: string | undef
 }
 
 function collationFindings(schema: PgSchema, { existing }: Making): Finding[] {
-  return schema.collations
-    .filter((collation) => !existing.collations.has(key(collation)))
-    .map((collation) => {
-      const name = tableName(collation)
-      return fail('HF-T225', name, { what: `the collation ${name} is not at the target` })
-    })
+  const strict = new Map(
+    schema.tables
+      .flatMap(({ columns }) => columns)
+      .flatMap(({ collation, loose }) => (collation === null || loose ? [] : [collation]))
+      .map((collation) => [key(collation), tableName(collation)]),
+  )
+  const loose = [...strict].filter(([at]) => existing.looseCollations.has(at))
+  return [
+    ...schema.collations
+      .filter((collation) => !existing.collations.has(key(collation)))
+      .map((collation) => {
+        const name = tableName(collation)
+        return fail('HF-T225', name, { what: `the collation ${name} is not at the target` })
+      }),
+    ...loose.map(([, name]) =>
+      fail('HF-T225', name, {
+        what: `the collation ${name} takes different texts for equal at the target, and not at the source`,
+      }),
+    ),
+  ]
 }
 
 function typeFindings(schema: PgSchema, { types, facts }: Making): Finding[] {

@@ -39,6 +39,7 @@ export function tableFindings(planned: readonly Planned[], context: Context): Fi
     ...planned.flatMap((one) => accessFindings(one, context.facts)),
     ...reactionFindings(planned, context),
     ...planned.flatMap(outsideFindings),
+    ...planned.flatMap(looseFindings),
     ...planned.flatMap(extraFindings),
   ]
   if (findings.some((finding) => finding.level === 'fail')) return findings
@@ -165,6 +166,30 @@ function outsideFindings({ found, mirrored }: Planned): Finding[] {
     .map(({ table, name }) => `ALTER TABLE ${qualified(table)} DROP CONSTRAINT ${ident(name)}`)
     .join('; ')
   return [fail('HF-T229', tableName(found), { what, todo: [owners('Drop the foreign key.', sql)] })]
+}
+
+/**
+ * Columns of unique keys that take different texts for equal only at the target: rows that the
+ * source tells apart would be one there.
+ */
+function looseFindings({ table, native, found }: Planned): Finding[] {
+  const strict = new Set((native?.columns ?? []).filter((c) => !c.loose).map(({ name }) => name))
+  const loose = found.columns.filter(({ name, loose: is }) => is && strict.has(name))
+  const { identity } = table
+  const key = identity.by === 'key' ? identity.columns.map((at) => table.columns[at]?.name) : []
+  const subject = tableName(found)
+  return loose.flatMap(({ name, sql }) => {
+    const what = `${name} of ${subject} takes different texts for equal at the target, and not at the source`
+    const mend = `ALTER TABLE ${qualified(found)} ALTER COLUMN ${ident(name)} TYPE ${sql} COLLATE pg_catalog."default"`
+    const todo = [owners('Give it a collation that does not.', mend)]
+    if (key.includes(name)) {
+      return [fail('HF-T223', subject, { what, todo, table: tableName(table) })]
+    }
+    const unique = found.unique.filter(({ columns }) => columns.includes(name))
+    if (unique.length === 0) return []
+    const indexes = listed(unique.map((index) => index.name))
+    return [warn('HF-T231', subject, { what: `${what}, and is unique by ${indexes}`, todo })]
+  })
 }
 
 /** Rules of the target that rows of the source need not keep. */

@@ -98,6 +98,31 @@ for (const major of [14, 18] as const) {
     }
   })
 
+  for (const encoding of ['values', 'pg-text']) {
+    test(`P12 U+0000 in a text, from a source that can hold it, is refused by name and nothing of it stays, as ${encoding}, ${major}`, async (t) => {
+      await using made = await stand(t, major, [things])
+      const { target, db } = made
+      await target.apply(batch(1, 2, [born]), encoding)
+      const evil = `secret\0rest`
+      const many = Array.from({ length: 100 }, (_, i) => [String(i + 10), 'x'])
+      const steps: readonly Step[] = [
+        { ...born, rows: rows(['3', evil]) },
+        { ...born, rows: rows(...many, ['3', evil]) },
+        { kind: 'update', table: things, set: [1], rows: rows(['1', evil]), old: null },
+      ]
+      for (const step of steps) {
+        const fault = await faultOf(target.apply(batch(2, 3, [step]), encoding), 'secret', 'rest')
+        assert.equal(fault.code, 'HF-T205')
+        assert.match(fault.message, /public\.things \(found by id\).*SQLSTATE 22021/)
+      }
+      assert.deepEqual(await db.query('select id, name from things order by id'), [
+        { id: '1', name: 'a' },
+        { id: '2', name: 'b' },
+      ])
+      assert.equal(await orderOf(target), 2n)
+    })
+  }
+
   test(`${major}: a batch that does not begin where the checkpoint stands is refused`, async (t) => {
     await using made = await stand(t, major, [things])
     const fault = await faultOf(made.target.apply(batch(5, 6, [born]), 'pg-text'))
