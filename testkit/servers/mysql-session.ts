@@ -20,7 +20,7 @@ export async function openMysql(url: string): Promise<MysqlSession> {
     database: decodeURIComponent(pathname.slice(1)),
     charset: 'utf8mb4',
     multipleStatements: true,
-    typeCast: (field: { string(): string | null }) => field.string(),
+    typeCast: (field: { string(encoding: string): string | null }) => field.string('utf8'),
   })
   // A server that is stopped under an idle session is a part of tests, not a failure of them.
   client.on('error', () => {})

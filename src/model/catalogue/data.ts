@@ -65,6 +65,18 @@ export const dataFaults = {
     safe: 'No row was copied since then. What was copied before stays as it is, and the source keeps what follows.',
     todo: again,
   },
+  'HF-D411': {
+    title: 'A value that cannot be carried exactly',
+    class: 'data',
+    severity: 'error',
+    exit: 1,
+    why: 'The value exists only in the source: a date that is none (0000-00-00, the 30th of February), or a text in a character set that is not known.',
+    safe: 'Nothing after it was applied and no value was bent: the target stands at the last transaction before.',
+    todo: [
+      { text: 'Correct the value at the source, or leave the table out of the mirror.' },
+      { text: 'Then remove the mirror and make it again.', run: 'holdfast destroy' },
+    ],
+  },
   'HF-D201': {
     title: 'The target does not hold a row that the source changed',
     class: 'data',

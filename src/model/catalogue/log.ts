@@ -104,4 +104,55 @@ export const logFaults = {
     safe: 'Tables that were copied whole stay; one that was not is emptied and copied anew.',
     todo: [{ text: 'Nothing: the copy goes on by itself with a new snapshot.' }],
   },
+  'HF-L111': {
+    title: 'The source no longer holds the log from where the mirror stands',
+    class: 'persistent',
+    severity: 'critical',
+    exit: 1,
+    why: 'Files of the binary log were purged, the log was reset, or the server holds another history than the one that was read.',
+    safe: 'Source and target are intact and nothing was skipped: the target stands where it stood. The changes in between can only be had by a new copy.',
+    todo: [
+      {
+        text: 'See which files there are.',
+        sql: 'SHOW BINARY LOGS',
+        at: 'source',
+      },
+      {
+        text: 'Let the source keep its log for longer (expire_logs_days before MySQL 8).',
+        sql: 'SET PERSIST binlog_expire_logs_seconds = 604800',
+        at: 'source',
+        as: 'administrator',
+      },
+      { text: 'Remove the mirror and make it again.', run: 'holdfast destroy' },
+    ],
+  },
+  'HF-L112': {
+    title: 'The source says that its log has a hole',
+    class: 'persistent',
+    severity: 'critical',
+    exit: 1,
+    why: 'The server wrote an incident into its log: it could not log changes that it made.',
+    safe: 'Nothing after it was applied; the target stands at the last whole transaction before. What the source did not log can only be had by a new copy.',
+    todo: [
+      { text: 'Look at the log of the server at that moment.' },
+      { text: 'Remove the mirror and make it again.', run: 'holdfast destroy' },
+    ],
+  },
+  'HF-L114': {
+    title: 'Rows of the log cannot be read with what is known of their table',
+    class: 'data',
+    severity: 'critical',
+    exit: 1,
+    why: 'The log does not describe its columns (binlog_row_metadata is not FULL), or describes others than the mirror knows.',
+    safe: 'Nothing of it was applied, no value was shifted or lost: the target stands at the last transaction before.',
+    todo: [
+      {
+        text: 'Let the server describe what it logs (MySQL 8.0.1, MariaDB 10.5 and later).',
+        sql: 'SET GLOBAL binlog_row_metadata = FULL',
+        at: 'source',
+        as: 'administrator',
+      },
+      { text: 'Remove the mirror and make it again.', run: 'holdfast destroy' },
+    ],
+  },
 } as const satisfies Record<string, CatalogueEntry>

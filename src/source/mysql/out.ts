@@ -1,0 +1,149 @@
+import { NULL, TEXT, type Tuple, UNCHANGED } from '../../model/tuple.ts'
+
+/** Tuples share buffers of this size; a longer one has its own. */
+const SLAB = 64 << 10
+
+/**
+ * Writes tuples (model/tuple.ts) one after another into shared buffers: a row costs no allocation
+ * but that of its tuple's view.
+ */
+export class Out {
+  buffer: Buffer = Buffer.allocUnsafeSlow(SLAB)
+  /** Where the next byte goes; whoever writes by himself asks for `room` first. */
+  at = 0
+  #start = 0
+  /** Where the open cell begins, from the start of the tuple. */
+  #cell = 0
+
+  begin(cells: number): void {
+    this.#start = this.at
+    this.room(2)
+    this.buffer[this.at] = cells >> 8
+    this.buffer[this.at + 1] = cells & 0xff
+    this.at += 2
+  }
+
+  /** The finished tuple. */
+  end(): Tuple {
+    return this.buffer.subarray(this.#start, this.at)
+  }
+
+  null(): void {
+    this.room(1)
+    this.buffer[this.at++] = NULL
+  }
+
+  unchanged(): void {
+    this.room(1)
+    this.buffer[this.at++] = UNCHANGED
+  }
+
+  /** A cell begins: what is written up to `close` is its content. */
+  open(): void {
+    this.room(5)
+    this.#cell = this.at - this.#start
+    this.at += 5
+  }
+
+  close(): void {
+    const at = this.#start + this.#cell
+    const length = this.at - at - 5
+    const { buffer } = this
+    buffer[at] = TEXT
+    buffer[at + 1] = length >>> 24
+    buffer[at + 2] = (length >>> 16) & 0xff
+    buffer[at + 3] = (length >>> 8) & 0xff
+    buffer[at + 4] = length & 0xff
+  }
+
+  /** Takes the open cell back. */
+  drop(): void {
+    this.at = this.#start + this.#cell
+  }
+
+  /** Makes sure that `size` more bytes fit; the tuple may move to another buffer for that. */
+  room(size: number): void {
+    if (this.at + size <= this.buffer.length) return
+    const length = this.at - this.#start
+    const fresh = Buffer.allocUnsafeSlow(Math.max(SLAB, 2 * (length + size)))
+    this.buffer.copy(fresh, 0, this.#start, this.at)
+    this.buffer = fresh
+    this.#start = 0
+    this.at = length
+  }
+
+  byte(byte: number): void {
+    this.room(1)
+    this.buffer[this.at++] = byte
+  }
+
+  /** Short text of ASCII. */
+  ascii(text: string): void {
+    this.room(text.length)
+    const { buffer } = this
+    for (let i = 0; i < text.length; i++) buffer[this.at + i] = text.charCodeAt(i)
+    this.at += text.length
+  }
+
+  text(text: string): void {
+    this.room(text.length * 3)
+    this.at += this.buffer.write(text, this.at, 'utf8')
+  }
+
+  bytes(from: Buffer, start = 0, end: number = from.length): void {
+    const size = end - start
+    this.room(size)
+    const { buffer, at } = this
+    if (size > 24) from.copy(buffer, at, start, end)
+    else for (let i = 0; i < size; i++) buffer[at + i] = from[start + i] ?? 0
+    this.at = at + size
+  }
+
+  /** A whole number that is exact as such, in decimal digits. */
+  integer(value: number): void {
+    let rest = value
+    this.room(20)
+    const { buffer } = this
+    if (rest < 0) {
+      buffer[this.at++] = 0x2d
+      rest = -rest
+    }
+    const size = digitsOf(rest)
+    let at = this.at + size
+    this.at = at
+    while (rest > 0x7fffffff) {
+      const less = Math.floor(rest / 10)
+      buffer[--at] = 0x30 + (rest - less * 10)
+      rest = less
+    }
+    do {
+      const less = (rest / 10) | 0
+      buffer[--at] = 0x30 + (rest - less * 10)
+      rest = less
+    } while (rest > 0)
+  }
+
+  /** Exactly `size` digits, with zeros in front. */
+  padded(value: number, size: number): void {
+    this.room(size)
+    let rest = value
+    for (let at = this.at + size - 1; at >= this.at; at--) {
+      const less = (rest / 10) | 0
+      this.buffer[at] = 0x30 + (rest - less * 10)
+      rest = less
+    }
+    this.at += size
+  }
+}
+
+function digitsOf(value: number): number {
+  if (value < 10) return 1
+  if (value < 100) return 2
+  if (value < 1000) return 3
+  if (value < 10_000) return 4
+  if (value < 100_000) return 5
+  if (value < 1_000_000) return 6
+  let size = 7
+  for (let limit = 10_000_000; value >= limit; limit *= 10) size++
+  return size
+}

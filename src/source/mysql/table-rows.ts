@@ -1,0 +1,42 @@
+import { Fault } from '../../model/fault.ts'
+import { Out } from './out.ts'
+import { cellPlan, type Declared } from './plan.ts'
+import { type Row, type RowEvent, RowReader } from './rows.ts'
+import type { TableMap } from './table-map.ts'
+
+/** Reads the rows of all tables, each with the columns that it is declared with. */
+export class TableRows {
+  readonly #out = new Out()
+  readonly #readers = new WeakMap<TableMap, RowReader>()
+
+  /**
+   * `declared` is asked once for each description of a table in the log. Throws Fault HF-L114
+   * where the two differ: no value is ever read as one of another column.
+   */
+  read(map: TableMap, rows: RowEvent, declared: () => readonly Declared[]): readonly Row[] {
+    let reader = this.#readers.get(map)
+    if (reader === undefined) {
+      reader = this.#readerOf(map, declared())
+      this.#readers.set(map, reader)
+    }
+    return reader.read(rows)
+  }
+
+  #readerOf(map: TableMap, declared: readonly Declared[]): RowReader {
+    const table = `${map.schema}.${map.name}`
+    if (declared.length !== map.columns.length) {
+      const what = `the log holds ${map.columns.length} columns of ${table}, which has ${declared.length}`
+      throw new Fault('HF-L114', { what, side: 'source', table })
+    }
+    const plans = map.columns.map((column, index) => {
+      const { name = '', native = '', type = null } = declared[index] ?? {}
+      const { notes } = column
+      if (notes.name !== undefined && notes.name !== name) {
+        const what = `the log holds the column ${notes.name} of ${table} where ${name} was expected`
+        throw new Fault('HF-L114', { what, side: 'source', table })
+      }
+      return cellPlan(column, { name, native, type }, table)
+    })
+    return new RowReader(plans, table, this.#out)
+  }
+}
