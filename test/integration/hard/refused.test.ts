@@ -61,8 +61,13 @@ test('P9 infinite intervals are exact at 18 and refused by name at 14', async (t
   assert.match(fault.message, /public\.own/)
 })
 
-test('P24 an XML declaration that PostgreSQL does not print is the one thing that does not arrive', async (t) => {
-  const on = await pair(t, 18, 18)
+for (const major of [14, 18] as const) {
+  test(`P24 an XML declaration that PostgreSQL does not print is the one thing that does not arrive, ${major}`, (t) =>
+    declaration(t, major))
+}
+
+async function declaration(t: TestContext, major: Major): Promise<void> {
+  const on = await pair(t, major, 18)
   const declared = `<?xml version="1.0" encoding="UTF-8"?><a>é</a>`
   await on.source.query(`create table own (id int primary key, v xml);
     insert into own values (1, '${declared}'), (2, '<?xml version="1.1" standalone="yes"?><a/>')`)
@@ -74,7 +79,7 @@ test('P24 an XML declaration that PostgreSQL does not print is the one thing tha
     const printed = 'select v from own order by id'
     assert.deepEqual(await target.query(printed), await on.source.query(printed), form)
   }
-})
+}
 
 const pairs = [
   [14, 18],
@@ -285,6 +290,22 @@ for (const [from, to] of pairs) {
     await running.catchUp()
     await assertExact(on.source, on.target)
   })
+
+  test(
+    title('P47 a primary key that is added beside the identity that rows have goes on as it is'),
+    async (t) => {
+      const on = await pair(t, from, to)
+      await on.source.query(`create table whole (a int not null, v int); alter table whole replica identity full;
+        create table other (a int not null, b int not null unique, v int); alter table other replica identity using index other_b_key;
+        insert into whole values (1, 1), (2, 2); insert into other values (1, 1, 1), (2, 2, 2)`)
+      const running = on.mirror()
+      await running.catchUp()
+      await on.source.query(`alter table whole add primary key (a); alter table other add primary key (a);
+        update whole set a = a + 10, v = 0; update other set a = a + 10; update other set b = -b where b = 1; delete from whole where a = 11`)
+      await running.catchUp()
+      await assertExact(on.source, on.target)
+    },
+  )
 
   for (const [what, sql] of [
     ['dropped', 'alter table own drop constraint own_pkey; insert into own values (9, 9, 9)'],
