@@ -72,10 +72,15 @@ function sent(value: string, oid: string, types: ReadonlyMap<string, TypeFacts>)
     : `pg_catalog.encode(${type.send}((${value})${type.cast}), 'hex')`
 }
 
+/** The same for databases of any encoding. */
+function md5(text: string): string {
+  return `pg_catalog.md5(pg_catalog.convert_to(${text}, 'UTF8'))`
+}
+
 /** A long text by its hash and length, so that a difference can be read. */
 function short(text: string): string {
   return (
-    `(select case when pg_catalog.length(s) > 200 then concat(pg_catalog.md5(s), ' of ', ` +
+    `(select case when pg_catalog.length(s) > 200 then concat(${md5('s')}, ' of ', ` +
     `pg_catalog.length(s)) else s end from (select ${text} as s offset 0) z)`
   )
 }
@@ -108,7 +113,7 @@ const hashed: Telling = {
       `r.${name}::text`,
       sent(`r.${name}`, oid, types),
     ])
-    return `pg_catalog.md5(row(${cells.join(', ')})::text) as hash`
+    return `${md5(`row(${cells.join(', ')})::text`)} as hash`
   },
   line: (row) => String(row['hash']),
 }
