@@ -1,15 +1,20 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { holdfast } from '../../../testkit/child.ts'
 import { assertSameContents } from '../../../testkit/contents.ts'
 import { diskOf } from '../../../testkit/servers/disk.ts'
-import { database, postgres } from '../../../testkit/servers/index.ts'
+import { database, type Major, postgres } from '../../../testkit/servers/index.ts'
 import { scratch } from './support.ts'
 
 const MiB = 1024 * 1024
 
-test('P81 a full disk at the target is waited for by name; with room the mirror goes on by itself', async (t) => {
-  await using server = await postgres(18, { settings: {} })
+for (const major of [14, 18] as const) {
+  test(`P81 a full disk at the target is waited for by name; with room the mirror goes on by itself, ${major}`, (t) =>
+    fullDisk(t, major))
+}
+
+async function fullDisk(t: TestContext, major: Major): Promise<void> {
+  await using server = await postgres(major, { settings: {} })
   const disk = await diskOf(server, 24 * MiB)
   if (disk === null) return t.skip('this user may not mount a small disk')
   const source = await database(t, 18)
@@ -22,4 +27,4 @@ test('P81 a full disk at the target is waited for by name; with room the mirror 
   disk.resize(200 * MiB)
   assert.equal((await mirror.end()).code, 0, mirror.lines.join('\n'))
   await assertSameContents(source, target)
-})
+}

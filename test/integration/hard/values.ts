@@ -82,6 +82,22 @@ function randomNumerics(count: number): string[] {
   })
 }
 
+/** Numbers of many lengths and scales, the same at every run. */
+function manyNumerics(first: number): string {
+  return `insert into many select g, (translate(left(repeat(md5(g::text), 3), 1 + g % 90),
+    'abcdef', '012345') || '.' || repeat('0', g % 7) || g || repeat('0', g % 5))::numeric
+    from generate_series(${first}, ${first + 4999}) g;`
+}
+
+/** Arrays of texts made of whatever has a meaning in the text of an array. */
+function manyArrays(first: number): string {
+  const signs = `'"{},nulLNU é漢''' || chr(92) || chr(9) || chr(10)`
+  return `insert into many select g, array(select coalesce((select string_agg(substr(${signs},
+      1 + ('x' || left(md5(concat_ws(',', g, e, c)), 6))::bit(24)::int % 18, 1), '')
+      from generate_series(1, (g * e) % 5) c), '') from generate_series(1, g % 6) e)
+    from generate_series(${first}, ${first + 999}) g;`
+}
+
 function randomBytes(count: number): string[] {
   const random = noise()
   return Array.from({ length: count }, (_, i) => {
@@ -134,13 +150,19 @@ export const valueCases: readonly HardCase[] = [
   },
   {
     name: 'P2 every digit and the scale of a numeric arrive',
-    ...through('numeric', [
-      ...randomNumerics(300),
-      '1.10',
-      '1.1',
-      '1.100',
-      `0.${'0'.repeat(16_382)}7`,
-    ]),
+    ...joined(
+      through('numeric', [
+        ...randomNumerics(300),
+        '1.10',
+        '1.1',
+        '1.100',
+        `0.${'0'.repeat(16_382)}7`,
+      ]),
+      {
+        begin: `create table many (id int primary key, v numeric); ${manyNumerics(1)}`,
+        later: [manyNumerics(5001), 'update many set v = -v * 10 where id % 3 = 0;'],
+      },
+    ),
   },
   {
     name: 'P3 floats are equal bit by bit',
@@ -219,6 +241,10 @@ export const valueCases: readonly HardCase[] = [
     ...joined(
       through('text[]', arrays),
       through('int[]', ['[-2:0]={1,NULL,3}', '{}', '{{1},{2}}'], 'numbers'),
+      {
+        begin: `create table many (id int primary key, v text[]); ${manyArrays(1)}`,
+        later: [manyArrays(1001), `update many set v = v || array[null, 'null', v[1]];`],
+      },
     ),
   },
   {
