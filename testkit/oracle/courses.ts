@@ -80,8 +80,10 @@ async function flushing(server: PostgresServer, delay: string): Promise<void> {
 /** Short ways through the life of a mirror, the same every time but for the load. */
 export const courses = {
   calm: usual,
+  'in windows': { ...usual, path: 'random' },
   resumed: { ...usual, course: dieUnheard },
   held: { ...usual, course: holdBack },
+  'held in windows': { ...usual, path: 'random', course: holdBack },
   crashed: { ...usual, course: crash },
   'copied anew': { ...usual, transactions: 700, early: 600, killAt: 'table-copied:9' },
 } satisfies Readonly<Record<string, Wanted>>

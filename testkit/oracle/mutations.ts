@@ -25,8 +25,8 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         path: 'src/stream/draft.ts',
-        find: 'const wanted = sieve(changes ?? [])',
-        put: `const wanted = ${count} === 40 ? [] : sieve(changes ?? [])`,
+        find: 'const wanted = sieve(changes ?? NOTHING)',
+        put: `const wanted = ${count} === 40 ? NOTHING : sieve(changes ?? NOTHING)`,
       },
     ],
   },
@@ -242,13 +242,13 @@ export const mutations: readonly Mutation[] = [
     ],
   },
   {
-    name: 'leaves out the last part of a transaction on disk',
+    name: 'loses the last part in memory of a transaction that goes to disk',
     by: 'calm',
     edits: [
       {
         path: 'src/stream/assemble.ts',
-        find: 'if (open.spill !== null) await this.#toDisk(open)',
-        put: '',
+        find: 'for (const { sub, changes } of open.segments) await',
+        put: 'for (const { sub, changes } of open.segments.slice(0, -1)) await',
       },
     ],
   },
@@ -258,8 +258,35 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         path: 'src/apply/route.ts',
-        find: 'if (behind.length === 0) return (changes) => changes',
-        put: 'if (behind.length >= 0) return (changes) => changes',
+        find: 'if (held.size === 0) return everything',
+        put: 'if (held.size >= 0) return everything',
+      },
+    ],
+  },
+  {
+    name: 'acknowledges a window when it is read',
+    by: 'held in windows',
+    edits: [
+      {
+        path: 'src/source/postgres/catchup.ts',
+        find: 'yield { through: window.to }',
+        put: 'yield { through: window.to }\n      this.acknowledge(window.to)',
+      },
+    ],
+  },
+  {
+    name: 'loses a window',
+    by: 'in windows',
+    edits: [
+      {
+        path: 'src/source/postgres/catchup.ts',
+        find: 'let messages = await window.next(signal)',
+        put: `const lost = ${count} % 3 === 0\n      let messages = await window.next(signal)`,
+      },
+      {
+        path: 'src/source/postgres/catchup.ts',
+        find: 'yield* messages',
+        put: 'if (!lost) yield* messages',
       },
     ],
   },
