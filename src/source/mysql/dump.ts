@@ -38,6 +38,8 @@ export interface DumpOptions {
   readonly start: Start
   /** False when the server no longer knows this connection. */
   readonly alive: () => Promise<boolean>
+  /** Milliseconds of silence after which that is asked; 30 s when absent. */
+  readonly silence?: number
 }
 
 /**
@@ -145,7 +147,7 @@ export class Dump implements AsyncDisposable {
 
   async #tick(): Promise<void> {
     const quiet = this.#full ? 0 : monotonic() - this.#lastRead
-    if (quiet < SILENT_MS || (await this.#options.alive())) return
+    if (quiet < (this.#options.silence ?? SILENT_MS) || (await this.#options.alive())) return
     const seconds = Math.round(quiet / 1000)
     const words = `has sent nothing for ${seconds} s and no longer knows the connection`
     const what = `the source at ${this.#session.label} ${words}`

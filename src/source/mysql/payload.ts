@@ -7,7 +7,7 @@ const ZSTD = 0
 const NONE = 255
 
 /** What is larger when unpacked is unpacked piece by piece. */
-const AT_ONCE = 32 << 20
+const AT_ONCE = 8 << 20
 const LARGEST_EVENT = 1 << 30
 
 /** A whole transaction in one event (`binlog_transaction_compression`). */

@@ -11,7 +11,7 @@ const B = '7f983ac8-e5b1-11f1-b72c-02fc00000001'
 const parsed = (text: string): string => GtidSet.parse(text).toString()
 const misread = (error: unknown): boolean => error instanceof Fault && error.code === 'HF-L107'
 
-test('M8: a set is printed as the server prints it', () => {
+test('M8 a set is printed as the server prints it', () => {
   assert.equal(parsed(''), '')
   assert.equal(parsed(`${A}:1`), `${A}:1`)
   assert.equal(parsed(`${A}:1-3:5:4`), `${A}:1-5`)
@@ -97,7 +97,7 @@ test('text and bytes read back as the same set', () => {
   )
 })
 
-test('M10: positions of domains advance, contain and subtract by domain', () => {
+test('M10 positions of domains advance, contain and subtract by domain', () => {
   const place = DomainPosition.parse('0-1-100,5-2-7')
   assert.equal(DomainPosition.parse(' 5-2-7 , 0-1-100').toString(), '0-1-100,5-2-7')
   place.advance({ domain: 0, server: 3, sequence: 101n })
