@@ -16,20 +16,34 @@ const FILE_HEAD = 19
 /** Larger than any message that a server can build (1 GB, utils/memutils.h) by a little. */
 const LARGEST = 0x40000000
 
+/** Where values and other messages go, these with their kind. */
+export interface Sink {
+  rows(messages: Messages): void
+  other(tag: number, body: Buffer): void
+}
+
+/** A message that is longer gets a buffer of its own when half of it has come. */
+const LONG = 1 << 20
+
 /**
  * Finds the values in the bytes of a COPY … TO STDOUT (FORMAT binary) of one column. Bytes stay
- * where they came, except for a message that two reads brought; nothing is made for a message.
+ * where they came, except for a message that two reads brought; nothing is made for a message. A
+ * length is believed only as far as bytes have come.
  */
 export class RowFrames {
+  /** The beginning of a message, in order. */
   #partial: Buffer[] = []
+  /** The same where the message is long, with room for the rest of it. */
+  #long: Buffer | null = null
   #held = 0
   #first = true
 
-  /** Values go to `rows`, all other messages to `other` with their kind. */
-  push(
-    chunk: Buffer,
-    to: { rows(messages: Messages): void; other(tag: number, body: Buffer): void },
-  ): void {
+  /** Bytes of a message that is not whole yet. */
+  get held(): number {
+    return this.#held
+  }
+
+  push(chunk: Buffer, to: Sink): void {
     let at = 0
     while (this.#held > 0) {
       const missing = this.#missing()
@@ -38,10 +52,7 @@ export class RowFrames {
         break
       }
       if (at === chunk.length) return
-      const piece = chunk.subarray(at, at + missing)
-      this.#partial.push(piece)
-      this.#held += piece.length
-      at += piece.length
+      at += this.#hold(chunk.subarray(at, at + missing))
     }
     const rest = this.#cut(at === 0 ? chunk : chunk.subarray(at), to)
     if (rest.length === 0) return
@@ -49,12 +60,30 @@ export class RowFrames {
     this.#held = rest.length
   }
 
+  #hold(piece: Buffer): number {
+    if (this.#long === null) this.#partial.push(piece)
+    else piece.copy(this.#long, this.#held)
+    this.#held += piece.length
+    return piece.length
+  }
+
   /** Bytes that the held message lacks, or its head. */
   #missing(): number {
+    if (this.#long !== null) return this.#long.length - this.#held
     if (this.#held < HEAD) return HEAD - this.#held
     const [first] = this.#partial
     const head = first !== undefined && first.length >= HEAD ? first : this.#joinPartial()
-    return sizeAt(head, 0) - this.#held
+    const size = sizeAt(head, 0)
+    if (size >= LONG && this.#held >= size / 2 && this.#held < size) this.#lengthen(size)
+    return size - this.#held
+  }
+
+  /** Pieces and the whole are never both there. */
+  #lengthen(size: number): void {
+    this.#long = Buffer.allocUnsafeSlow(size)
+    let at = 0
+    for (const piece of this.#partial) at += piece.copy(this.#long, at)
+    this.#partial = []
   }
 
   #joinPartial(): Buffer {
@@ -64,17 +93,15 @@ export class RowFrames {
   }
 
   #joined(): Buffer {
-    const joined = this.#joinPartial()
+    const joined = this.#long ?? this.#joinPartial()
     this.#partial = []
+    this.#long = null
     this.#held = 0
     return joined
   }
 
   /** Takes the whole messages off the front; returns what is left. */
-  #cut(
-    buffer: Buffer,
-    to: { rows(messages: Messages): void; other(tag: number, body: Buffer): void },
-  ): Buffer {
+  #cut(buffer: Buffer, to: Sink): Buffer {
     const ends: number[] = []
     let at = 0
     while (at + HEAD <= buffer.length) {

@@ -194,6 +194,7 @@ export class Window {
   readonly #frames = new RowFrames()
   #waiting: Messages[] = []
   #held = 0
+  #asking = false
   #done = false
   #error: unknown = null
   /** What has come so far. */
@@ -211,6 +212,7 @@ export class Window {
   /** The next messages; null at the end. */
   async next(signal: AbortSignal): Promise<readonly Messages[] | null> {
     await orAborted(this.#asked, signal)
+    this.#asking = true
     while (this.#waiting.length === 0 && !this.#done) {
       this.#wire?.resume()
       using _messages = this.#session.owed()
@@ -219,6 +221,7 @@ export class Window {
     if (this.#error !== null) throw this.#error
     if (this.#waiting.length === 0) return null
     const messages = this.#waiting
+    this.#asking = false
     this.#waiting = []
     this.#held = 0
     return messages
@@ -238,7 +241,10 @@ export class Window {
 
   #pace(): void {
     if (this.#waiting.length > 0 || this.#done) this.#arrived.ring()
-    if (this.#held >= ENOUGH && !this.#done) this.#wire?.pause()
+    // A message that somebody waits for may be longer than what else is enough.
+    const asked = this.#asking && this.#waiting.length === 0
+    const enough = this.#held + this.#frames.held >= ENOUGH
+    if (enough && !asked && !this.#done) this.#wire?.pause()
   }
 
   readonly #sink = {

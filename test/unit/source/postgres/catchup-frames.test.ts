@@ -78,3 +78,20 @@ test('a row of anything but one value is refused', () => {
   const long = new RowFrames()
   assert.throws(() => long.push(Buffer.from([0x64, 0xff, 0xff, 0xff, 0xff]), sink), /length/)
 })
+
+test('a long message is put together as it comes, whatever is around it', () => {
+  const long = Buffer.alloc(3 << 20, 'abcdefg')
+  const wanted = [Buffer.from('x'), long, Buffer.from('y')]
+  const bytes = copyOf(wanted)
+  for (const size of [1 << 16, 700_001, (2 << 20) + 1]) {
+    const got: string[] = []
+    const frames = new RowFrames()
+    const sink = {
+      rows: (messages: Messages): unknown => got.push(...valuesOf(messages)),
+      other: () => undefined,
+    }
+    for (let at = 0; at < bytes.length; at += size) frames.push(bytes.subarray(at, at + size), sink)
+    assert.ok(got.length === 3 && got.every((value, i) => value === wanted[i]?.toString('latin1')))
+    assert.equal(frames.held, 0)
+  }
+})
