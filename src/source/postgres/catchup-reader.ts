@@ -209,8 +209,8 @@ export class Window {
     this.#asked = this.#ask().catch((error: unknown) => this.#fail(error))
   }
 
-  /** The next messages; null at the end. */
-  async next(signal: AbortSignal): Promise<readonly Messages[] | null> {
+  /** Waits for messages; false at the end. */
+  async some(signal: AbortSignal): Promise<boolean> {
     await orAborted(this.#asked, signal)
     this.#asking = true
     while (this.#waiting.length === 0 && !this.#done) {
@@ -218,13 +218,17 @@ export class Window {
       using _messages = this.#session.owed()
       await orAborted(this.#arrived.wait(), signal)
     }
-    if (this.#error !== null) throw this.#error
-    if (this.#waiting.length === 0) return null
-    const messages = this.#waiting
     this.#asking = false
-    this.#waiting = []
-    this.#held = 0
-    return messages
+    if (this.#error !== null) throw this.#error
+    return this.#waiting.length > 0
+  }
+
+  /** What came first of what was waited for. */
+  take(): Messages {
+    const first = this.#waiting.shift()
+    if (first === undefined) throw new Error('nothing has come')
+    this.#held -= weightOf(first)
+    return first
   }
 
   async #ask(): Promise<void> {
@@ -249,12 +253,11 @@ export class Window {
 
   readonly #sink = {
     rows: (messages: Messages): void => {
-      const { ends } = messages
-      const bytes = (ends.at(-1) ?? 0) - (ends[0] ?? 0)
+      const bytes = weightOf(messages)
       this.#waiting.push(messages)
       this.#held += bytes
       this.bytes += bytes
-      this.messages += ends.length / 2
+      this.messages += messages.ends.length / 2
     },
     other: (tag: number, body: Buffer): void => this.#other(tag, body),
   }
@@ -300,4 +303,8 @@ export class Window {
     this.#done = true
     this.#arrived.ring()
   }
+}
+
+function weightOf({ ends }: Messages): number {
+  return (ends.at(-1) ?? 0) - (ends[0] ?? 0)
 }

@@ -94,10 +94,10 @@ export class CatchUp implements AsyncDisposable {
       const first = line.shift()
       if (first === undefined) return
       const { window, reader, log } = first
-      let messages = await window.next(signal)
-      for (; messages !== null; messages = await window.next(signal)) {
+      // Nothing is named that is on its way: it would be held until the next one has come.
+      while (await window.some(signal)) {
         if (this.#failed !== null) throw this.#failed.error
-        yield* messages
+        yield window.take()
       }
       yield { through: window.to }
       point('window-read')

@@ -89,19 +89,27 @@ export class PostgresStream {
       way.acknowledge(this.#durable)
       this.#options.way({ way: 'windows', why: way.description })
       const pieces = way.pieces(signal)
-      for (;;) {
-        const next = await pieces.next().catch(failed)
-        if (next.done === true) break
-        yield* this.#burst((items) => this.#takePiece(next.value, items))
-      }
+      // Nothing is named that is on its way: it would be held until the next one has come.
+      while (yield* handOn(await this.#made((items) => this.#takeNext(pieces, items))));
     } catch (error) {
       if (signal.aborted) return
       if (!(error instanceof WindowsFailed)) throw error
       this.#without = { why: error.message, until: monotonic() + HOLD_OFF_MS }
-      yield* this.#burst(async (items) => this.#reading.abandon(items))
+      yield* handOn(await this.#made(async (items) => this.#reading.abandon(items)))
     } finally {
       this.#way = null
     }
+  }
+
+  /** False at the end of the windows. */
+  async #takeNext(
+    pieces: AsyncGenerator<Piece, void, undefined>,
+    items: StreamItem[],
+  ): Promise<boolean> {
+    const next = await pieces.next().catch(failed)
+    if (next.done === true) return false
+    await this.#takePiece(next.value, items)
+    return true
   }
 
   async #takePiece(piece: Piece, items: StreamItem[]): Promise<void> {
@@ -117,17 +125,14 @@ export class PostgresStream {
     }
   }
 
-  /** What `take` made, before what it threw. */
-  async *#burst(take: (items: StreamItem[]) => Promise<void>): AsyncIterable<Items> {
+  /** What `take` made, with what it threw. */
+  async #made(take: (items: StreamItem[]) => Promise<unknown>): Promise<Made> {
     const items: StreamItem[] = []
-    let failed: { readonly error: unknown } | null = null
     try {
-      await take(items)
+      return { items, more: (await take(items)) !== false, failed: null }
     } catch (error) {
-      failed = { error }
+      return { items, more: false, failed: { error } }
     }
-    if (items.length > 0) yield items
-    if (failed !== null) throw failed.error
   }
 
   /** Through a walsender; ends when the signal aborts or reading in windows is the better way. */
@@ -140,12 +145,13 @@ export class PostgresStream {
     using _looks = every(LOOK_MS, this.#pacer(walsender, slow), () => undefined)
     try {
       while (!signal.aborted && !slow.signal.aborted) {
-        const bodies = await next(walsender, signal)
-        yield* this.#burst((items) => this.#takeBodies(bodies, items))
+        yield* handOn(await this.#made((items) => this.#takeBodies(walsender, signal, items)))
         walsender.received(this.#reading.last)
         if (this.#without === null && isWhim(this.#options.catchUp)) slow.abort()
       }
-      if (!signal.aborted) yield* this.#burst(async (items) => this.#reading.abandon(items))
+      if (!signal.aborted) {
+        yield* handOn(await this.#made(async (items) => this.#reading.abandon(items)))
+      }
     } finally {
       this.#way = null
     }
@@ -199,7 +205,8 @@ export class PostgresStream {
     })
   }
 
-  async #takeBodies(bodies: readonly Buffer[], items: StreamItem[]): Promise<void> {
+  async #takeBodies(walsender: Walsender, signal: AbortSignal, items: StreamItem[]): Promise<void> {
+    const bodies = await next(walsender, signal)
     const newest = bodies.at(-1)
     if (newest?.[0] === XLOG_DATA) this.#seen = new Bytes(newest, 1, 'log').uint64()
     for (const body of bodies) {
@@ -221,6 +228,20 @@ export class PostgresStream {
       }
     }
   }
+}
+
+/** Items, whether more may come, and why not. */
+interface Made {
+  readonly items: Items
+  readonly more: boolean
+  readonly failed: { readonly error: unknown } | null
+}
+
+/** What was made, before what was thrown; true when more may come. */
+async function* handOn({ items, more, failed }: Made): AsyncGenerator<Items, boolean, undefined> {
+  if (items.length > 0) yield items
+  if (failed !== null) throw failed.error
+  return more
 }
 
 /** Reading in windows failed for a reason that streaming may not have. */

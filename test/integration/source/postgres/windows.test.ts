@@ -16,12 +16,11 @@ async function lsnOf(db: TestDatabase, sql: string): Promise<Lsn> {
 async function commits(reader: LogReader, from: Lsn, to: Lsn): Promise<string[]> {
   const window = reader.window(from, to, MEMORY)
   const found: string[] = []
-  for (let some = await window.next(never); some !== null; some = await window.next(never)) {
-    for (const { buffer, ends } of some) {
-      for (let i = 0; i < ends.length; i += 2) {
-        const message = buffer.subarray(ends[i], ends[i + 1])
-        if (message[0] === 0x43) found.push(message.toString('hex'))
-      }
+  while (await window.some(never)) {
+    const { buffer, ends } = window.take()
+    for (let i = 0; i < ends.length; i += 2) {
+      const message = buffer.subarray(ends[i], ends[i + 1])
+      if (message[0] === 0x43) found.push(message.toString('hex'))
     }
   }
   return found
