@@ -91,9 +91,17 @@ export interface Target extends AsyncDisposable {
       readonly first: boolean
     },
   ): Promise<void>
-  /** Rows of a chunk and its mark, in one transaction. Returns the number of rows. */
+  /**
+   * Rows of a chunk and its mark, in one transaction. Returns the number of rows. `bytes` is about
+   * how large the chunk is, where that is known.
+   */
   copy(
-    chunk: { readonly table: Table; readonly index: number; readonly of: number },
+    chunk: {
+      readonly table: Table
+      readonly index: number
+      readonly of: number
+      readonly bytes?: number
+    },
     rows: { readonly encoding: string; readonly data: AsyncIterable<Buffer> },
     signal: AbortSignal,
   ): Promise<number>

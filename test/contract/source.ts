@@ -71,6 +71,12 @@ function told(transactions: readonly Read[]): unknown {
   }))
 }
 
+/** A table that is truncated before it is copied cannot be read in the snapshot any more. */
+function truncated(error: unknown): null {
+  if (error instanceof Fault && error.code === 'HF-L109') return null
+  throw error
+}
+
 export function describeSource(name: string, fixture: SourceFixture): void {
   suite(`source contract: ${name}`, () => {
     test('a snapshot and the stream after it are the database, whatever is written', async (t) => {
@@ -83,10 +89,15 @@ export function describeSource(name: string, fixture: SourceFixture): void {
       const writing = (async () => {
         for (const writes of sample) await transact(stand, writes)
       })()
-      const snapshot = await source.snapshot({ keep: true }, never)
-      const copied = await copyOf(source, snapshot, tables)
+      let snapshot = await source.snapshot({ keep: true }, never)
+      let copied = await copyOf(source, snapshot, tables).catch(truncated)
       await writing
       await snapshot[Symbol.asyncDispose]()
+      if (copied === null) {
+        snapshot = await source.snapshot({ keep: false }, never)
+        copied = await copyOf(source, snapshot, tables)
+        await snapshot[Symbol.asyncDispose]()
+      }
       const read = await readAll({ source, after: snapshot.positions, tables })
       assertSame(withChanges(copied, read), await stand.contents())
     })

@@ -195,6 +195,13 @@ export class Pipe {
     out[this.#at] = COPY_DATA
     out.writeInt32BE(bytes.length + 4, this.#at + 1)
     this.#at += 5
+    this.#bytes(bytes)
+  }
+  /** Passes whole CopyData messages on as they are; they must not change afterwards. */
+  copyMessages(messages: Buffer): void {
+    this.#bytes(messages)
+  }
+  #bytes(bytes: Buffer): void {
     if (bytes.length < 4096) {
       const room = this.reserve(bytes.length)
       this.#at += bytes.copy(room, this.#at)

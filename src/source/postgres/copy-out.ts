@@ -4,14 +4,15 @@ import type { Session } from '../../dialect/postgres/connect.ts'
 import { faultOf } from '../../dialect/postgres/errors.ts'
 import type { Fault } from '../../model/fault.ts'
 import { misread } from './bytes.ts'
+import { CopyRuns } from './copy-runs.ts'
 import { errorOf, type ServerMessage, Wire } from './wire.ts'
 
-/** Bytes that are handed on in one piece, about, and that may wait before the socket is paused. */
-const PIECE = 64 << 10
+/** Bytes that may wait before the socket is paused. */
 const ENOUGH = 512 << 10
 
+const NOTHING = Buffer.alloc(0)
+
 const COPY_OUT = 0x48
-const COPY_DATA = 0x64
 const COPY_DONE = 0x63
 const COMMAND_COMPLETE = 0x43
 const READY = 0x5a
@@ -25,7 +26,9 @@ class Receiver {
   readonly #session: Session
   readonly #wire: Wire
   readonly #arrived = new Bell()
+  /** What has come, and how much of it was handed on. */
   #pieces: Buffer[] = []
+  #taken = 0
   #bytes = 0
   #error: Fault | null = null
   #done = false
@@ -35,8 +38,11 @@ class Receiver {
 
   constructor(session: Session) {
     this.#session = session
+    const other = (message: ServerMessage): void => this.#take(message)
+    const runs = new CopyRuns({ run: (messages) => this.#run(messages), other })
     this.#wire = new Wire(session.client, {
-      take: (message) => this.#take(message),
+      take: other,
+      cut: (chunk) => runs.push(chunk),
       arrived: () => this.#pace(),
       failed: (error) => this.#fail(error),
     })
@@ -49,28 +55,19 @@ class Receiver {
 
   /** The next piece; null at the end. Throws the Fault of the server or the connection. */
   async next(signal: AbortSignal): Promise<Buffer | null> {
-    while (this.#bytes < PIECE && !this.#done) {
+    while (this.#taken === this.#pieces.length && !this.#done) {
+      this.#pieces = []
+      this.#taken = 0
       this.#wire.resume()
       using _bytes = this.#session.owed()
       await orAborted(this.#arrived.wait(), signal)
     }
     if (this.#error !== null) throw this.#error
-    if (this.#bytes === 0) return null
-    return this.#gather()
-  }
-
-  /** Small pieces together, a large one as it is. */
-  #gather(): Buffer {
-    let [count, bytes] = [0, 0]
-    for (const piece of this.#pieces) {
-      if (count > 0 && bytes + piece.length > PIECE) break
-      count++
-      bytes += piece.length
-    }
-    const pieces = this.#pieces.splice(0, count)
-    this.#bytes -= bytes
-    const [only] = pieces
-    return count === 1 && only !== undefined ? only : Buffer.concat(pieces, bytes)
+    const piece = this.#pieces[this.#taken]
+    if (piece === undefined) return null
+    this.#pieces[this.#taken++] = NOTHING
+    this.#bytes -= piece.length
+    return piece
   }
 
   /** Gives the session back to its driver, or ends it when the server is not through. */
@@ -81,16 +78,17 @@ class Receiver {
   }
 
   #pace(): void {
-    if (this.#bytes >= PIECE || this.#done) this.#arrived.ring()
+    if (this.#bytes > 0 || this.#done) this.#arrived.ring()
     if (this.#bytes >= ENOUGH) this.#wire.pause()
+  }
+
+  #run(messages: Buffer): void {
+    this.#pieces.push(messages)
+    this.#bytes += messages.length
   }
 
   #take({ tag, body }: ServerMessage): void {
     switch (tag) {
-      case COPY_DATA:
-        this.#pieces.push(body)
-        this.#bytes += body.length
-        return
       case COPY_DONE:
         this.#whole = true
         return
@@ -124,8 +122,8 @@ class Receiver {
 }
 
 /**
- * The bytes of a COPY … TO STDOUT, untouched, in pieces of any length. Nothing is read ahead of
- * the consumer by more than half a megabyte. Stopping before the end ends the session.
+ * The CopyData messages of a COPY … TO STDOUT, untouched, whole ones in each piece. Nothing is read
+ * ahead of the consumer by more than half a megabyte. Stopping before the end ends the session.
  */
 export async function* copyOut(
   session: Session,

@@ -10,6 +10,7 @@ import type { Positions } from '../../model/position.ts'
 import { type Table, tableName } from '../../model/table.ts'
 import type { Chunk, Snapshot } from '../source.ts'
 import { copyOut } from './copy-out.ts'
+import { bodiesOf } from './copy-runs.ts'
 import { compareShape } from './drift.ts'
 import { estimateTables } from './estimate.ts'
 import { type Lsn, parseLsn } from './position.ts'
@@ -272,5 +273,9 @@ function encoded(
   encoding: string,
   copied: AsyncIterable<Buffer>,
 ): AsyncIterable<Buffer> {
-  return encoding === 'values' ? framedValues(table, copied) : copied
+  return encoding === 'values' ? framedValues(table, bodies(copied)) : copied
+}
+
+async function* bodies(copied: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+  for await (const messages of copied) yield bodiesOf(messages)
 }

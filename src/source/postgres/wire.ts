@@ -11,9 +11,10 @@ export interface ServerMessage {
 /** Larger than any message that a server can build (1 GB, utils/memutils.h) by a little. */
 const LARGEST = 0x40000000
 
-const HEAD = 5
+/** The kind byte and the length. */
+export const HEAD = 5
 /** A message that is longer gets a buffer of its own when half of it has come. */
-const LONG = 1 << 20
+export const LONG = 1 << 20
 const NOTHING = Buffer.alloc(0)
 
 /**
@@ -81,7 +82,7 @@ function cut(bytes: Buffer, take: (message: ServerMessage) => void): Buffer {
 }
 
 /** The length in a message counts itself but not the kind byte. */
-function sizeAt(bytes: Buffer, at: number): number {
+export function sizeAt(bytes: Buffer, at: number): number {
   const length = bytes.readUInt32BE(at + 1)
   if (length < 4 || length > LARGEST) throw misread(`a message claims a length of ${length} bytes`)
   return length + 1

@@ -1,5 +1,6 @@
 import { orAborted } from '../../async/abort.ts'
 import type { Session } from '../../dialect/postgres/connect.ts'
+import { sqlstateOf } from '../../dialect/postgres/errors.ts'
 import { exchange } from '../../dialect/postgres/exchange.ts'
 import type { Pipe } from '../../dialect/postgres/pipe.ts'
 import { Unframer } from '../../model/tuple.ts'
@@ -23,6 +24,11 @@ export interface ChunkCopy {
   readonly recode: Recode | null
   /** Rows that are there already are overwritten; needs the table's key. */
   readonly overwrite: boolean
+  /**
+   * Rows are written as if they had always been there, which no VACUUM needs to look at again. For
+   * a table that we made, has nobody else's rows, and is copied in one transaction.
+   */
+  readonly frozen: boolean
   readonly data: AsyncIterable<Buffer>
   readonly signal: AbortSignal
 }
@@ -33,7 +39,8 @@ export interface ChunkCopy {
  */
 export async function copyChunk(copy: ChunkCopy): Promise<number> {
   try {
-    const [copied] = await exchange(copy.link.session, (pipe) => send(pipe, copy))
+    const frozen = copy.frozen && (await emptied(copy))
+    const [copied] = await exchange(copy.link.session, (pipe) => send(pipe, copy, frozen))
     const rows = Number(/^COPY (\d+)$/.exec(copied?.tag ?? '')?.[1] ?? 0)
     await exchange(copy.link.session, (pipe) => end(pipe, copy, rows))
     return rows
@@ -44,20 +51,53 @@ export async function copyChunk(copy: ChunkCopy): Promise<number> {
   }
 }
 
-async function send(pipe: Pipe, copy: ChunkCopy): Promise<void> {
+const BEGIN = 'BEGIN ISOLATION LEVEL READ COMMITTED'
+
+function settingsOf({ link }: ChunkCopy): string {
+  return transactionSettings(link, { synchronous_commit: 'off' })
+}
+
+/** lock_not_available */
+const LOCKED = '55P03'
+
+/**
+ * Begins the transaction and gives the table the new file that frozen rows need (COPY, FREEZE).
+ * False, with nothing begun, while somebody reads the table: such a reader is not waited for.
+ */
+async function emptied(copy: ChunkCopy): Promise<boolean> {
+  const { binding, link } = copy
+  const steps = [
+    BEGIN,
+    settingsOf(copy),
+    `LOCK TABLE ONLY ${binding.name} IN ACCESS EXCLUSIVE MODE NOWAIT`,
+    emptySql([binding]),
+  ]
+  try {
+    await link.session.query(steps.join('; '))
+    return true
+  } catch (error) {
+    if (sqlstateOf(error) !== LOCKED) throw error
+    await link.session.query('ROLLBACK')
+    return false
+  }
+}
+
+async function send(pipe: Pipe, copy: ChunkCopy, frozen: boolean): Promise<void> {
   const { binding, encoding, signal } = copy
-  pipe.statement('BEGIN ISOLATION LEVEL READ COMMITTED')
-  pipe.statement(transactionSettings(copy.link, { synchronous_commit: 'off' }))
+  if (!frozen) {
+    pipe.statement(BEGIN)
+    pipe.statement(settingsOf(copy))
+  }
   const into = copy.overwrite ? new Stages(false).ready(pipe, binding, 'update') : binding.name
   const form = encoding === BINARY_COPY ? 'binary' : 'text'
-  pipe.statement(copySql(into, columnList(binding), form), { keep: true })
+  pipe.statement(copySql(into, columnList(binding), { form, frozen }), { keep: true })
   pipe.copyBegins()
   const frames = new Unframer()
   for await (const bytes of copy.data) {
     if (encoding === VALUES) {
       const rows = { tuples: frames.take(bytes), columns: null, recode: copy.recode }
       await writeRows(pipe, rows, 'text')
-    } else pipe.copyBytes(bytes)
+    } else pipe.copyMessages(bytes)
     signal.throwIfAborted()
     if (pipe.full) await orAborted(pipe.room(), signal)
     if (pipe.stopped) return

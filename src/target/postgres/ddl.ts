@@ -60,11 +60,13 @@ export function schemasOf(plan: TargetPlan): string[] {
 /**
  * Makes the schemas, types, sequences and tables that are missing; tables are without keys,
  * indexes and foreign keys. What exists is used as it is: preflight compared it. Runs in the
- * caller's transaction.
+ * caller's transaction. Returns the ids of the planned tables that it made.
  */
-export async function createSchema(session: Session, plan: TargetPlan): Promise<void> {
+export async function createSchema(session: Session, plan: TargetPlan): Promise<readonly string[]> {
   const existing = await readExisting(session, schemasOf(plan))
   for (const sql of schemaStatements(plan, existing, session.version)) await session.query(sql)
+  const made = plan.tables.filter(({ target }) => !existing.relations.has(key(target)))
+  return made.map(({ table }) => table.id)
 }
 
 /** What createSchema runs, in order. */

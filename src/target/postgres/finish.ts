@@ -13,6 +13,22 @@ export interface FinishOptions {
   readonly replicaRole: boolean
 }
 
+/** Bytes that sorting the rows of an index may take, and processes that help with it, at least. */
+const BUILD_MEMORY = 128 << 20
+const BUILD_HELPERS = 4
+
+/**
+ * Gives a transaction what building an index over many rows takes; where the server's own settings
+ * give more, that. Who has set its helpers to none gets none.
+ */
+export const buildSettings = `
+select pg_catalog.set_config('maintenance_work_mem', greatest(
+    pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem')),
+    ${BUILD_MEMORY}) / 1024 || 'kB', true),
+  pg_catalog.set_config('max_parallel_maintenance_workers', case own when 0 then 0
+    else greatest(own, ${BUILD_HELPERS}) end::text, true)
+from (select pg_catalog.current_setting('max_parallel_maintenance_workers')::int as own) as s`
+
 /**
  * Builds what the copy did without: the remaining unique constraints and indexes, then the
  * foreign keys. Each statement commits by itself and is left out when its work is there, so that
@@ -47,8 +63,9 @@ const VIOLATIONS = ['23505', '23503']
 /** Rows that only the target holds may stand against a constraint of the source: it is not made. */
 async function build(session: Session, sql: string, foreignRows: boolean): Promise<void> {
   try {
-    await session.query(sql)
+    await session.query(`BEGIN; ${buildSettings}; ${sql}; COMMIT`)
   } catch (error) {
+    if (!session.lost.aborted) await session.query('ROLLBACK').catch(() => undefined)
     if (!foreignRows || !VIOLATIONS.includes(sqlstateOf(error) ?? '')) throw error
   }
 }

@@ -75,13 +75,20 @@ export async function copyRows(
   into: { readonly name: string; readonly columns: string; readonly label: unknown },
   data: { readonly rows: Rows; readonly form: 'binary' | 'text' },
 ): Promise<void> {
-  pipe.statement(copySql(into.name, into.columns, data.form), { label: into.label })
+  pipe.statement(copySql(into.name, into.columns, { form: data.form, frozen: false }), {
+    label: into.label,
+  })
   await writeCopy(pipe, data.rows, data.form)
 }
 
-export function copySql(name: string, columns: string, form: 'binary' | 'text'): string {
+export function copySql(
+  name: string,
+  columns: string,
+  how: { readonly form: 'binary' | 'text'; readonly frozen: boolean },
+): string {
   const list = columns === '' ? '' : ` (${columns})`
-  return `COPY ${name}${list} FROM STDIN (FORMAT ${form}, ENCODING 'UTF8')`
+  const freeze = how.frozen ? ', FREEZE' : ''
+  return `COPY ${name}${list} FROM STDIN (FORMAT ${how.form}, ENCODING 'UTF8'${freeze})`
 }
 
 /** Merges a stage of whole rows into the table. */

@@ -14,7 +14,7 @@ import { purposeOf } from './claim.ts'
 import { copyChunk, emptySql, heldRows } from './copy.ts'
 import { addColumn, createKey, createSchema } from './ddl.ts'
 import { Durable } from './durable.ts'
-import { finishSchema } from './finish.ts'
+import { buildSettings, finishSchema } from './finish.ts'
 import { Lease } from './lease.ts'
 import { refusal } from './refusal.ts'
 import { breakOff, type Link, Links, openLink, Turn, transaction } from './sessions.ts'
@@ -30,6 +30,9 @@ interface TenureOptions {
 
 const durably = { synchronous_commit: 'on' }
 
+/** Bytes of a table from which on it is worth a file of its own in the transaction of its rows. */
+const WORTH_FREEZING = 64 << 10
+
 /** What a claim allows: everything that writes, each thing with the epoch asserted. */
 export class Tenure implements AsyncDisposable {
   readonly #mirror: string
@@ -41,6 +44,8 @@ export class Tenure implements AsyncDisposable {
   readonly #bindings: Bindings
   readonly #applier: Applier
   readonly #states = new Map<string, TableState['mode']>()
+  /** Tables that this claim made: nobody else has put rows there. */
+  readonly #made = new Set<string>()
   /** The main connection does one thing at a time. */
   readonly #turn = new Turn()
   #plan: TargetPlan | null = null
@@ -130,10 +135,12 @@ export class Tenure implements AsyncDisposable {
   }
 
   async prepare(plan: TargetPlan): Promise<void> {
-    await this.#write(async (session) => {
-      await createSchema(session, plan)
+    const made = await this.#write(async (session) => {
+      const tables = await createSchema(session, plan)
       await stored.recordPlan(session, this.#mirror, plan)
+      return tables
     })
+    for (const id of made) this.#made.add(id)
     for (const table of plan.tables) this.#place({ ...table })
     this.#plan = plan
   }
@@ -203,23 +210,21 @@ export class Tenure implements AsyncDisposable {
   }
 
   copy(
-    chunk: { readonly table: Table; readonly of: number },
+    chunk: { readonly table: Table; readonly of: number; readonly bytes?: number },
     rows: { readonly encoding: string; readonly data: AsyncIterable<Buffer> },
     signal: AbortSignal,
   ): Promise<number> {
-    const { table, of } = chunk
+    const { table, of, bytes = 0 } = chunk
     return this.#links.use(async (link) => {
       await this.#bindings.load(link.session, [table])
+      const overwrite = this.#states.get(table.id) === 'merge' && table.identity.by === 'key'
+      const frozen = of === 1 && bytes >= WORTH_FREEZING && this.#made.has(table.id) && !overwrite
       return await copyChunk({
-        ...rows,
-        signal,
-        link,
-        of,
+        ...{ ...rows, signal, link, of, overwrite, frozen },
         mirror: this.#mirror,
         epoch: this.#epoch,
         binding: this.#bindings.of(table),
         recode: this.#bindings.recode(table, rows.encoding),
-        overwrite: this.#states.get(table.id) === 'merge' && table.identity.by === 'key',
       })
     })
   }
@@ -227,6 +232,7 @@ export class Tenure implements AsyncDisposable {
   copied(table: Table): Promise<void> {
     return this.#links.use((link) =>
       this.#held(link, async (session) => {
+        await session.query(buildSettings)
         if (this.#plan !== null) await createKey(session, this.#plan, table)
         await stored.recordCopied(session, this.#mirror, table.id)
       }),

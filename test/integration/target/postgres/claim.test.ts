@@ -7,7 +7,7 @@ import type { Step } from '../../../../src/model/batch.ts'
 import { Fault } from '../../../../src/model/fault.ts'
 import { eventually } from '../../../../testkit/eventually.ts'
 import { database } from '../../../../testkit/servers/index.ts'
-import { at, batch, LANE, open, orderOf, rows, stand, table, types } from './support.ts'
+import { at, batch, copyData, LANE, open, orderOf, rows, stand, table, types } from './support.ts'
 
 const things = table('things', { id: types.int, name: types.text })
 const born: Step = {
@@ -126,7 +126,7 @@ for (const major of [14, 18] as const) {
     await db.query('update _holdfast.lanes set epoch = 7')
     const chunk = { table: things, index: 0, of: 1 }
     const data = (async function* () {
-      yield await Promise.resolve(Buffer.from('5\tx\n'))
+      yield await Promise.resolve(copyData(Buffer.from('5\tx\n')))
     })()
     assert.equal(await codeOf(target.apply(batch(1, 2, [born]), 'pg-text')), 'HF-X102')
     assert.equal(

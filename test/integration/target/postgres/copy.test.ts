@@ -4,18 +4,23 @@ import { Fault } from '../../../../src/model/fault.ts'
 import { frame } from '../../../../src/model/tuple.ts'
 import type { Target } from '../../../../src/target/target.ts'
 import { eventually } from '../../../../testkit/eventually.ts'
-import { database } from '../../../../testkit/servers/index.ts'
-import { at, open, planFor, rows, table, types } from './support.ts'
+import { database, openSession } from '../../../../testkit/servers/index.ts'
+import { at, copyData, open, planFor, rows, table, types } from './support.ts'
 
 const things = table('things', { id: types.int, name: types.text, data: types.bytes })
 const loose = table('loose', { id: types.int, name: types.text }, { by: 'none' })
 const never = new AbortController().signal
 
 /** The bytes cut into pieces of `size`. */
-async function* pieces(bytes: Buffer, size = 7): AsyncGenerator<Buffer> {
+async function* cut(bytes: Buffer, size = 7): AsyncGenerator<Buffer> {
   for (let from = 0; from < bytes.length; from += size) {
     yield await Promise.resolve(bytes.subarray(from, from + size))
   }
+}
+
+/** The bytes as CopyData messages that have nothing to do with rows. */
+async function* pieces(bytes: Buffer): AsyncGenerator<Buffer> {
+  for await (const piece of cut(bytes)) yield copyData(piece)
 }
 
 const fixed = Buffer.from('1\tone\t\\\\x0001\n2\t\\N\t\\N\n')
@@ -67,7 +72,7 @@ for (const major of [14, 18] as const) {
       ),
       target.copy(
         { table: things, index: 2, of: 3 },
-        { encoding: 'values', data: pieces(framed, 5) },
+        { encoding: 'values', data: cut(framed, 5) },
         never,
       ),
     ])
@@ -115,7 +120,7 @@ for (const major of [14, 18] as const) {
     const stop = new AbortController()
     const endless = (async function* () {
       for (let i = 0; ; i++) {
-        yield Buffer.from(`${i}\tx\t\\N\n`.repeat(1000))
+        yield copyData(Buffer.from(`${i}\tx\t\\N\n`.repeat(1000)))
         if (i === 20) stop.abort(new Error('stopped by a person'))
         await Promise.resolve()
       }
@@ -131,6 +136,38 @@ for (const major of [14, 18] as const) {
       await target.copy(chunk, { encoding: 'pg-copy-text', data: pieces(fixed) }, never),
       2,
     )
+  })
+
+  test(`${major}: a table of ours that is copied at once needs no VACUUM, unless somebody reads it`, async (t) => {
+    const db = await database(t, major)
+    await using made = await begun(db.url)
+    const { target } = made
+    await using reader = await openSession(db.url)
+    await reader.query('begin isolation level repeatable read')
+    await reader.query('select 1')
+    const chunk = { table: things, index: 0, of: 1, bytes: 1 << 20 }
+    await target.copy(chunk, { encoding: 'pg-copy-text', data: pieces(fixed) }, never)
+    // Rows that are older than every snapshot are seen in this one, too.
+    assert.deepEqual(await reader.query('select count(*) as n from things'), [{ n: '2' }])
+    await reader.query('select count(*) from loose')
+    const other = { table: loose, index: 0, of: 1, bytes: 1 << 20 }
+    const data = pieces(Buffer.from('5\tx\n'))
+    assert.equal(await target.copy(other, { encoding: 'pg-copy-text', data }, never), 1)
+    assert.deepEqual(await reader.query('select count(*) as n from loose'), [{ n: '0' }])
+    assert.deepEqual(await db.query('select count(*) as n from loose'), [{ n: '1' }])
+  })
+
+  test(`${major}: rows of a table that was there before are new to those who read it`, async (t) => {
+    const db = await database(t, major)
+    await db.query('create table things (id int primary key, name text, data bytea)')
+    await using made = await begun(db.url)
+    const { target } = made
+    await using reader = await openSession(db.url)
+    await reader.query('begin isolation level repeatable read')
+    await reader.query('select 1')
+    const chunk = { table: things, index: 0, of: 1, bytes: 1 << 20 }
+    await target.copy(chunk, { encoding: 'pg-copy-text', data: pieces(fixed) }, never)
+    assert.deepEqual(await reader.query('select count(*) as n from things'), [{ n: '0' }])
   })
 
   test(`${major}: beginning again empties what was copied, with a start of its own`, async (t) => {

@@ -5,7 +5,19 @@ import { Fault } from '../../../../src/model/fault.ts'
 import { eventually } from '../../../../testkit/eventually.ts'
 import { startProxy } from '../../../../testkit/proxy.ts'
 import { database, postgres } from '../../../../testkit/servers/index.ts'
-import { at, batch, LANE, open, orderOf, planFor, rows, stand, table, types } from './support.ts'
+import {
+  at,
+  batch,
+  copyData,
+  LANE,
+  open,
+  orderOf,
+  planFor,
+  rows,
+  stand,
+  table,
+  types,
+} from './support.ts'
 
 const things = table('things', { id: types.int, name: types.text })
 const never = new AbortController().signal
@@ -91,7 +103,7 @@ test('a target that says nothing any more is given up, whatever waits for it', a
   await target.prepare(planFor([things]))
   await target.begin([things], { positions: at(1), source: {}, first: true })
   const endless = (async function* () {
-    for (let i = 0; ; i++) yield await Promise.resolve(Buffer.from(`${i}\tx\n`))
+    for (let i = 0; ; i++) yield await Promise.resolve(copyData(Buffer.from(`${i}\tx\n`)))
   })()
   const copying = target.copy(
     { table: things, index: 0, of: 1 },

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { Step } from '../../../../src/model/batch.ts'
 import { pgbouncer } from '../../../../testkit/pgbouncer.ts'
 import { database, openSession, postgres } from '../../../../testkit/servers/index.ts'
-import { at, batch, LANE, open, orderOf, planFor, rows, table, types } from './support.ts'
+import { at, batch, copyData, LANE, open, orderOf, planFor, rows, table, types } from './support.ts'
 
 const things = table('things', { id: types.int, name: types.text })
 const never = new AbortController().signal
@@ -44,7 +44,7 @@ for (const major of [14, 18] as const) {
     await target.prepare(planFor([things]))
     await target.begin([things], { positions: at(1), source: {}, first: true })
     const data = (async function* () {
-      yield await Promise.resolve(Buffer.from('1000000\tc\n'))
+      yield await Promise.resolve(copyData(Buffer.from('1000000\tc\n')))
     })()
     assert.equal(
       await target.copy(

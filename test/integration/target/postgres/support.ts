@@ -127,3 +127,10 @@ export function rows(
 export async function orderOf(target: Target): Promise<bigint | undefined> {
   return (await target.checkpoint())?.positions.get(LANE)?.order
 }
+
+/** One CopyData message, as the encodings of copies have them. */
+export function copyData(bytes: Buffer): Buffer {
+  const head = Buffer.from([0x64, 0, 0, 0, 0])
+  head.writeInt32BE(bytes.length + 4, 1)
+  return Buffer.concat([head, bytes])
+}
