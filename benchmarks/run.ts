@@ -5,7 +5,10 @@ import type { Major } from '../testkit/servers/index.ts'
 import { backlogContests } from './contest/backlog.ts'
 import type { Contest, Findings } from './contest/contest.ts'
 import { copyContests } from './contest/copy.ts'
+import { idleContest } from './contest/idle.ts'
 import { latencyContest } from './contest/latency.ts'
+import { sustainedContest } from './contest/sustained.ts'
+import { valuesContest } from './contest/values.ts'
 import { machineFacts, startPair } from './machine.ts'
 import { aligned, measureRows, type Report, tableOf } from './report.ts'
 import { build } from './stage.ts'
@@ -29,6 +32,9 @@ const contests: readonly Contest[] = [
   ...backlogContests(scale),
   ...copyContests(scale),
   latencyContest,
+  sustainedContest,
+  valuesContest,
+  idleContest,
 ]
 const wanted = contests.filter(({ name }) => given.only.length === 0 || given.only.includes(name))
 if (wanted.length === 0) {

@@ -1,4 +1,4 @@
-import { openSession } from '../../testkit/servers/index.ts'
+import { openSession, type TestSession } from '../../testkit/servers/index.ts'
 import { speedOf } from '../report.ts'
 import {
   assertContents,
@@ -10,7 +10,6 @@ import {
   untilMarked,
 } from '../stage.ts'
 import { backlogs } from '../workload/backlogs.ts'
-import type { Workload } from '../workload/workload.ts'
 import {
   type Bench,
   type Contest,
@@ -19,7 +18,7 @@ import {
   type Run,
   tellRun,
 } from './contest.ts'
-import { startNative, startOurs } from './contestants.ts'
+import { type Started, startNative, startOurs } from './contestants.ts'
 import { measured } from './measured.ts'
 
 /** The same log, replayed from copies of one slot. */
@@ -41,21 +40,33 @@ export function backlogContests(scale: number): readonly Contest[] {
 }
 
 /** Replays a stage's backlog from a copy of one slot. Fails unless both ends are equal after it. */
-async function replay(stage: Stage, contestant: Contestant): Promise<Run> {
-  const { pair, source, publications, workload } = stage
-  const slot = contestant === 'native' ? 'native' : SLOT
-  const into = await reset(stage, slot)
+function replay(stage: Stage, contestant: Contestant): Promise<Run> {
+  const { pair, publications, folder } = stage
+  if (contestant === 'holdfast') {
+    return replayWith(stage, { slot: SLOT, start: () => startOurs(pair, folder) })
+  }
+  const slot = 'native'
+  const how = { publications, slot, copy: false }
+  return replayWith(stage, { slot, start: (target) => startNative(pair, target, how) })
+}
+
+export async function replayWith(
+  stage: Stage,
+  how: {
+    readonly slot: string
+    readonly start: (target: TestSession) => Started | Promise<Started>
+  },
+): Promise<Run> {
+  const { pair, source, workload } = stage
+  const into = await reset(stage, how.slot)
   await using target = await openSession(pair.target.url(into))
   const { run, tool } = await measured(pair, async () => {
-    const started =
-      contestant === 'native'
-        ? await startNative(pair, target, { publications, slot, copy: false })
-        : startOurs(pair, stage.folder)
+    const started = await how.start(target)
     await Promise.race([untilMarked(target), started.failed])
     return started
   })
   await tool.stop()
-  await assertContents(stage, target, `${contestant}, ${(workload satisfies Workload).name}`)
-  await dropSlot(source, slot)
+  await assertContents(stage, target, `${how.slot}, ${workload.name}`)
+  await dropSlot(source, how.slot)
   return run
 }

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { fileURLToPath } from 'node:url'
+import { type Child, startChild } from '../../testkit/child.ts'
 import type { TestSession } from '../../testkit/servers/index.ts'
 import type { Pair } from '../machine.ts'
 import { NAME, PATIENCE, runOf, start, untilTrue } from '../stage.ts'
@@ -45,7 +47,17 @@ export async function startNative(
 
 /** The product, from the pair's source into the database `run`. */
 export function startOurs(pair: Pair, folder: string, how: readonly string[] = []): Started {
-  const child = start([...runOf(pair, 'run'), '--json', ...how], folder)
+  return started(start([...runOf(pair, 'run'), ...how], folder))
+}
+
+/** The same from the checkout, with changes that travel in one form only. */
+export function startForm(pair: Pair, folder: string, form: string): Started {
+  const script = fileURLToPath(new URL('../form.ts', import.meta.url))
+  const ends = [pair.source.url(NAME), pair.target.url('run')]
+  return started(startChild(process.execPath, [script, ...ends, NAME, form, folder]))
+}
+
+function started(child: Child): Started {
   const failed = child.ended.then(({ code }) =>
     assert.fail(`ended with ${code}\n${child.lines.join('\n')}`),
   )

@@ -1,8 +1,9 @@
+import { documents, manyTables } from './shapes.ts'
 import { tpcb } from './tpcb.ts'
 import { rowColumns, type Workload } from './workload.ts'
 
 /** Transactions of one insert each, from two sessions. */
-function singleInserts(rows: number): Workload {
+export function singleInserts(rows: number): Workload {
   const half = Math.floor(rows / 2)
   return {
     name: 'single-insert',
@@ -100,5 +101,7 @@ export function backlogs(scale: number): readonly Workload[] {
     oneTransaction(of(2_000_000)),
     hotUpdates(of(1_000_000)),
     deletes(of(500_000)),
+    documents(of(100_000)),
+    manyTables(of(100_000)),
   ]
 }
