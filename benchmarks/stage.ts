@@ -198,3 +198,9 @@ export async function untilTrue(session: TestSession, condition: string): Promis
 export async function untilMarked(session: TestSession): Promise<void> {
   await untilTrue(session, `select exists (select from public.${MARKER})`)
 }
+
+/** Waits until the product's first copy stands with its keys and indexes. */
+export async function untilFinished(session: TestSession): Promise<void> {
+  await untilTrue(session, `to_regclass('_holdfast.mirrors') is not null`)
+  await untilTrue(session, 'exists (select from _holdfast.mirrors where finished)')
+}

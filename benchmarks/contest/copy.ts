@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { openSession, type TestSession } from '../../testkit/servers/index.ts'
 import type { Pair } from '../machine.ts'
 import { speedOf } from '../report.ts'
-import { clearSource, contents, NAME, untilTrue } from '../stage.ts'
+import { clearSource, contents, NAME, untilFinished, untilTrue } from '../stage.ts'
 import { type CopyLoad, copyLoads } from '../workload/copies.ts'
 import { type Contest, type Contestant, interleaved, type Run, tellRun } from './contest.ts'
 import { startNative, startOurs } from './contestants.ts'
@@ -85,6 +85,5 @@ async function untilCopied(target: TestSession, contestant: Contestant): Promise
     )
     return
   }
-  await untilTrue(target, `to_regclass('_holdfast.mirrors') is not null`)
-  await untilTrue(target, 'exists (select from _holdfast.mirrors where finished)')
+  await untilFinished(target)
 }

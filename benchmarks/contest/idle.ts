@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { monotonic, sleep } from '../../src/async/clock.ts'
 import { openSession } from '../../testkit/servers/index.ts'
 import { processSeconds, residentBytes } from '../machine.ts'
-import { clearSource, NAME, untilTrue } from '../stage.ts'
+import { clearSource, NAME, untilFinished } from '../stage.ts'
 import type { Contest } from './contest.ts'
 import { startOurs } from './contestants.ts'
 
@@ -26,8 +26,7 @@ export const idleContest: Contest = {
       await source.query('create table a (id int primary key)')
       await using target = await openSession(pair.target.url('run'))
       const tool = startOurs(pair, folder)
-      await untilTrue(target, `to_regclass('_holdfast.mirrors') is not null`)
-      await untilTrue(target, 'exists (select from _holdfast.mirrors where finished)')
+      await Promise.race([untilFinished(target), tool.failed])
       await sleep(SETTLE_MS)
       const [began, before] = [monotonic(), processSeconds(tool.pid ?? 0)]
       await sleep(Math.max(5, SECONDS * scale) * 1000)

@@ -112,7 +112,8 @@ async function observe(scene: Scene, contestant: Contestant): Promise<Seen> {
       ? await startNative(pair, target, { publications: ['native'], slot: null, copy: true })
       : startOurs(pair, folder)
   await target.query('create schema bench')
-  await untilTrue(target, `to_regclass('public.probes') is not null`)
+  const there = untilTrue(target, `to_regclass('public.probes') is not null`)
+  await Promise.race([there, tool.failed])
   await target.query(AWAIT)
   await Promise.race([probe(source, target, 0), tool.failed])
   const work = Array.from({ length: SESSIONS }, async (_, lane) => {

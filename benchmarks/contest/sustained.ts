@@ -5,7 +5,7 @@ import { sleep } from '../../src/async/clock.ts'
 import { openSession, type TestSession } from '../../testkit/servers/index.ts'
 import type { Pair } from '../machine.ts'
 import type { Figures, Result } from '../report.ts'
-import { clearSource, NAME, untilTrue } from '../stage.ts'
+import { clearSource, NAME, untilFinished, untilTrue } from '../stage.ts'
 import { spreadOf } from '../statistics.ts'
 import { tpcbTables, tpcbTransaction } from '../workload/tpcb.ts'
 import { type Contest, type Contestant, interleaved } from './contest.ts'
@@ -117,8 +117,7 @@ async function begin(
 ): Promise<Started> {
   if (contestant === 'holdfast') {
     const tool = startOurs(pair, folder, ['--keyless', 'append'])
-    await untilTrue(target, `to_regclass('_holdfast.mirrors') is not null`)
-    await untilTrue(target, 'exists (select from _holdfast.mirrors where finished)')
+    await Promise.race([untilFinished(target), tool.failed])
     return tool
   }
   const schema = tpcbTables.filter((sql) => sql.startsWith('create table'))
