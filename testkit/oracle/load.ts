@@ -4,6 +4,7 @@ import { openSession, type TestSession } from '../servers/index.ts'
 import type { Script } from './plan.ts'
 import type { Random } from './random.ts'
 import { Author, guarded, isRefusal, type Mix } from './session.ts'
+import type { OracleTable } from './tables.ts'
 
 export interface LoadOptions {
   readonly url: string
@@ -13,6 +14,8 @@ export interface LoadOptions {
   readonly transactions: number
   readonly more?: () => boolean
   readonly mix: Mix
+  /** What is written to. */
+  readonly tables: readonly OracleTable[]
   /** Transactions in a second, about, of all sessions; as many as there can be unless given. */
   readonly rate?: number
   /** Not more than these begin before `goOn`. */
@@ -99,8 +102,8 @@ export class Load {
   }
 
   async #session(number: number, random: Random): Promise<void> {
-    const { mix, sessions, rate, atFirst = Number.POSITIVE_INFINITY } = this.#options
-    const author = new Author(random, mix)
+    const { mix, tables, sessions, rate, atFirst = Number.POSITIVE_INFINITY } = this.#options
+    const author = new Author(random, mix, tables)
     const rest = rate === undefined ? 0 : (2000 * sessions) / rate
     let session: TestSession | null = null
     try {

@@ -1,6 +1,6 @@
 import type { TestSession } from '../servers/index.ts'
 import type { Random } from './random.ts'
-import { type OracleTable, tables } from './tables.ts'
+import type { OracleTable } from './tables.ts'
 import { quoted } from './values.ts'
 
 /** What a transaction may consist of, by how often. */
@@ -22,10 +22,12 @@ type Writer = (table: OracleTable) => readonly string[]
 export class Author {
   readonly #random: Random
   readonly #mix: Mix
+  readonly #tables: readonly OracleTable[]
 
-  constructor(random: Random, mix: Mix) {
+  constructor(random: Random, mix: Mix, tables: readonly OracleTable[]) {
     this.#random = random
     this.#mix = mix
+    this.#tables = tables
   }
 
   #key(table: OracleTable): number {
@@ -123,7 +125,7 @@ export class Author {
   work(): readonly string[] {
     const random = this.#random
     if (random.chance(0.03)) return [this.#message()]
-    const table = random.pick(tables)
+    const table = random.pick(this.#tables)
     const own = this.#own(table)
     if (own !== null) return own
     const kind = random.weighted({ insert: 5, upsert: 3, update: 5, move: 2, swap: 1, delete: 2 })
@@ -196,7 +198,7 @@ export class Author {
   }
 
   truncate(): readonly string[] {
-    const able = tables.filter(({ truncated }) => truncated === true)
+    const able = this.#tables.filter(({ truncated }) => truncated === true)
     const chosen = this.#random.some(able, this.#random.pick([1, 1, 2, 3]))
     const restart = this.#random.chance(0.3) ? ' restart identity' : ''
     return [`truncate ${chosen.map(({ name }) => name).join(', ')}${restart}`]

@@ -3,6 +3,7 @@ import { eventually } from '../eventually.ts'
 import { startProxy } from '../proxy.ts'
 import { diskOf } from '../servers/disk.ts'
 import { openSession, type PostgresServer } from '../servers/index.ts'
+import { type Drawn, drawTables } from './drawn.ts'
 import { differences } from './equal.ts'
 import { type Done, type FaultKind, inflict, type Place, type Scene } from './faults.ts'
 import { Load } from './load.ts'
@@ -11,7 +12,7 @@ import type { OracleOptions, Outcome } from './oracle.ts'
 import { type Plan, type PlannedFault, planOf } from './plan.ts'
 import { Random } from './random.ts'
 import { Reader } from './reader.ts'
-import { schemaSql } from './tables.ts'
+import { schemaSql, tables } from './tables.ts'
 import { Truth } from './truth.ts'
 import { roomy, watch } from './watch.ts'
 
@@ -36,6 +37,7 @@ export class Trial implements AsyncDisposable {
   readonly #options: OracleOptions
   readonly #plan: Plan
   readonly #random: Random
+  readonly #drawn: Drawn
   readonly #name: string
   readonly #began = monotonic()
   readonly #faults: Record<string, number> = {}
@@ -56,6 +58,7 @@ export class Trial implements AsyncDisposable {
     this.#options = options
     this.#plan = planOf(options)
     this.#random = new Random(options.seed)
+    this.#drawn = drawTables(this.#random.fork('schema'))
     this.#name = `oracle_${process.pid}_${options.seed}_${Math.random().toString(36).slice(2, 6)}`
   }
 
@@ -135,7 +138,7 @@ export class Trial implements AsyncDisposable {
     const { mix, script } = this.#plan
     {
       await using session = await openSession(source.url)
-      for (const sql of schemaSql) await session.query(sql)
+      for (const sql of [...schemaSql, ...this.#drawn.sql]) await session.query(sql)
     }
     const truth = this.#stack.use(await Truth.begin(source.url, `${this.#name}_truth`))
     this.#truth = truth
@@ -145,6 +148,7 @@ export class Trial implements AsyncDisposable {
       sessions: 4,
       transactions: 80,
       mix,
+      tables: [...tables, ...this.#drawn.tables],
       script: script?.before ?? null,
       record: this.#options.record ?? false,
     })
@@ -180,6 +184,7 @@ export class Trial implements AsyncDisposable {
       transactions,
       more: () => !this.#over && this.#hits < this.#least && this.#inflicted.length < most,
       mix,
+      tables: [...tables, ...this.#drawn.tables],
       rate,
       atFirst: early,
       from: 1000,
