@@ -87,6 +87,10 @@ export async function copyAgain(ends: Ends, tables: readonly Table[]): Promise<v
 
 async function copy(ends: Ends, snapshot: Snapshot, tables: readonly Table[]): Promise<void> {
   const { source, target, watch, signal, options } = ends
+  // Labels that came since the target's types were made may stand in the snapshot.
+  const { said, renamed } = await target.learn(await source.vocabularies(tables))
+  for (const text of said) watch({ kind: 'notice', text })
+  if (renamed !== null) throw renamed
   watch({ kind: 'phase', phase: 'snapshotting', reason: null })
   await copyTables({
     source,

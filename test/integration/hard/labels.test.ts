@@ -51,6 +51,17 @@ for (const major of bothMajors) {
       assert.equal((await mirror.end()).code, 0, mirror.lines.join('\n'))
     })
 
+    test('P18 a label that came while the first copy was broken off is there when it is made again', async (t) => {
+      const pair = await stage(t, major, { sql: MOODS })
+      const killed = pair.run([], { HOLDFAST_KILL_AT: 'copy-begun' })
+      assert.equal((await killed.end()).signal, 'SIGKILL', killed.lines.join('\n'))
+      await pair.source.query(`alter type mood add value 'new' before 'a'`)
+      await pair.source.query(`insert into keyed values ('new', 3)`)
+      await pair.caughtUp()
+      assert.deepEqual(await rows(pair.target, ORDER), await rows(pair.source, ORDER))
+      await pair.verify(0)
+    })
+
     test('P18 a label that the role may not add is asked for by its statement, and typing that is enough', async (t) => {
       const pair = await stage(t, major, {
         sql: `create type mood as enum ('b', 'a'); create table own (id int primary key, m mood)`,
