@@ -1,8 +1,9 @@
 import { anyOf } from '../src/async/abort.ts'
+import { Charsets } from '../src/dialect/mysql/charset-wide.ts'
 import { connect, type Session } from '../src/dialect/mysql/connect.ts'
 import type { Endpoint } from '../src/model/endpoint.ts'
 import { cell, cells, type Tuple, textsOf } from '../src/model/tuple.ts'
-import { declaredIn, declaredNow } from '../src/source/mysql/declared.ts'
+import { charsetsOf, declaredIn, declaredNow } from '../src/source/mysql/declared.ts'
 import { Dump, type Start } from '../src/source/mysql/dump.ts'
 import { type LogEvent, LogReader } from '../src/source/mysql/events.ts'
 import type { Declared } from '../src/source/mysql/plan.ts'
@@ -115,7 +116,7 @@ export async function readLog(
   const end = await logEnd(server)
   await using session = await sourceSession(server)
   const declared = new Map<TableMap, readonly Declared[]>()
-  const rows = new TableRows()
+  const wide = new Map<TableMap, TableRows>()
   const changes: LoggedChange[] = []
   const events: LogEvent[] = []
   for await (const event of eventsUpTo(server, start, end)) {
@@ -127,6 +128,8 @@ export async function readLog(
       (options.byLog === true ? declaredIn(map) : await declaredNow(session, map))
     if (columns === null) throw new Error(`The log does not describe ${map.name}.`)
     declared.set(map, columns)
+    const rows = wide.get(map) ?? new TableRows(await Charsets.of(session, charsetsOf(columns)))
+    wide.set(map, rows)
     for (const { before, after } of rows.read(map, event.rows, () => columns)) {
       changes.push({
         schema: map.schema,

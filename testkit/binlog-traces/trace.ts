@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { Charsets } from '../../src/dialect/mysql/charset-wide.ts'
 import { cell, type Tuple, textsOf } from '../../src/model/tuple.ts'
 import { declaredIn } from '../../src/source/mysql/declared.ts'
 import { eventAt, TYPE } from '../../src/source/mysql/event.ts'
@@ -43,7 +44,7 @@ export function typeName(type: number): string {
 /** What each event says, in words that a person can check: a list for each. */
 export async function retold({ events, described }: Trace): Promise<readonly unknown[]> {
   const reader = new LogReader()
-  const rows = new TableRows()
+  const rows = new TableRows(Charsets.common)
   const told: unknown[] = []
   for (const bytes of events) {
     const into: LogEvent[] = []

@@ -66,16 +66,7 @@ export function charsetOf(collation: number): string | null {
 /** Character sets whose bytes are UTF-8 already. */
 const alike: ReadonlySet<string> = new Set(['utf8mb4', 'utf8mb3', 'utf8'])
 
-const wide: Readonly<Record<string, string>> = {
-  big5: 'big5',
-  euckr: 'euc-kr',
-  gb2312: 'gbk',
-  gbk: 'gbk',
-  gb18030: 'gb18030',
-  sjis: 'shift_jis',
-  cp932: 'shift_jis',
-  ujis: 'euc-jp',
-  eucjpms: 'euc-jp',
+const unicode: Readonly<Record<string, string>> = {
   ucs2: 'utf-16be',
   utf16: 'utf-16be',
   utf16le: 'utf-16le',
@@ -85,7 +76,7 @@ const made = new Map<string, ToUtf8 | null>()
 
 /**
  * How texts of a character set become UTF-8; `'same'` where they are, null for a character set
- * that is not known.
+ * that is not known, or that only the server has the table of (charset-wide.ts).
  */
 export function utf8From(charset: string): ToUtf8 | 'same' | null {
   if (alike.has(charset)) return 'same'
@@ -101,7 +92,7 @@ function make(charset: string): ToUtf8 | null {
   if (charset === 'utf32') return fromUtf32
   const upper = upperHalves[charset]
   if (upper !== undefined) return fromTable(upper, lowerExceptions[charset] ?? {})
-  const label = wide[charset]
+  const label = unicode[charset]
   return label === undefined ? null : decodedBy(label)
 }
 

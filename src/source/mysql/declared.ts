@@ -1,7 +1,8 @@
-import { BINARY, charsetOf, utf8From } from '../../dialect/mysql/charset.ts'
+import { BINARY, charsetOf } from '../../dialect/mysql/charset.ts'
+import { Charsets } from '../../dialect/mysql/charset-wide.ts'
 import type { Session } from '../../dialect/mysql/connect.ts'
 import { literal } from '../../dialect/mysql/quote.ts'
-import { neutralType } from '../../dialect/mysql/types.ts'
+import { neutralType, parseNative } from '../../dialect/mysql/types.ts'
 import { Fault } from '../../model/fault.ts'
 import { COLUMN } from './column-types.ts'
 import type { Declared } from './plan.ts'
@@ -28,11 +29,14 @@ order by ordinal_position`)
  * that is needed (`binlog_row_metadata` is not FULL). What MariaDB keeps as bytes of its own
  * (UUID, INET6) shows as `binary`, and as such only.
  */
-export function declaredIn(map: TableMap): readonly Declared[] | null {
+export function declaredIn(
+  map: TableMap,
+  charsets: Charsets = Charsets.common,
+): readonly Declared[] | null {
   const all: Declared[] = []
   for (const column of map.columns) {
     const { name } = column.notes
-    const native = nativeOf(column)
+    const native = nativeOf(column, charsets)
     if (name === undefined || native === null) return null
     all.push({ name, native, type: neutralType(native) })
   }
@@ -70,7 +74,7 @@ const precise: Readonly<Record<number, string>> = {
 
 const blobs = ['', 'tiny', '', 'medium', 'long'] as const
 
-function nativeOf(column: LoggedColumn): string | null {
+function nativeOf(column: LoggedColumn, charsets: Charsets): string | null {
   const { type, meta, notes } = column
   const number = integers[type]
   if (number !== undefined || type === COLUMN.newDecimal) {
@@ -80,10 +84,10 @@ function nativeOf(column: LoggedColumn): string | null {
   }
   const name = precise[type]
   if (name !== undefined) return `${name}(${meta})`
-  return plain[type] ?? textOf(column)
+  return plain[type] ?? textOf(column, charsets)
 }
 
-function textOf(column: LoggedColumn): string | null {
+function textOf(column: LoggedColumn, charsets: Charsets): string | null {
   const { type, meta, notes } = column
   if (notes.collation === undefined) return null
   const bytes = notes.collation === BINARY
@@ -96,7 +100,7 @@ function textOf(column: LoggedColumn): string | null {
   switch (type) {
     case COLUMN.enum:
     case COLUMN.set:
-      return labelled(column, charset)
+      return labelled(column, charset, charsets)
     case COLUMN.string:
       return bytes ? `binary(${meta})` : `char(${meta})${suffix}`
     case COLUMN.varchar:
@@ -108,9 +112,13 @@ function textOf(column: LoggedColumn): string | null {
   }
 }
 
-function labelled({ type, notes }: LoggedColumn, charset: string): string | null {
+function labelled(
+  { type, notes }: LoggedColumn,
+  charset: string,
+  charsets: Charsets,
+): string | null {
   if (notes.labels === undefined) return null
-  const convert = charset === 'binary' ? 'same' : utf8From(charset)
+  const convert = charset === 'binary' ? 'same' : charsets.utf8From(charset)
   const labels = notes.labels.map((label) => {
     const utf8 = convert === 'same' ? label : convert?.(label)
     if (utf8 == null) {
@@ -120,4 +128,9 @@ function labelled({ type, notes }: LoggedColumn, charset: string): string | null
     return `'${utf8.toString('utf8').replaceAll("'", "''")}'`
   })
   return `${type === COLUMN.enum ? 'enum' : 'set'}(${labels.join(',')}) character set ${charset}`
+}
+
+/** The character sets that columns are in. */
+export function charsetsOf(columns: readonly Declared[]): readonly string[] {
+  return columns.flatMap(({ native }) => parseNative(native).charset ?? [])
 }

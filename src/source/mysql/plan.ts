@@ -1,4 +1,5 @@
-import { utf8From } from '../../dialect/mysql/charset.ts'
+import type { ToUtf8 } from '../../dialect/mysql/charset.ts'
+import type { Charsets } from '../../dialect/mysql/charset-wide.ts'
 import { type NativeType, parseNative } from '../../dialect/mysql/types.ts'
 import { Fault } from '../../model/fault.ts'
 import type { Type } from '../../model/value.ts'
@@ -27,11 +28,18 @@ export interface CellPlan {
   readonly json: { readonly lengthSize: number } | null
 }
 
+/** Where a column is: `schema.table`, and the character sets of its server. */
+export interface Home {
+  readonly table: string
+  readonly charsets: Charsets
+}
+
 /** How the values of a column are read. Throws Fault HF-L114 where log and declaration differ. */
-export function cellPlan(logged: LoggedColumn, declared: Declared, table: string): CellPlan {
+export function cellPlan(logged: LoggedColumn, declared: Declared, home: Home): CellPlan {
+  const { table, charsets } = home
   const label = `${table}.${declared.name}`
   const native = parseNative(declared.native)
-  const decode = decodeOf({ logged, declared, native, label })
+  const decode = decodeOf({ logged, declared, native, label, charsets })
   if (decode === null) {
     const what = `the log holds ${label} as type ${logged.type}, which is not ${native.base}`
     throw new Fault('HF-L114', { what, side: 'source', table })
@@ -45,6 +53,7 @@ interface Cell {
   readonly declared: Declared
   readonly native: NativeType
   readonly label: string
+  readonly charsets: Charsets
 }
 
 /** Types of declarations by those of the log; a difference would shift values. */
@@ -198,16 +207,15 @@ function stringOf(cell: Cell): Decode | null {
   const isText = is(bases.text) || native.base === 'json'
   if (!isText && !is(bases.bytes) && native.base !== 'vector') return null
   const convert = isText ? charset(cell) : 'same'
-  if (convert === null) return null
   if (type !== COLUMN.blobCompressed && type !== COLUMN.varcharCompressed) {
     return strings.text(size, { convert, label })
   }
   return strings.compressed(size, strings.convertedText({ convert, label }))
 }
 
-function charset({ native, label }: Cell): ReturnType<typeof utf8From> {
+function charset({ native, label, charsets }: Cell): ToUtf8 | 'same' {
   const name = native.base === 'json' ? 'utf8mb4' : native.charset
-  const convert = name === null ? null : utf8From(name)
+  const convert = name === null ? null : charsets.utf8From(name)
   if (convert !== null) return convert
   const what = `the character set of ${label} is not known${name === null ? '' : `: ${name}`}`
   throw new Fault('HF-L114', { what, side: 'source' })

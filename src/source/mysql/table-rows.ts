@@ -1,3 +1,4 @@
+import type { Charsets } from '../../dialect/mysql/charset-wide.ts'
 import { Fault } from '../../model/fault.ts'
 import { Out } from './out.ts'
 import { cellPlan, type Declared } from './plan.ts'
@@ -8,6 +9,11 @@ import type { TableMap } from './table-map.ts'
 export class TableRows {
   readonly #out = new Out()
   readonly #readers = new WeakMap<TableMap, RowReader>()
+  readonly #charsets: Charsets
+
+  constructor(charsets: Charsets) {
+    this.#charsets = charsets
+  }
 
   /**
    * `declared` is asked once for each description of a table in the log. Throws Fault HF-L114
@@ -35,7 +41,7 @@ export class TableRows {
         const what = `the log holds the column ${notes.name} of ${table} where ${name} was expected`
         throw new Fault('HF-L114', { what, side: 'source', table })
       }
-      return cellPlan(column, { name, native, type }, table)
+      return cellPlan(column, { name, native, type }, { table, charsets: this.#charsets })
     })
     return new RowReader(plans, table, this.#out)
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
+import { Charsets } from '../../../../src/dialect/mysql/charset-wide.ts'
 import { neutralType } from '../../../../src/dialect/mysql/types.ts'
 import { Fault } from '../../../../src/model/fault.ts'
 import { Bytes } from '../../../../src/source/mysql/bytes.ts'
@@ -103,6 +104,8 @@ test('arbitrary JSON containers write no more than their bytes could mean', () =
   )
 })
 
+const home = { table: 's.t', charsets: Charsets.common }
+
 const natives = [
   'bigint unsigned',
   'decimal(20,5)',
@@ -115,7 +118,7 @@ const natives = [
   'year',
   'varchar(300) character set latin1',
   'text character set utf8mb4',
-  'char(9) character set sjis',
+  'char(9) character set ucs2',
   'binary(4)',
   'blob',
   `enum('a','b')`,
@@ -148,7 +151,7 @@ test('arbitrary bytes as a cell of any type end in a fault or a cell', () => {
     fc.property(logged, fc.constantFrom(...natives), any, (column, native, body) =>
       onlyFaults(() => {
         const declared = { name: 'c', native, type: neutralType(native) }
-        const plan = cellPlan({ ...column, nullable: true, notes: {} }, declared, 's.t')
+        const plan = cellPlan({ ...column, nullable: true, notes: {} }, declared, home)
         const out = new Out()
         out.begin(1)
         out.open()
