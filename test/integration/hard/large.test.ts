@@ -1,5 +1,6 @@
 import { test } from 'node:test'
 import { largeValue } from './large.ts'
 
-test('P10 a value of more than 100 MB is copied, inserted and left alone, 14 to 18', (t) =>
+// Larger ones and the other encodings are in test/majors.
+test('P10 values of more than 100 MB are copied, inserted, updated and left alone, 14 to 18', (t) =>
   largeValue(t, { from: 14, to: 18, megabytes: 101 }))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import { mirror } from '../../../testkit/mirror.ts'
+import { type Form, mirror } from '../../../testkit/mirror.ts'
 import { database, type Major, type TestDatabase } from '../../../testkit/servers/index.ts'
 
 const MB = 1 << 20
@@ -10,10 +10,18 @@ async function digests(db: TestDatabase) {
     octet_length(t) as length, md5(t) as t from own order by id`)
 }
 
-/** Bytes that are copied, and a text that is inserted and then left unchanged by an update. */
+/**
+ * Bytes that are copied, a text that is inserted and then left unchanged by an update, and bytes
+ * that an update brings.
+ */
 export async function largeValue(
   t: TestContext,
-  how: { readonly from: Major; readonly to: Major; readonly megabytes: number },
+  how: {
+    readonly from: Major
+    readonly to: Major
+    readonly megabytes: number
+    readonly form?: Form
+  },
 ): Promise<void> {
   const source = await database(t, how.from)
   const target = await database(t, how.to)
@@ -24,11 +32,13 @@ export async function largeValue(
   await source.query(`create table own (id int primary key, n int, b bytea, t text);
     alter table own alter b set storage external, alter t set storage external;
     insert into own values (1, 0, ${bytes}, null)`)
-  const running = mirror(t, { source: source.url, target: target.url })
+  const { form = 'best' } = how
+  const running = mirror(t, { source: source.url, target: target.url, form })
   await running.catchUp()
   await source.query(`insert into own values (2, 0, null, repeat(E'a\\\\é', ${pieces}))`)
   await running.catchUp()
-  await source.query('update own set n = 1')
+  await source.query(`update own set n = 1; update own set b = (select b from own where id = 1)
+    where id = 2`)
   await running.catchUp()
   assert.deepEqual(await digests(target), await digests(source))
 }
