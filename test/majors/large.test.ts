@@ -9,11 +9,10 @@ for (const [from, to] of [
     largeValue(t, { from, to, megabytes: 560 }))
 }
 
-for (const [from, to, form, megabytes] of [
-  [14, 18, 'pg-text', 101],
-  // As hexadecimal text it is longer than a string of the runtime.
-  [18, 14, 'values', 280],
+for (const [from, to, form] of [
+  [14, 18, 'pg-text'],
+  [18, 14, 'values'],
 ] as const) {
-  test(`P10 values of ${megabytes} MB go every way as ${form}, ${from} to ${to}`, (t) =>
-    largeValue(t, { from, to, megabytes, form }))
+  test(`P10 values of more than 100 MB go every way as ${form}, ${from} to ${to}`, (t) =>
+    largeValue(t, { from, to, megabytes: 101, form }))
 }

@@ -40,7 +40,9 @@ export async function makeTypes(
       for l, t in values ${list} loop
         execute format('create domain dom_%1$s as %2$s; create domain doma_%1$s as %2$s[];
           create type comp_%1$s as (x %2$s, "y z" %2$s[], d dom_%1$s);
-          create type whole_%1$s as (c comp_%1$s, cs comp_%1$s[], n int, da doma_%1$s)', l, t);
+          create domain domc_%1$s as comp_%1$s;
+          create type whole_%1$s as (c comp_%1$s, cs comp_%1$s[], n int, da doma_%1$s,
+            dc domc_%1$s)', l, t);
         begin
           execute format('create type range_%1$s as range (subtype = %2$s)', l, t);
           execute format('create domain domr_%1$s as range_%1$s;
@@ -112,8 +114,8 @@ export function partsOf({ label: l, type, ranges }: Made): readonly Part[] {
       return `array[${deep.composite}, null, row(null, null, null)::comp_${l}]`
     }),
     part('o', `whole_${l}`, (shape) => {
-      const parts = [deep.composite, `array[${deep.composite}]`, 'w.id', deep.array(shape)]
-      return `row(${parts})::whole_${l}`
+      const one = deep.composite
+      return `row(${[one, `array[${one}]`, 'w.id', deep.array(shape), one]})::whole_${l}`
     }),
   ]
   const ranged: readonly Part[] = [
