@@ -13,6 +13,8 @@ export interface LoadOptions {
   /** Transactions to begin, all sessions together; and more, slowly, while `more` says so. */
   readonly transactions: number
   readonly more?: () => boolean
+  /** Nothing begins while this says so. */
+  readonly wait?: () => boolean
   readonly mix: Mix
   /** What is written to. */
   readonly tables: readonly OracleTable[]
@@ -109,6 +111,7 @@ export class Load {
     try {
       while (this.#wanted && !this.#stop.signal.aborted) {
         if (this.#begun >= atFirst) await this.#opened.promise
+        while (this.#options.wait?.() === true && !this.#stop.signal.aborted) await sleep(20)
         const seq = ++this.#begun + (this.#options.from ?? 0)
         try {
           session ??= await this.#open()

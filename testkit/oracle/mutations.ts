@@ -26,7 +26,8 @@ export const mutations: readonly Mutation[] = [
       {
         path: 'src/stream/draft.ts',
         find: 'const wanted = sieve(changes ?? NOTHING)',
-        put: `const wanted = ${count} === 40 ? NOTHING : sieve(changes ?? NOTHING)`,
+        put: `const skipped = changes !== null && changes.length > 1 && ${count} === 40
+    const wanted = skipped ? NOTHING : sieve(changes ?? NOTHING)`,
       },
     ],
   },

@@ -26,6 +26,9 @@ export interface Stage extends Scene {
   recovered(after: string): Promise<void>
 }
 
+/** Changes that the mirror may be behind before the load waits for it. */
+const MOST_BEHIND = 20_000
+
 interface Parts {
   readonly truth: Truth
   readonly load: Load
@@ -183,6 +186,7 @@ export class Trial implements AsyncDisposable {
       sessions,
       transactions,
       more: () => !this.#over && this.#hits < this.#least && this.#inflicted.length < most,
+      wait: () => !this.#over && this.#isFarBehind(),
       mix,
       tables: [...tables, ...this.#drawn.tables],
       rate,
@@ -191,6 +195,13 @@ export class Trial implements AsyncDisposable {
       script: script?.after ?? null,
       record: this.#options.record ?? false,
     })
+  }
+
+  /** A machine that is busy with other things may write faster than it mirrors, without an end. */
+  #isFarBehind(): boolean {
+    const [truth, reader] = [this.#truth, this.#reader]
+    if (truth === null || reader === null || reader.looks === 0) return false
+    return truth.changes - truth.changesAt(reader.position) > MOST_BEHIND
   }
 
   #comes(kind: FaultKind): boolean {

@@ -49,6 +49,8 @@ export class Truth implements AsyncDisposable {
   readonly #history = new Map<string, Change[]>()
   /** Ends of the commits, in their order. */
   readonly #ends: bigint[] = []
+  /** Changes of all commits up to each. */
+  readonly #sums: number[] = []
   #session: TestSession | null = null
   #reached = 0n
   #changes = 0
@@ -104,6 +106,11 @@ export class Truth implements AsyncDisposable {
       else high = middle
     }
     return low
+  }
+
+  /** How many changes had been committed at this place of the log. */
+  changesAt(position: bigint): number {
+    return this.#sums[this.commitsAt(position) - 1] ?? 0
   }
 
   /** What a table held after this many transactions. */
@@ -183,6 +190,7 @@ export class Truth implements AsyncDisposable {
     const touched = new Set<string>()
     for (const line of lines) for (const table of this.#apply(line)) touched.add(table)
     this.#ends.push(end)
+    this.#sums.push(this.#changes)
     for (const table of touched) {
       const model = this.#models.get(table)
       if (model !== undefined) {
