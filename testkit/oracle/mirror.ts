@@ -41,6 +41,8 @@ export class MirrorProcess implements AsyncDisposable {
   #armed = false
   #shot = false
   #path: string | null
+  /** A process that was left to itself and may take the mirror again when this one lets go of it. */
+  #rival: Child | null = null
   #replaced = Promise.withResolvers<null>()
   /** Processes that were started. */
   starts = 0
@@ -126,9 +128,19 @@ export class MirrorProcess implements AsyncDisposable {
       if (this.#stopping) return
       if (end === null) this.#replaced = Promise.withResolvers()
       else if (end.signal === 'SIGKILL') this.#died(killAt)
+      else if (await this.#lostTo(child)) continue
       else if (end.code === AWAY && this.#unforeseen++ < MOST_RESTARTS) await sleep(200)
       else return this.#halted.reject(this.#halt(child, end))
     }
+  }
+
+  /** Whether the other one took the mirror, as it may; it is ended then, so that one is left. */
+  async #lostTo(child: Child): Promise<boolean> {
+    const rival = this.#rival
+    if (rival === null || !child.lines.some((line) => line.includes('HF-X101'))) return false
+    this.#rival = null
+    await rival.kill('SIGKILL')
+    return true
   }
 
   #died(killAt: string | null): void {
@@ -158,6 +170,7 @@ export class MirrorProcess implements AsyncDisposable {
   /** Starts another process beside the one there is, which is given back and no longer kept. */
   replace(): Child | null {
     const left = this.#child
+    this.#rival = left
     this.#replaced.resolve(null)
     return left
   }

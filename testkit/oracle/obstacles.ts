@@ -157,7 +157,10 @@ export async function pause({ random, target }: Scene): Promise<Done> {
   return hit()
 }
 
-/** One process is stopped, another one takes the mirror, the first one wakes: it must give up. */
+/**
+ * One process is stopped, another one takes the mirror, the first one wakes: it must give up, unless
+ * the other one let go of the mirror meanwhile and is the one that has to.
+ */
 export async function twoProcesses({ mirror }: Scene): Promise<Done> {
   const first = mirror.child
   if (first === null) return missed('none was running')
