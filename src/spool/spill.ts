@@ -20,8 +20,9 @@ export class Spill implements AsyncDisposable {
   readonly #subs = new Numbers<string | null>()
   readonly #others: Change[] = []
   readonly #discarded = new Set<number>()
-  #pending: Buffer[] = []
-  #pendingBytes = 0
+  /** Records that are not written yet, up to `#used`. */
+  readonly #block = Buffer.allocUnsafeSlow(GATHER)
+  #used = 0
   #written = 0
   #count = 0
   /** Bytes of the longest record, its length included. */
@@ -42,14 +43,34 @@ export class Spill implements AsyncDisposable {
 
   /** Bytes on disk. */
   get bytes(): number {
-    return this.#written + this.#pendingBytes
+    return this.#written + this.#used
   }
 
   async add(sub: string | null, changes: readonly Change[]): Promise<void> {
     const number = this.#subs.of(sub)
     for (const change of changes) {
-      this.#push(number, change)
-      if (this.#pendingBytes >= WRITE) await this.#flush()
+      const isRow = change.kind !== 'truncate' && change.kind !== 'schema'
+      const row = isRow ? change.row : null
+      const old = isRow ? change.old : null
+      const kind = isRow ? KINDS.indexOf(change.kind) : OTHER
+      const thing = isRow ? this.#tables.of(change.table) : this.#others.push(change) - 1
+      const length = HEAD + 8 + (row?.length ?? 0) + (old?.length ?? 0)
+      if (length > this.#longest) this.#longest = length
+      this.#count++
+      // What is long is written from where it is.
+      const here = length < LONG ? length : HEAD + 8
+      if (this.#used + here > GATHER) await this.#flush()
+      this.#uint32(length - 4)
+      this.#block[this.#used++] = kind
+      this.#uint32(number)
+      this.#uint32(thing)
+      if (length < LONG) {
+        this.#tuple(row)
+        this.#tuple(old)
+      } else {
+        await this.#longTuple(row)
+        await this.#longTuple(old)
+      }
     }
   }
 
@@ -68,15 +89,22 @@ export class Spill implements AsyncDisposable {
     await this.#flush()
     let run: Change[] = []
     let size = 0
-    for await (const record of this.#records()) {
-      if (this.#discarded.has(record.readUInt32BE(5))) continue
-      run.push(this.#change(record))
-      size += record.length
-      if (size < bytes) continue
-      yield run
-      run = []
-      size = 0
+    let count = 0
+    for await (const block of this.#blocks()) {
+      for (let at = 0; at < block.length; count++) {
+        const length = this.#sizeAt(block, at)
+        if (!this.#discarded.has(block.readUInt32BE(at + 5))) {
+          run.push(this.#change(block, at, at + length))
+          size += length
+        }
+        at += length
+        if (size < bytes) continue
+        yield run
+        run = []
+        size = 0
+      }
     }
+    if (count !== this.#count) throw damaged()
     if (run.length > 0) yield run
   }
 
@@ -84,66 +112,65 @@ export class Spill implements AsyncDisposable {
     await this.#file.close()
   }
 
-  #push(sub: number, change: Change): void {
-    const isRow = change.kind !== 'truncate' && change.kind !== 'schema'
-    const row = isRow ? change.row : null
-    const old = isRow ? change.old : null
-    const length = HEAD + 8 + (row?.length ?? 0) + (old?.length ?? 0)
-    this.#longest = Math.max(this.#longest, length)
-    this.#count++
-    const head = Buffer.allocUnsafe(HEAD)
-    head.writeUInt32BE(length - 4, 0)
-    head[4] = isRow ? KINDS.indexOf(change.kind) : OTHER
-    head.writeUInt32BE(sub, 5)
-    head.writeUInt32BE(isRow ? this.#tables.of(change.table) : this.#others.push(change) - 1, 9)
-    this.#pending.push(head, lengthOf(row), row ?? NOTHING, lengthOf(old), old ?? NOTHING)
-    this.#pendingBytes += length
+  #uint32(value: number): void {
+    this.#used = this.#block.writeUInt32BE(value, this.#used)
+  }
+
+  #tuple(tuple: Tuple | null): void {
+    this.#used = this.#block.writeInt32BE(tuple === null ? -1 : tuple.length, this.#used)
+    if (tuple !== null) this.#used += tuple.copy(this.#block, this.#used)
+  }
+
+  async #longTuple(tuple: Tuple | null): Promise<void> {
+    this.#used = this.#block.writeInt32BE(tuple === null ? -1 : tuple.length, this.#used)
+    if (tuple === null) return
+    await this.#flush()
+    await this.#write(tuple)
   }
 
   async #flush(): Promise<void> {
-    if (this.#pendingBytes === 0) return
-    const blocks = packed(this.#pending)
-    this.#pending = []
-    this.#pendingBytes = 0
-    for (const block of blocks) {
-      for (let at = 0; at < block.length; ) {
-        const { bytesWritten } = await this.#file.write(block, at, block.length - at, this.#written)
-        at += bytesWritten
-        this.#written += bytesWritten
-      }
+    const used = this.#used
+    this.#used = 0
+    await this.#write(this.#block.subarray(0, used))
+  }
+
+  async #write(bytes: Buffer): Promise<void> {
+    for (let at = 0; at < bytes.length; ) {
+      const { bytesWritten } = await this.#file.write(bytes, at, bytes.length - at, this.#written)
+      at += bytesWritten
+      this.#written += bytesWritten
     }
   }
 
-  #change(record: Buffer): Change {
-    const number = record.readUInt32BE(9)
-    const row = getTuple(record, HEAD)
-    const old = getTuple(record, HEAD + 4 + (row?.length ?? 0))
-    if (HEAD + 8 + (row?.length ?? 0) + (old?.length ?? 0) !== record.length) throw damaged()
-    if (record[4] === OTHER) return must(this.#others[number])
-    const kind = must(KINDS[record[4] ?? OTHER])
+  /** The change of the record from `at` to `end`. */
+  #change(block: Buffer, at: number, end: number): Change {
+    const number = block.readUInt32BE(at + 9)
+    const row = getTuple(block, at + HEAD, end)
+    const old = getTuple(block, at + HEAD + 4 + (row?.length ?? 0), end)
+    if (at + HEAD + 8 + (row?.length ?? 0) + (old?.length ?? 0) !== end) throw damaged()
+    const known = block[at + 4] ?? OTHER
+    if (known === OTHER) return must(this.#others[number])
+    const kind = must(KINDS[known])
     return { kind, table: must(this.#tables.at(number)), row, old }
   }
 
-  /** Every record with its length, cut out of blocks that are read one after another. */
-  async *#records(): AsyncIterable<Buffer> {
+  /** Everything that was written, in blocks of whole records. */
+  async *#blocks(): AsyncIterable<Buffer> {
     let rest: Buffer = NOTHING
-    let count = 0
     for (let at = 0; at < this.#written; ) {
-      const wanted = rest.length < 4 ? WRITE : this.#sizeAt(rest, 0)
-      const size = Math.min(Math.max(WRITE, wanted), rest.length + this.#written - at)
-      const have = Buffer.allocUnsafe(size)
+      const wanted = rest.length < 4 ? READ : this.#sizeAt(rest, 0)
+      const size = Math.min(Math.max(READ, wanted), rest.length + this.#written - at)
+      const have = Buffer.allocUnsafeSlow(size)
       rest.copy(have)
       at += await this.#fill(have, rest.length, at)
-      let from = 0
-      while (from + 4 <= have.length && from + this.#sizeAt(have, from) <= have.length) {
-        const to = from + this.#sizeAt(have, from)
-        yield have.subarray(from, to)
-        count++
-        from = to
+      let end = 0
+      while (end + 4 <= have.length && end + this.#sizeAt(have, end) <= have.length) {
+        end += this.#sizeAt(have, end)
       }
-      rest = have.subarray(from)
+      if (end > 0) yield have.subarray(0, end)
+      rest = have.subarray(end)
     }
-    if (rest.length > 0 || count !== this.#count) throw damaged()
+    if (rest.length > 0) throw damaged()
   }
 
   /** Bytes of the record at `at`; none is shorter than an empty one or longer than the longest. */
@@ -168,43 +195,20 @@ const KINDS: readonly RowChange['kind'][] = ['insert', 'update', 'delete']
 const OTHER = 255
 /** Bytes before the first tuple. */
 const HEAD = 13
-/** Bytes that are gathered before they are written, and read at once. */
-const WRITE = 1 << 20
+/** Bytes that are gathered before they are written; each spill holds so many. */
+const GATHER = 256 << 10
+/** Bytes that are read at once. */
+const READ = 1 << 20
 
-/** A tuple that is as long as this is written from where it is. */
-const LONG = 256 << 10
+/** A record that is as long as this is not gathered with others. */
+const LONG = 64 << 10
 const NOTHING: Buffer = Buffer.alloc(0)
 
-function lengthOf(tuple: Tuple | null): Buffer {
-  const bytes = Buffer.allocUnsafe(4)
-  bytes.writeInt32BE(tuple === null ? -1 : tuple.length, 0)
-  return bytes
-}
-
-/** Few blocks of the same bytes; what is long is not copied. */
-function packed(pieces: readonly Buffer[]): Buffer[] {
-  const blocks: Buffer[] = []
-  let short: Buffer[] = []
-  const pack = (): void => {
-    if (short.length > 0) blocks.push(Buffer.concat(short))
-    short = []
-  }
-  for (const piece of pieces) {
-    if (piece.length < LONG) short.push(piece)
-    else {
-      pack()
-      blocks.push(piece)
-    }
-  }
-  pack()
-  return blocks
-}
-
-function getTuple(record: Buffer, at: number): Tuple | null {
-  if (at + 4 > record.length) throw damaged()
-  const length = record.readInt32BE(at)
-  if (length < -1 || at + 4 + length > record.length) throw damaged()
-  return length < 0 ? null : record.subarray(at + 4, at + 4 + length)
+function getTuple(block: Buffer, at: number, end: number): Tuple | null {
+  if (at + 4 > end) throw damaged()
+  const length = block.readInt32BE(at)
+  if (length < -1 || at + 4 + length > end) throw damaged()
+  return length < 0 ? null : block.subarray(at + 4, at + 4 + length)
 }
 
 function must<T>(value: T | undefined): T {
