@@ -89,6 +89,18 @@ function figuresOf(changes: number, runs: readonly Run[]): Figures {
   }
 }
 
+/** Figures that follow from the results. */
+export function measuresOf(results: readonly Result[]): readonly Measure[] {
+  const largest = Math.max(0, ...results.map(({ holdfast }) => holdfast.memory)) / 2 ** 20
+  const spent = results.flatMap(({ name, holdfast: { perSecond, taken, cpu } }) => {
+    if (perSecond === null || cpu === null) return []
+    const value = (cpu.tool * 1e6) / (perSecond * taken.median)
+    return [{ name: `process, ${name}`, value, unit: 'CPU s per million', most: null }]
+  })
+  const size = { name: 'largest resident size', value: largest, unit: 'MB', most: 350 }
+  return largest > 0 ? [size, ...spent] : spent
+}
+
 /** Null when nothing was asked. */
 export function reached({ ratio, goal, must }: Result): boolean | null {
   if (must === null) return null
@@ -97,7 +109,10 @@ export function reached({ ratio, goal, must }: Result): boolean | null {
 
 /** Rows of cells, the first one the headings. */
 export function tableOf({ results }: Report): string[][] {
-  const head = ['workload', 'ratio', 'spread', 'must', '', 'native', 'Holdfast', 'CPU s/t/tool', '']
+  const head = [
+    ...['workload', 'ratio', 'spread', 'must', '', 'native', 'Holdfast', 'CPU s/t/tool', 'CPU'],
+    'memory',
+  ]
   return [head, ...results.map(rowOf)]
 }
 
@@ -115,8 +130,13 @@ function rowOf(result: Result): string[] {
     native.taken.median.toFixed(digits),
     holdfast.taken.median.toFixed(digits),
     cpu === null ? '' : [cpu.source, cpu.target, cpu.tool].map((s) => s.toFixed(1)).join(' / '),
+    cpu === null || native.cpu === null ? '' : `${(sum(native.cpu) / sum(cpu)).toFixed(2)}×`,
     holdfast.memory === 0 ? '' : `${Math.round(holdfast.memory / 2 ** 20)} MB`,
   ]
+}
+
+function sum({ source, target, tool }: Cpu): number {
+  return source + target + tool
 }
 
 export function measureRows({ measures }: Report): string[][] {

@@ -10,7 +10,7 @@ import { latencyContest } from './contest/latency.ts'
 import { sustainedContest } from './contest/sustained.ts'
 import { valuesContest } from './contest/values.ts'
 import { machineFacts, startPair } from './machine.ts'
-import { aligned, measureRows, type Report, tableOf } from './report.ts'
+import { aligned, measureRows, measuresOf, type Report, tableOf } from './report.ts'
 import { build } from './stage.ts'
 
 const { values: given } = parseArgs({
@@ -45,11 +45,11 @@ await build()
 await using pair = await startPair(major, { decoding: '256MB', work: '64MB' })
 const found: Findings[] = []
 for (const contest of wanted) found.push(await contest.run({ pair, scale, repetitions }))
+const results = found.flatMap((one) => one.results ?? [])
+const measures = [...measuresOf(results), ...found.flatMap((one) => one.measures ?? [])]
 const report: Report = {
   machine: machineFacts(),
-  ...{ major, scale, repetitions },
-  results: found.flatMap(({ results }) => results ?? []),
-  measures: found.flatMap(({ measures }) => measures ?? []),
+  ...{ major, scale, repetitions, results, measures },
 }
 await mkdir(dirname(given.out), { recursive: true })
 await writeFile(given.out, `${JSON.stringify(report, null, 2)}\n`)
