@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { cpus } from 'node:os'
+import { cpus, loadavg } from 'node:os'
 import { type Major, type PostgresServer, postgres } from '../testkit/servers/index.ts'
 
 /** Both ends get the same, and so do both contestants: their sessions inherit it. */
@@ -108,8 +108,9 @@ function statusOf(pid: number, name: string): number {
   }
 }
 
-/** What the figures of a run depend on. */
+/** What the figures of a run depend on; `load` is how many processes wanted a core before it. */
 export function machineFacts(): Readonly<Record<string, string | number>> {
   const models = cpus()
-  return { cpus: models.length, cpu: models[0]?.model ?? 'unknown', node: process.version }
+  const load = Math.round(loadavg()[0] ?? 0)
+  return { cpus: models.length, cpu: models[0]?.model ?? 'unknown', node: process.version, load }
 }

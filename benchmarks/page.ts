@@ -19,9 +19,14 @@ function figures(report: Report): string {
   const { machine, major, scale, repetitions } = report
   const [cpus, cpu, node] = [machine['cpus'], machine['cpu'], machine['node']]
   const where = `${cpus} cores of ${cpu}, PostgreSQL ${major} on both ends, Node ${node}`
+  const load = Number(machine['load'])
+  const busy =
+    load < Number(cpus)
+      ? ''
+      : ` The machine was busy with other work (${load} processes wanted its cores): times and latencies are those of the queue for a core, and only the CPU columns can be believed.`
   const how = `size ${scale} of what the goals are set for, medians of ${repetitions} pairs`
   const tables = [tableOf(report), ...(report.measures.length > 0 ? [measureRows(report)] : [])]
-  return [`${where}; ${how}.`, ...tables.map(markdown)].join('\n\n')
+  return [`${where}; ${how}.${busy}`, ...tables.map(markdown)].join('\n\n')
 }
 
 const report = JSON.parse(await readFile(given, 'utf8')) as Report

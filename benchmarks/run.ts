@@ -41,6 +41,7 @@ if (wanted.length === 0) {
   console.error(`--only is one of ${contests.map(({ name }) => name).join(', ')}`)
   process.exit(2)
 }
+const machine = machineFacts()
 await build()
 await using pair = await startPair(major, { decoding: '256MB', work: '64MB' })
 const found: Findings[] = []
@@ -48,7 +49,7 @@ for (const contest of wanted) found.push(await contest.run({ pair, scale, repeti
 const results = found.flatMap((one) => one.results ?? [])
 const measures = [...measuresOf(results), ...found.flatMap((one) => one.measures ?? [])]
 const report: Report = {
-  machine: machineFacts(),
+  machine,
   ...{ major, scale, repetitions, results, measures },
 }
 await mkdir(dirname(given.out), { recursive: true })
