@@ -1,5 +1,5 @@
-import { crc32 } from 'node:zlib'
 import { misread } from './bytes.ts'
+import { crc32Of } from './crc.ts'
 
 /** Bytes before the body of each event. */
 export const HEAD = 19
@@ -78,7 +78,7 @@ export function rawEvent(bytes: Buffer, checksum: Checksum): RawEvent {
   const summed = type === TYPE.format ? sumOfFormat(bytes) : hasSum(bytes, checksum)
   const end = size - (summed === 'absent' ? 0 : CHECKSUM)
   if (end < HEAD) throw misread('an event ends before its content does')
-  if (summed === 'checked' && crc32(bytes.subarray(0, end)) !== bytes.readUInt32LE(end)) {
+  if (summed === 'checked' && crc32Of(bytes, end) !== bytes.readUInt32LE(end)) {
     throw misread(`an event of type ${type} is damaged: its checksum is wrong`)
   }
   return {
@@ -104,7 +104,7 @@ function hasSum(bytes: Buffer, checksum: Checksum): Sum {
   if (checksum === 'none') return 'absent'
   // Before the format description the server sends nothing but where the log begins.
   const end = bytes.length - CHECKSUM
-  const right = end >= HEAD && crc32(bytes.subarray(0, end)) === bytes.readUInt32LE(end)
+  const right = end >= HEAD && crc32Of(bytes, end) === bytes.readUInt32LE(end)
   return right ? 'checked' : 'absent'
 }
 

@@ -89,9 +89,10 @@ export const float: Decode = (from, to) => {
 
 export const double: Decode = (from, to) => {
   const value = from.buffer.readDoubleLE(from.take(8))
-  if (Number.isInteger(value) && Math.abs(value) < 1e15 && !Object.is(value, -0)) {
-    to.integer(value)
-  } else to.ascii(floatText(value, 15, value.toExponential()))
+  const size = Math.abs(value)
+  // Where the language's own text has no exponent it is the canonical one.
+  if (size >= 1e-4 && size < 1e15) to.ascii(String(value))
+  else to.ascii(floatText(value, 15, value.toExponential()))
 }
 
 /** The fewest digits that read back as the same single-precision number. */
