@@ -80,7 +80,7 @@ async function flushing(server: PostgresServer, delay: string): Promise<void> {
 /** Short ways through the life of a mirror, the same every time but for the load. */
 export const courses = {
   calm: usual,
-  'in windows': { ...usual, path: 'random' },
+  'in windows': { ...usual, path: 'always', course: holdBack },
   resumed: { ...usual, course: dieUnheard },
   held: { ...usual, course: holdBack },
   'held in windows': { ...usual, path: 'random', course: holdBack },

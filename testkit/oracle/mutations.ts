@@ -276,18 +276,13 @@ export const mutations: readonly Mutation[] = [
     ],
   },
   {
-    name: 'loses a window',
+    name: 'loses windows',
     by: 'in windows',
     edits: [
       {
         path: 'src/source/postgres/catchup.ts',
-        find: 'let messages = await window.next(signal)',
-        put: `const lost = ${count} % 3 === 0\n      let messages = await window.next(signal)`,
-      },
-      {
-        path: 'src/source/postgres/catchup.ts',
-        find: 'yield* messages',
-        put: 'if (!lost) yield* messages',
+        find: '        yield window.take()\n',
+        put: '        const lost = window.take()\n        if (signal.aborted) yield lost\n',
       },
     ],
   },

@@ -200,7 +200,8 @@ export class Trial implements AsyncDisposable {
   /** A machine that is busy with other things may write faster than it mirrors, without an end. */
   #isFarBehind(): boolean {
     const [truth, reader] = [this.#truth, this.#reader]
-    if (truth === null || reader === null || reader.looks === 0) return false
+    if (this.#options.course !== undefined || truth === null || reader === null) return false
+    if (reader.looks === 0) return false
     return truth.changes - truth.changesAt(reader.position) > MOST_BEHIND
   }
 
