@@ -53,7 +53,7 @@ export function totalsOf(outcomes: readonly Outcome[]): Totals {
     faults: counted(outcomes.map(({ faults }) => faults)),
     deaths: counted(outcomes.map(({ deaths }) => deaths)),
     leftOut: [...new Set(outcomes.flatMap(({ leftOut }) => leftOut))],
-    paths: counted(outcomes.map(({ plan }) => ({ [plan.path ?? 'as it likes']: 1 }))),
+    paths: counted(outcomes.map(({ plan }) => ({ [plan.path ?? 'by the distance']: 1 }))),
   }
 }
 
