@@ -1,4 +1,10 @@
+import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Table } from '../../src/model/table.ts'
+import { cell, TEXT } from '../../src/model/tuple.ts'
+import { canonicalTuples } from '../../src/source/postgres/values.ts'
+import { valuesRecode } from '../../src/target/postgres/values.ts'
+import { textTable } from '../../testkit/memory/tables.ts'
 import { largeValue } from '../integration/hard/large.ts'
 
 for (const [from, to] of [
@@ -16,3 +22,17 @@ for (const [from, to, form] of [
   test(`P10 values of more than 100 MB go every way as ${form}, ${from} to ${to}`, (t) =>
     largeValue(t, { from, to, megabytes: 101, form }))
 }
+
+test('P11 bytes that are longer as text than a string of the runtime go to text and back', () => {
+  const table: Table = {
+    ...textTable({ id: '1', columns: ['b'], identity: { by: 'row' } }),
+    columns: [{ name: 'b', type: { kind: 'bytes' }, native: 'bytea', nullable: true }],
+  }
+  const bytes = Buffer.alloc(270_000_000, 'seven b')
+  const text = valuesRecode(table)?.[0]?.(bytes, TEXT)
+  assert.ok(text !== undefined && text.length === 2 * bytes.length + 2)
+  const head = Buffer.from([0, 1, TEXT, 0, 0, 0, 0])
+  head.writeInt32BE(text.length, 3)
+  const tuple = canonicalTuples()(Buffer.concat([head, text]), table)
+  assert.ok(cell(tuple, 0).bytes.equals(bytes))
+})

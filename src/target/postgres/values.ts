@@ -3,9 +3,17 @@ import { TEXT } from '../../model/tuple.ts'
 import type { Type } from '../../model/value.ts'
 import type { Recode } from './rows.ts'
 
+/** Bytes that are turned into characters at once; a string can be no longer than 512 million. */
+const STRETCH = 1 << 20
+
 /** bytea's hex input form. */
 function hex(bytes: Buffer): Buffer {
-  return Buffer.from(`\\x${bytes.toString('hex')}`, 'latin1')
+  const out = Buffer.allocUnsafe(2 + 2 * bytes.length)
+  out.write('\\x', 0, 'latin1')
+  for (let at = 0; at < bytes.length; at += STRETCH) {
+    out.write(bytes.toString('hex', at, at + STRETCH), 2 + 2 * at, 'latin1')
+  }
+  return out
 }
 
 function recodeOf(type: Type): ((bytes: Buffer, kind: number) => Buffer) | null {
