@@ -93,6 +93,8 @@ export interface Logged {
 export interface ReadOptions {
   /** Read with what the log says of the columns, instead of what the catalogue says. */
   readonly byLog?: boolean
+  /** What the columns are declared as instead. */
+  readonly as?: (column: Declared) => Declared
 }
 
 /** Runs `work` and reads what it wrote to the log. */
@@ -128,9 +130,10 @@ export async function readLog(
       (options.byLog === true ? declaredIn(map) : await declaredNow(session, map))
     if (columns === null) throw new Error(`The log does not describe ${map.name}.`)
     declared.set(map, columns)
+    const wanted = columns.map((column) => options.as?.(column) ?? column)
     const rows = wide.get(map) ?? new TableRows(await Charsets.of(session, charsetsOf(columns)))
     wide.set(map, rows)
-    for (const { before, after } of rows.read(map, event.rows, () => columns)) {
+    for (const { before, after } of rows.read(map, event.rows, () => wanted)) {
       changes.push({
         schema: map.schema,
         table: map.name,

@@ -156,6 +156,8 @@ test('M14 a payload that is unpacked piece by piece is never larger than it clai
   assert.equal(await count(many.length), 50_000)
   await assert.rejects(count(many.length - 27), faultOf('HF-L107'))
   await assert.rejects(count(many.length + 1), faultOf('HF-L107'))
+  const first = eventsPiecemeal({ compression: 'zstd', content, size: 27 })[Symbol.asyncIterator]()
+  await assert.rejects(first.next(), faultOf('HF-L107', /longer than it claims/))
 })
 
 test('packets are cut alike however their bytes arrive', () => {
