@@ -94,7 +94,7 @@ export function settled(positions: Positions): Positions {
 /** `base` with the lanes of `over` replaced. */
 export function advance(base: Positions, over: Positions): Positions {
   if (base.size === 0) return over
-  if (base instanceof OneLane && over instanceof OneLane && over.has(base.lane)) return over
+  if (over instanceof OneLane && base.size === 1 && base.has(over.lane)) return over
   const merged = new Map(base)
   for (const [lane, place] of over) merged.set(lane, place)
   return merged

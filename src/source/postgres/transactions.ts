@@ -209,7 +209,10 @@ export class Transactions {
     const open = this.#open
     if (open === null || this.#streamed !== null) throw misread('a commit has no transaction')
     this.#open = null
-    const { changes, touched } = open
+    const { touched } = open
+    const [first] = open.changes
+    // An array that grew holds room for more, and these wait in great numbers.
+    const changes = first !== undefined && open.changes.length === 1 ? [first] : open.changes
     this.#end({ transaction: String(open.xid), changes, lsn, committedAt, touched }, out)
   }
 
