@@ -1,9 +1,9 @@
 import { mkdtempSync, renameSync, writeFileSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sleep } from '../../src/async/clock.ts'
 import { type Child, type Ended, holdfast } from '../child.ts'
+import { type Watcher, watchOver } from '../servers/machine.ts'
 
 export interface MirrorSetup {
   readonly name: string
@@ -32,6 +32,8 @@ const MOST_RESTARTS = 20
 export class MirrorProcess implements AsyncDisposable {
   readonly folder: string
   readonly #setup: MirrorSetup
+  /** Removes the folder, also when this process is killed. */
+  readonly #watcher: Watcher
   readonly #halted = Promise.withResolvers<never>()
   #child: Child | null = null
   #stopping = false
@@ -55,6 +57,7 @@ export class MirrorProcess implements AsyncDisposable {
     this.#setup = setup
     this.#path = setup.path ?? null
     this.folder = mkdtempSync(join(tmpdir(), 'holdfast-oracle-'))
+    this.#watcher = watchOver(this.folder, join(this.folder, 'no-server'))
     const { name, source, target, batchRows, memory } = setup
     const end = (url: string): object => ({ url, await: '120s', ssl: { mode: 'disable' } })
     const config = {
@@ -189,6 +192,6 @@ export class MirrorProcess implements AsyncDisposable {
     this.#stopping = true
     await this.#child?.[Symbol.asyncDispose]()
     await this.#loop
-    await rm(this.folder, { recursive: true, force: true })
+    await this.#watcher.release()
   }
 }
