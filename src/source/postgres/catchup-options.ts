@@ -22,6 +22,8 @@ const LARGEST_WINDOW = 1 << 30
 const STREAMED = 4 << 20
 /** A window may be so many times as large as the one before. */
 const GROWTH = 4
+/** The same after one in which nothing committed: what began there is decoded again by each. */
+const GROWTH_EMPTY = 16
 /** What a result's row takes beside the message, bytes. */
 const ROW_OVERHEAD = 80
 
@@ -75,5 +77,6 @@ export function nextWindow(
   if (whim !== null) return SMALL_WINDOW * (1 + Math.floor(Math.random() * 20))
   const density = (is.bytes + ROW_OVERHEAD * is.messages) / Math.max(is.log, 1)
   const fitting = density === 0 ? LARGEST_WINDOW : is.memory / density
-  return Math.min(Math.max(fitting, FIRST_WINDOW), span * GROWTH, LARGEST_WINDOW)
+  const growth = is.messages === 0 ? GROWTH_EMPTY : GROWTH
+  return Math.min(Math.max(fitting, FIRST_WINDOW), span * growth, LARGEST_WINDOW)
 }

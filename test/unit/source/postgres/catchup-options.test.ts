@@ -36,5 +36,6 @@ test('a window grows until its result would fill the memory, and is never tiny',
   const fits = nextWindow(1024 * MIB, read)
   assert.ok(fits > 160 * MIB && fits < 190 * MIB, String(fits))
   assert.equal(nextWindow(64 * MIB, { ...read, memory: MIB }), 16 * MIB)
+  assert.equal(nextWindow(16 * MIB, { ...read, messages: 0, bytes: 0 }), 256 * MIB)
   assert.equal(nextWindow(512 * MIB, { ...read, messages: 0, bytes: 0 }), 1024 * MIB)
 })
