@@ -27,7 +27,7 @@ export interface ApplierOptions {
 }
 
 /** Statements and stages that a session keeps at most. */
-const MOST_STATEMENTS = 500
+const MOST_STATEMENTS = 1000
 const MOST_STAGES = 64
 
 /** Writes batches, each as one transaction and, without schema steps, one round trip. */
@@ -49,7 +49,7 @@ export class Applier {
     encoding: string,
   ): Promise<{ readonly end: bigint; readonly flushed: bigint }> {
     point('batch-begun')
-    const steps = stepsOf(batch)
+    const steps = this.#steps(batch)
     this.#stages.begun()
     try {
       const [row] = await this.#stretches(batch, steps, encoding)
@@ -122,7 +122,6 @@ export class Applier {
       const step = next.value
       if (pipe.stopped) return null
       if (step.kind === 'schema') return step
-      await this.#load(step)
       if (step.kind === 'truncate') this.#truncate(pipe, step)
       else await this.#rows(pipe, step, encoding)
       if (pipe.full) await pipe.room()
@@ -130,10 +129,25 @@ export class Applier {
     return null
   }
 
-  async #load(step: Step): Promise<void> {
+  /** Tables are looked up together, but not before the schema steps that stand before them. */
+  async *#steps(batch: Batch): AsyncGenerator<Step, undefined> {
+    for await (const { steps } of batch.parts) {
+      for (let from = 0, to = 0; from < steps.length; from = to) {
+        const next = steps.findIndex(({ kind }, at) => at >= from && kind === 'schema')
+        to = next < 0 ? steps.length : next + 1
+        await this.#load(steps.slice(from, to))
+        yield* steps.slice(from, to)
+      }
+    }
+    return undefined
+  }
+
+  async #load(steps: readonly Step[]): Promise<void> {
     const { bindings, links } = this.#options
-    const tables: readonly Table[] =
-      step.kind === 'truncate' ? step.tables : step.kind === 'schema' ? [] : [step.table]
+    const tables = steps.flatMap((step): readonly Table[] => {
+      if (step.kind === 'schema') return []
+      return step.kind === 'truncate' ? step.tables : [step.table]
+    })
     if (bindings.unknown(tables).length === 0) return
     await links.use((link) => bindings.load(link.session, tables))
   }
@@ -306,9 +320,4 @@ function writtenBy(label: unknown): Written {
   if (typeof label !== 'object' || label === null) return { table: null, params: [] }
   if ('identity' in label) return { table: label as Table, params: [] }
   return 'params' in label ? (label as Written) : { table: null, params: [] }
-}
-
-async function* stepsOf(batch: Batch): AsyncGenerator<Step, undefined> {
-  for await (const part of batch.parts) yield* part.steps
-  return undefined
 }
