@@ -257,6 +257,18 @@ test('M19 rows are read with the columns that they were written with', async (t)
   }
 })
 
+test('M18 a log that does not name its columns is not read with the columns of another time', async (t) => {
+  const db = await table(t, 'mysql-5.6')
+  const { file, position } = await logEnd(db.server)
+  const start: Start = { by: 'file', file, position: BigInt(position) }
+  await db.query(`insert into t values (1, 'one', null)`)
+  await assert.rejects(readLog(db.server, start, byLog), /does not describe/)
+  await db.query('alter table t add column c int')
+  await assert.rejects(readLog(db.server, start), faultOf('HF-L114'))
+  await db.query('alter table t drop column c, modify v int')
+  await assert.rejects(readLog(db.server, start), faultOf('HF-L114'))
+})
+
 test('M13 MariaDB’s compressed events are read', async (t) => {
   const db = await table(t, 'mariadb-10.11')
   t.after(() => command(db.server, 'set global log_bin_compress = off'))
