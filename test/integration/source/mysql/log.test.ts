@@ -357,3 +357,34 @@ test('M55 passwords and TLS work as the endpoint says', async () => {
   await using _session = await connect(endpointOf(plain, { mode: 'prefer' }), options)
   await assert.rejects(connect(endpointOf(plain, { mode: 'require' }), options), faultOf('HF-S103'))
 })
+
+test('M46 generated, invisible and hidden columns stand in the log as in the catalogue', async (t) => {
+  for (const kind of ['mysql-9', 'mariadb-10.11'] as const) {
+    const db = await mysqlDatabase(t, kind)
+    await db.query(
+      `create table v (b int, c int as (b + 1) stored, d int as (b + 2) virtual, e int invisible default 3)`,
+    )
+    const work = async (): Promise<void> => {
+      await db.query('insert into v (b) values (5)')
+    }
+    for (const options of [{}, byLog]) {
+      const { changes } = await logged(db.server, work, options)
+      assert.deepEqual(changes[0]?.after, ['5', '6', '7', '3'])
+    }
+  }
+  const db = await mysqlDatabase(t, 'mysql-9')
+  await db.query('create table f (a int, s varchar(9), key k ((a * 2)), key l ((upper(s))))')
+  await db.query('set sql_generate_invisible_primary_key = on')
+  await db.query('create table p (a int)')
+  const { changes } = await logged(db.server, async () => {
+    await db.query(`insert into f values (1, 'x')`)
+    await db.query(`insert into p values (7)`)
+  })
+  assert.deepEqual(
+    changes.map(({ after }) => after),
+    [
+      ['1', 'x'],
+      ['1', '7'],
+    ],
+  )
+})
