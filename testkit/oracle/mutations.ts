@@ -36,7 +36,7 @@ export const mutations: readonly Mutation[] = [
     by: 'calm',
     edits: [
       {
-        path: 'src/source/postgres/transactions.ts',
+        path: 'src/source/postgres/log/transactions.ts',
         find: '    return this.#options.convert(tuple, table)',
         put: `    for (let at = 2, i = 0; i < cells(tuple); i++) {
       const kind = tuple[at]
@@ -95,7 +95,7 @@ export const mutations: readonly Mutation[] = [
     by: 'calm',
     edits: [
       {
-        path: 'src/source/postgres/transactions.ts',
+        path: 'src/source/postgres/log/transactions.ts',
         find: 'if (tables.length === 0) return\n    this.#add',
         put: 'if (tables.length >= 0) return\n    this.#add',
       },
@@ -109,7 +109,7 @@ export const mutations: readonly Mutation[] = [
     },
     edits: [
       {
-        path: 'src/target/postgres/state.ts',
+        path: 'src/target/postgres/state/state.ts',
         find: 'if actual is distinct from wanted then',
         put: 'if false then',
       },
@@ -144,7 +144,7 @@ export const mutations: readonly Mutation[] = [
     by: 'calm',
     edits: [
       {
-        path: 'src/target/postgres/apply.ts',
+        path: 'src/target/postgres/apply/apply.ts',
         find: '        yield* steps.slice(from, to)',
         put: '        for (let i = 0; i < 2; i++) yield* steps.slice(from, to)',
       },
@@ -155,7 +155,7 @@ export const mutations: readonly Mutation[] = [
     by: 'calm',
     edits: [
       {
-        path: 'src/target/postgres/apply.ts',
+        path: 'src/target/postgres/apply/apply.ts',
         find: '    this.#stages.tidy(pipe, MOST_STAGES)',
         put: `    this.#fixed(pipe, 'COMMIT')
     this.#fixed(pipe, 'BEGIN ISOLATION LEVEL READ COMMITTED')
@@ -169,7 +169,7 @@ export const mutations: readonly Mutation[] = [
     by: 'calm',
     edits: [
       {
-        path: 'src/source/postgres/transactions.ts',
+        path: 'src/source/postgres/log/transactions.ts',
         find: 'const sub = subxid === xid ? null : String(subxid)',
         put: 'const sub = subxid === xid ? null : String(subxid)\n    if (sub !== null) return',
       },
@@ -180,7 +180,7 @@ export const mutations: readonly Mutation[] = [
     by: 'calm',
     edits: [
       {
-        path: 'src/source/postgres/relations.ts',
+        path: 'src/source/postgres/log/relations.ts',
         find: '    if (added.length === 0) {\n      this.#keep(message, streamed, from)',
         put: '    if (added.length >= 0) {\n      this.#keep(message, streamed, from)',
       },
@@ -196,12 +196,12 @@ export const mutations: readonly Mutation[] = [
         put: 'return false',
       },
       {
-        path: 'src/source/postgres/walsender.ts',
+        path: 'src/source/postgres/log/walsender.ts',
         find: 'formatLsn(after)} (',
         put: 'formatLsn(after && 0n)} (',
       },
       {
-        path: 'src/source/postgres/transactions.ts',
+        path: 'src/source/postgres/log/transactions.ts',
         find: "if (lsn <= this.#last) throw misread('a commit comes before what was read already')",
         put: '',
       },
@@ -234,7 +234,7 @@ export const mutations: readonly Mutation[] = [
     by: 'calm',
     edits: [
       {
-        path: 'src/source/postgres/transactions.ts',
+        path: 'src/source/postgres/log/transactions.ts',
         find: '    return this.#options.convert(tuple, table)',
         put: `    const letter = tuple.lastIndexOf(0x7a)
     if (letter > 12 && ${count} === 20) tuple[letter] = 0x79
@@ -269,7 +269,7 @@ export const mutations: readonly Mutation[] = [
     by: 'held in windows',
     edits: [
       {
-        path: 'src/source/postgres/catchup.ts',
+        path: 'src/source/postgres/windows/catchup.ts',
         find: 'yield { through: window.to }',
         put: 'yield { through: window.to }\n      this.acknowledge(window.to)',
       },
@@ -280,7 +280,7 @@ export const mutations: readonly Mutation[] = [
     by: 'in windows',
     edits: [
       {
-        path: 'src/source/postgres/catchup.ts',
+        path: 'src/source/postgres/windows/catchup.ts',
         find: '        yield window.take()\n',
         put: '        const lost = window.take()\n        if (signal.aborted) yield lost\n',
       },
@@ -294,7 +294,7 @@ export const mutations: readonly Mutation[] = [
     },
     edits: [
       {
-        path: 'src/source/postgres/snapshot.ts',
+        path: 'src/source/postgres/snapshot/snapshot.ts',
         find: "if (shape !== undefined && shape.node === seen?.['relfilenode']) return",
         put: 'if (shape !== undefined && seen !== undefined) return',
       },
@@ -308,7 +308,7 @@ export const mutations: readonly Mutation[] = [
     },
     edits: [
       {
-        path: 'src/target/postgres/state.ts',
+        path: 'src/target/postgres/state/state.ts',
         find: 'where l.mirror = mirror_name and l.lane = lane_name and l.epoch = wanted\n    and',
         put: 'where l.mirror = mirror_name and l.lane = lane_name\n    and',
       },

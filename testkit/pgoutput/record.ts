@@ -1,8 +1,12 @@
 import { parseUrl } from '../../src/config/url.ts'
 import { connect } from '../../src/dialect/postgres/connect.ts'
-import { Decoder } from '../../src/source/postgres/pgoutput.ts'
+import { Decoder } from '../../src/source/postgres/log/pgoutput.ts'
+import {
+  WALSENDER_SETTINGS,
+  Walsender,
+  XLOG_HEAD,
+} from '../../src/source/postgres/log/walsender.ts'
 import { parseLsn } from '../../src/source/postgres/position.ts'
-import { WALSENDER_SETTINGS, Walsender, XLOG_HEAD } from '../../src/source/postgres/walsender.ts'
 import { openSession, postgres, type TestSession } from '../servers/index.ts'
 import {
   keepalive,

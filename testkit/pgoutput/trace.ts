@@ -1,9 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { BINARY, cell, cells, NULL, type Tuple, UNCHANGED } from '../../src/model/tuple.ts'
-import type { PgoutputMessage } from '../../src/source/postgres/pgoutput.ts'
+import type { PgoutputMessage } from '../../src/source/postgres/log/pgoutput.ts'
+import { KEEPALIVE } from '../../src/source/postgres/log/walsender.ts'
 import { formatLsn } from '../../src/source/postgres/position.ts'
-import { KEEPALIVE } from '../../src/source/postgres/walsender.ts'
 import type { Major } from '../servers/index.ts'
 
 /** What a recording was made with. */

@@ -16,14 +16,10 @@ import type {
   SourceOptions,
   SourceTraits,
 } from '../source.ts'
-import { defaultCatchUp } from './catchup-options.ts'
-import { encodingsOf, readTypeBook, type TypeBook } from './encodings.ts'
-import { estimateTables } from './estimate.ts'
-import { identityFacts, readLeaves } from './facts.ts'
-import { currentHead, emitFence } from './head.ts'
-import { inspectSource } from './inspect.ts'
-import { readVocabularies } from './inspect-types.ts'
-import { requireLandmark } from './landmark.ts'
+import { identityFacts, readLeaves } from './check/facts.ts'
+import { requireLandmark } from './check/landmark.ts'
+import { preflightSource } from './check/preflight.ts'
+import { currentHead, emitFence } from './log/head.ts'
 import { Lookout } from './look.ts'
 import { type Names, namesFor } from './names.ts'
 import {
@@ -37,14 +33,18 @@ import {
   positionAt,
   positionsAt,
 } from './position.ts'
-import { preflightSource } from './preflight.ts'
 import { dropPublications, preparePublications, requirePublications } from './publication.ts'
-import { openSourceReader } from './reader.ts'
-import { sequencesOf } from './sequences.ts'
-import { marked } from './shape.ts'
+import { openSourceReader } from './reader/reader.ts'
+import { encodingsOf, readTypeBook, type TypeBook } from './schema/encodings.ts'
+import { inspectSource } from './schema/inspect.ts'
+import { readVocabularies } from './schema/inspect-types.ts'
+import { sequencesOf } from './schema/sequences.ts'
+import { marked } from './schema/shape.ts'
 import { dropSlot, freeSlot, readSlot, requireSlot, strangeSlot } from './slot.ts'
-import { openSnapshot } from './snapshot.ts'
+import { estimateTables } from './snapshot/estimate.ts'
+import { openSnapshot } from './snapshot/snapshot.ts'
 import { PostgresStream } from './stream.ts'
+import { defaultCatchUp } from './windows/options.ts'
 
 /** Connects; faults within seconds when the server cannot be reached or entered. */
 export async function openPostgresSource(options: SourceOptions): Promise<Source> {

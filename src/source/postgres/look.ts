@@ -1,10 +1,10 @@
 import type { Session } from '../../dialect/postgres/connect.ts'
 import { Fault } from '../../model/fault.ts'
 import type { Table } from '../../model/table.ts'
-import { readLeaves, refuseNewLeaf } from './facts.ts'
+import { readLeaves, refuseNewLeaf } from './check/facts.ts'
+import { Relations } from './log/relations.ts'
 import type { Names } from './names.ts'
 import { type Publication, requirePublications } from './publication.ts'
-import { Relations } from './relations.ts'
 import { requireSlot } from './slot.ts'
 
 export interface LookOptions {

@@ -4,12 +4,12 @@ import type { StreamItem } from '../../model/change.ts'
 import type { Endpoint } from '../../model/endpoint.ts'
 import { Fault } from '../../model/fault.ts'
 import type { CatchUp as CatchUpSource, Way } from '../source.ts'
-import { Bytes, misread } from './bytes.ts'
-import { CatchUp, type Piece } from './catchup.ts'
-import { isFar, isTooSlow, isWhim } from './catchup-options.ts'
+import { Bytes, misread } from './log/bytes.ts'
+import { Reading, type ReadingOptions } from './log/reading.ts'
+import { KEEPALIVE, WALSENDER_SETTINGS, Walsender, XLOG_DATA, XLOG_HEAD } from './log/walsender.ts'
 import type { Lsn } from './position.ts'
-import { Reading, type ReadingOptions } from './reading.ts'
-import { KEEPALIVE, WALSENDER_SETTINGS, Walsender, XLOG_DATA, XLOG_HEAD } from './walsender.ts'
+import { CatchUp, type Piece } from './windows/catchup.ts'
+import { isFar, isTooSlow, isWhim } from './windows/options.ts'
 
 export interface StreamOptions extends ReadingOptions {
   readonly endpoint: Endpoint

@@ -2,7 +2,7 @@ import type { PgSchema, PgType } from '../../dialect/postgres/schema.ts'
 import { holds, readsInBinary, type TypeIndex, typeIndex } from '../../dialect/postgres/types.ts'
 import type { Table } from '../../model/table.ts'
 import { BINARY_COPY, BINARY_STREAM, TEXT_COPY, TEXT_STREAM, VALUES } from './config.ts'
-import { nativeTable } from './ddl.ts'
+import { nativeTable } from './schema/ddl.ts'
 
 export interface Encodings {
   readonly stream: readonly string[]

@@ -15,13 +15,13 @@ import type {
   TargetPlan,
   TargetTraits,
 } from '../target.ts'
-import * as stored from './checkpoint.ts'
-import { purposeOf, take } from './claim.ts'
-import { nativeSchema } from './ddl.ts'
+import { preflightTarget } from './check/preflight.ts'
 import { type Encodings, encodingsOf } from './encodings.ts'
-import { preflightTarget } from './preflight.ts'
 import { openTargetReader } from './reader.ts'
+import { nativeSchema } from './schema/ddl.ts'
 import { type Link, openLink } from './sessions.ts'
+import * as stored from './state/checkpoint.ts'
+import { purposeOf, take } from './state/claim.ts'
 import { Tenure } from './tenure.ts'
 
 /** Connects; faults at once when the server cannot be reached or entered. */

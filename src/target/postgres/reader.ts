@@ -10,8 +10,8 @@ import type { Positions } from '../../model/position.ts'
 import type { Described, Found, Print, Recipe, Sums, TargetReader } from '../../model/reader.ts'
 import type { Table } from '../../model/table.ts'
 import type { Tuple } from '../../model/tuple.ts'
-import { readCheckpoint } from './checkpoint.ts'
-import { STATE } from './state.ts'
+import { readCheckpoint } from './state/checkpoint.ts'
+import { STATE } from './state/state.ts'
 
 export interface TargetReaderOptions {
   readonly endpoint: Endpoint

@@ -3,8 +3,8 @@ import { ExchangeError } from '../../dialect/postgres/exchange.ts'
 import type { Step } from '../../model/batch.ts'
 import { Fault } from '../../model/fault.ts'
 import { type Table, tableName } from '../../model/table.ts'
-import type { Source } from './rows.ts'
-import { FENCED, WRONG_COUNT, WRONG_POSITION } from './state.ts'
+import type { Source } from './apply/rows.ts'
+import { FENCED, WRONG_COUNT, WRONG_POSITION } from './state/state.ts'
 
 export interface RefusalContext {
   readonly label: string

@@ -7,14 +7,14 @@ import {
   Decoder,
   type PgoutputMessage,
   type RelationMessage,
-} from '../../../../src/source/postgres/pgoutput.ts'
-import { formatLsn, parseLsn } from '../../../../src/source/postgres/position.ts'
+} from '../../../../src/source/postgres/log/pgoutput.ts'
 import {
   WALSENDER_SETTINGS,
   Walsender,
   XLOG_DATA,
   XLOG_HEAD,
-} from '../../../../src/source/postgres/walsender.ts'
+} from '../../../../src/source/postgres/log/walsender.ts'
+import { formatLsn, parseLsn } from '../../../../src/source/postgres/position.ts'
 import {
   last,
   ordinary,

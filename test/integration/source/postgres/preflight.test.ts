@@ -4,7 +4,7 @@ import { parseUrl } from '../../../../src/config/url.ts'
 import { connect } from '../../../../src/dialect/postgres/connect.ts'
 import { ident } from '../../../../src/dialect/postgres/quote.ts'
 import { Fault, type Finding, type Todo } from '../../../../src/model/fault.ts'
-import { preflightSource } from '../../../../src/source/postgres/preflight.ts'
+import { preflightSource } from '../../../../src/source/postgres/check/preflight.ts'
 import type { Selection } from '../../../../src/source/source.ts'
 import {
   database,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { LogReader } from '../../../../src/source/postgres/catchup-reader.ts'
 import { type Lsn, parseLsn } from '../../../../src/source/postgres/position.ts'
+import { LogReader } from '../../../../src/source/postgres/windows/reader.ts'
 import { database, type TestDatabase } from '../../../../testkit/servers/index.ts'
 import { endpointOf, never, started } from './support.ts'
 

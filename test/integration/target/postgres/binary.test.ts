@@ -3,8 +3,8 @@ import { type TestContext, test } from 'node:test'
 import { parseUrl } from '../../../../src/config/url.ts'
 import { connect, type Session } from '../../../../src/dialect/postgres/connect.ts'
 import { readsInBinary, typeIndex } from '../../../../src/dialect/postgres/types.ts'
-import { inspectSource } from '../../../../src/source/postgres/inspect.ts'
-import { createSchema, nativeSchema } from '../../../../src/target/postgres/ddl.ts'
+import { inspectSource } from '../../../../src/source/postgres/schema/inspect.ts'
+import { createSchema, nativeSchema } from '../../../../src/target/postgres/schema/ddl.ts'
 import { database, type TestDatabase } from '../../../../testkit/servers/index.ts'
 
 const types = `

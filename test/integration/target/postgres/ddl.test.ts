@@ -4,10 +4,14 @@ import { parseUrl } from '../../../../src/config/url.ts'
 import { connect, type Session } from '../../../../src/dialect/postgres/connect.ts'
 import type { Table } from '../../../../src/model/table.ts'
 import type { Type } from '../../../../src/model/value.ts'
-import { inspectSource } from '../../../../src/source/postgres/inspect.ts'
-import { createKey, createSchema, nativeSchema } from '../../../../src/target/postgres/ddl.ts'
-import { finishSchema } from '../../../../src/target/postgres/finish.ts'
-import { preflightTarget } from '../../../../src/target/postgres/preflight.ts'
+import { inspectSource } from '../../../../src/source/postgres/schema/inspect.ts'
+import { preflightTarget } from '../../../../src/target/postgres/check/preflight.ts'
+import {
+  createKey,
+  createSchema,
+  nativeSchema,
+} from '../../../../src/target/postgres/schema/ddl.ts'
+import { finishSchema } from '../../../../src/target/postgres/schema/finish.ts'
 import type { TargetPlan } from '../../../../src/target/target.ts'
 import { database, type TestDatabase } from '../../../../testkit/servers/index.ts'
 import { describe, rich18, richSchema } from './rich.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Messages, RowFrames } from '../../../../src/source/postgres/catchup-frames.ts'
+import { type Messages, RowFrames } from '../../../../src/source/postgres/windows/frames.ts'
 
 const FILE_HEAD = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1')
 

@@ -5,7 +5,7 @@ import {
   isNear,
   isTooSlow,
   nextWindow,
-} from '../../../../src/source/postgres/catchup-options.ts'
+} from '../../../../src/source/postgres/windows/options.ts'
 
 const MIB = 2 ** 20
 const settings = { distance: 32 * MIB, millis: 5_000, memory: 512 * MIB }

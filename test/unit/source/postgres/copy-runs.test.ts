@@ -2,7 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { Fault } from '../../../../src/model/fault.ts'
-import { bodiesOf, COPY_DATA, CopyRuns } from '../../../../src/source/postgres/copy-runs.ts'
+import {
+  bodiesOf,
+  COPY_DATA,
+  CopyRuns,
+} from '../../../../src/source/postgres/snapshot/copy-runs.ts'
 
 function message(tag: number, body: Uint8Array): Buffer {
   const head = Buffer.alloc(5)

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { Fault } from '../../../../src/model/fault.ts'
 import { textsOf, tupleOf } from '../../../../src/model/tuple.ts'
-import { Decoder, EPOCH_2000 } from '../../../../src/source/postgres/pgoutput.ts'
+import { Decoder, EPOCH_2000 } from '../../../../src/source/postgres/log/pgoutput.ts'
 import * as m from './messages.ts'
 
 const row = tupleOf(['1', null, undefined, Buffer.from([1, 2])])

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isVisible, parseSnapshot } from '../../../../src/source/postgres/reader-snapshot.ts'
+import { isVisible, parseSnapshot } from '../../../../src/source/postgres/reader/reader-snapshot.ts'
 
 test('a snapshot sees what ended before it and nothing else', () => {
   const seen = parseSnapshot('100:110:103,107')

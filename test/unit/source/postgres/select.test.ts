@@ -8,7 +8,7 @@ import {
   parsePattern,
   patternOf,
   select,
-} from '../../../../src/source/postgres/select.ts'
+} from '../../../../src/source/postgres/schema/select.ts'
 
 const table = (schema: string, name: string) => ({ schema, name })
 

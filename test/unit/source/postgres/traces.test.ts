@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Decoder, type PgoutputMessage } from '../../../../src/source/postgres/pgoutput.ts'
-import { XLOG_DATA, XLOG_HEAD } from '../../../../src/source/postgres/walsender.ts'
+import { Decoder, type PgoutputMessage } from '../../../../src/source/postgres/log/pgoutput.ts'
+import { XLOG_DATA, XLOG_HEAD } from '../../../../src/source/postgres/log/walsender.ts'
 import {
   keepalive,
   loadTrace,

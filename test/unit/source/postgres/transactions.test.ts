@@ -5,9 +5,9 @@ import { Fault } from '../../../../src/model/fault.ts'
 import { describePositions } from '../../../../src/model/position.ts'
 import type { Table } from '../../../../src/model/table.ts'
 import { textsOf, tupleOf } from '../../../../src/model/tuple.ts'
-import { Decoder } from '../../../../src/source/postgres/pgoutput.ts'
+import { Decoder } from '../../../../src/source/postgres/log/pgoutput.ts'
+import { Transactions } from '../../../../src/source/postgres/log/transactions.ts'
 import { positionsAt } from '../../../../src/source/postgres/position.ts'
-import { Transactions } from '../../../../src/source/postgres/transactions.ts'
 import * as m from './messages.ts'
 
 const table: Table = {

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { Fault } from '../../../../src/model/fault.ts'
 import type { Column, Table } from '../../../../src/model/table.ts'
 import { cell, tupleOf, unframe } from '../../../../src/model/tuple.ts'
-import { canonicalTuples, framedValues } from '../../../../src/source/postgres/values.ts'
+import { canonicalTuples, framedValues } from '../../../../src/source/postgres/log/values.ts'
 
 const column = (name: string, kind: 'text' | 'bytes'): Column => ({
   name,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { Fault } from '../../../../src/model/fault.ts'
-import { errorOf, Framer } from '../../../../src/source/postgres/wire.ts'
+import { errorOf, Framer } from '../../../../src/source/postgres/log/wire.ts'
 
 function framed(tag: number, body: Buffer): Buffer {
   const head = Buffer.alloc(5)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Positions } from '../../../../src/model/position.ts'
-import { Durable, lsnOf } from '../../../../src/target/postgres/durable.ts'
+import { Durable, lsnOf } from '../../../../src/target/postgres/state/durable.ts'
 
 function at(order: number): Positions {
   return new Map([['wal', { log: 'a', order: BigInt(order), token: String(order) }]])

@@ -4,8 +4,13 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { Pipe } from '../../../../src/dialect/postgres/pipe.ts'
 import { tupleOf } from '../../../../src/model/tuple.ts'
-import { form, MissingCell, type Rows, writeCopy } from '../../../../src/target/postgres/rows.ts'
-import { valuesRecode } from '../../../../src/target/postgres/values.ts'
+import {
+  form,
+  MissingCell,
+  type Rows,
+  writeCopy,
+} from '../../../../src/target/postgres/apply/rows.ts'
+import { valuesRecode } from '../../../../src/target/postgres/apply/values.ts'
 
 /** The bytes that the server would be given as the data of the copy. */
 async function copied(rows: Rows, how: 'binary' | 'text'): Promise<Buffer> {

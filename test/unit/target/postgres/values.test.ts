@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Table } from '../../../../src/model/table.ts'
 import { cell, TEXT, tupleOf } from '../../../../src/model/tuple.ts'
-import { canonicalTuples } from '../../../../src/source/postgres/values.ts'
-import { valuesRecode } from '../../../../src/target/postgres/values.ts'
+import { canonicalTuples } from '../../../../src/source/postgres/log/values.ts'
+import { valuesRecode } from '../../../../src/target/postgres/apply/values.ts'
 import { textTable } from '../../../../testkit/memory/tables.ts'
 
 const table: Table = {

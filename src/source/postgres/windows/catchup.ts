@@ -1,0 +1,186 @@
+import { every, monotonic, type Ticker } from '../../../async/clock.ts'
+import { point } from '../../../async/point.ts'
+import { connect, type Session } from '../../../dialect/postgres/connect.ts'
+import { sqlstateOf } from '../../../dialect/postgres/errors.ts'
+import type { CatchUp as CatchUpSource } from '../../source.ts'
+import { formatLsn, type Lsn } from '../position.ts'
+import type { Messages } from './frames.ts'
+import { firstWindow, isNear, nextWindow } from './options.ts'
+import { LogReader, type LogReaderOptions, type ReaderMemory, type Window } from './reader.ts'
+
+export interface CatchUpOptions extends LogReaderOptions {
+  readonly from: Lsn
+  readonly settings: CatchUpSource
+  /** Where the source's log ends now, flushed. */
+  readonly head: () => Promise<Lsn>
+}
+
+/** What came: messages of the plugin, or the place up to which everything has come. */
+export type Piece = Messages | { readonly through: Lsn }
+
+/** Windows end where a page may begin, whatever size the server's pages have (up to 64 kB). */
+const PAGE = 0x10000n
+/** Log and time after which the durable slot is moved, so that the source can recycle its log. */
+const ADVANCE_BYTES = 1n << 30n
+const ADVANCE_MS = 60_000
+const LOOK_MS = 1_000
+
+/**
+ * Reads the log in windows, two sessions in turn: while one window is applied the server decodes
+ * the next. The durable slot follows what is durable at the target (promise 1).
+ */
+export class CatchUp implements AsyncDisposable {
+  readonly #options: CatchUpOptions
+  readonly #readers: LogReader[]
+  readonly #keeper: Session
+  readonly #ticker: Ticker
+  #durable: Lsn
+  #advanced: Lsn
+  #advancedAt = monotonic()
+  #failed: { readonly error: unknown } | null = null
+  #planned: Lsn
+  #span = firstWindow()
+
+  private constructor(options: CatchUpOptions, readers: LogReader[], keeper: Session) {
+    this.#options = options
+    this.#readers = readers
+    this.#keeper = keeper
+    this.#planned = options.from
+    this.#durable = 0n
+    this.#advanced = options.from
+    this.#ticker = every(
+      LOOK_MS,
+      () => this.#look(),
+      (error) => {
+        this.#failed ??= { error }
+      },
+    )
+  }
+
+  /** Throws NoCatchUp, and Fault, when streaming is to be used instead. */
+  static async open(options: CatchUpOptions): Promise<CatchUp> {
+    const { endpoint, mirror } = options
+    const readers = [await LogReader.open(options)]
+    try {
+      const second = await LogReader.open(options).catch(oneIsEnough)
+      if (second !== null) readers.push(second)
+      const keeper = await connect(endpoint, { side: 'source', mirror, purpose: 'advance' })
+      point('windows-opened')
+      return new CatchUp(options, readers, keeper)
+    } catch (error) {
+      for (const reader of readers) await reader[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  /** Until little is left. What came last before an error may be a part of a transaction. */
+  async *pieces(signal: AbortSignal): AsyncGenerator<Piece, void, undefined> {
+    const free = [...this.#readers]
+    const line: { readonly window: Window; readonly reader: LogReader; readonly log: number }[] = []
+    for (;;) {
+      for (let reader = free.shift(); reader !== undefined; reader = free.shift()) {
+        const next = await this.#plan(reader)
+        if (next === null) {
+          free.unshift(reader)
+          break
+        }
+        line.push(next)
+      }
+      const first = line.shift()
+      if (first === undefined) return
+      const { window, reader, log } = first
+      // Nothing is named that is on its way: it would be held until the next one has come.
+      while (await window.some(signal)) {
+        if (this.#failed !== null) throw this.#failed.error
+        yield window.take()
+      }
+      yield { through: window.to }
+      point('window-read')
+      this.#span = nextWindow(this.#span, {
+        log,
+        messages: window.messages,
+        bytes: window.bytes,
+        memory: this.#memory.result,
+      })
+      free.push(reader)
+    }
+  }
+
+  /** For people: that windows are read, and what that may take at the source. */
+  get description(): string {
+    const { decoding, result } = this.#memory
+    const most = Math.round(((decoding + result) * this.#readers.length) / 2 ** 20)
+    const sessions = this.#readers.length === 1 ? 'one session' : 'two sessions'
+    const how = `in windows by ${sessions} with at most ${most} MiB of memory there`
+    return `far behind the source: its log is read ${how}`
+  }
+
+  acknowledge(lsn: Lsn): void {
+    if (lsn > this.#durable) this.#durable = lsn
+  }
+
+  /** Ends reading; the durable slot is moved up, so that streaming need not decode all again. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#ticker.stop()
+    await Promise.all(this.#readers.map((reader) => reader[Symbol.asyncDispose]()))
+    if (this.#failed === null) await this.#advance().catch(() => undefined)
+    await this.#keeper[Symbol.asyncDispose]()
+  }
+
+  get #memory(): ReaderMemory {
+    const each = this.#options.settings.memory / this.#readers.length
+    return { decoding: each / 2, result: each / 2 }
+  }
+
+  /** The next window, begun; null when too little is left. */
+  async #plan(
+    reader: LogReader,
+  ): Promise<{ readonly window: Window; readonly reader: LogReader; readonly log: number } | null> {
+    const { settings, head } = this.#options
+    const from = this.#planned
+    const end = await head()
+    if (isNear(settings, end - from)) return null
+    const wanted = from + BigInt(Math.floor(this.#span))
+    // What would be left over is too little for a window of its own.
+    const last = wanted + BigInt(Math.floor(this.#span / 4)) > end
+    const page = pageAfter(wanted)
+    const to = last || page > end ? end : page
+    this.#planned = to
+    return { window: reader.window(from, to, this.#memory), reader, log: Number(to - from) }
+  }
+
+  async #look(): Promise<void> {
+    if (this.#failed !== null) return
+    const due = monotonic() - this.#advancedAt >= ADVANCE_MS
+    if (due || this.#durable - this.#advanced >= ADVANCE_BYTES) await this.#advance()
+  }
+
+  /** Twice: the first call moves the place from which is decoded one step only (logical.c). */
+  async #advance(): Promise<void> {
+    const to = this.#durable
+    if (to === 0n) return
+    const sql = 'SELECT pg_replication_slot_advance($1, $2::pg_lsn)'
+    for (let i = 0; i < 2; i++) {
+      await this.#keeper.query(sql, [this.#options.slot, formatLsn(to)])
+    }
+    point('slot-advanced')
+    this.#advanced = to
+    this.#advancedAt = monotonic()
+  }
+}
+
+/**
+ * Where a window may end. A server takes the commits up to the first record that ends at or after
+ * the end of the window, and leaves out those that begin before its start (logicalfuncs.c,
+ * snapbuild.c). Both cut at the same commit where a record ends or a page begins, but not inside
+ * the head of a page.
+ */
+function pageAfter(lsn: Lsn): Lsn {
+  return (lsn + PAGE - 1n) & ~(PAGE - 1n)
+}
+
+/** Slots may be scarce; one reader works alone. */
+function oneIsEnough(error: unknown): null {
+  if (sqlstateOf(error) === '53400') return null
+  throw error
+}

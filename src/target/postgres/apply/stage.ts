@@ -1,0 +1,131 @@
+import type { Pipe } from '../../../dialect/postgres/pipe.ts'
+import { ident } from '../../../dialect/postgres/quote.ts'
+import { tableName } from '../../../model/table.ts'
+import type { Binding } from './columns.ts'
+import { type Rows, writeCopy } from './rows.ts'
+import {
+  columnAt,
+  columnList,
+  counted,
+  keyOf,
+  onConflict,
+  sameKey,
+  selfAssigned,
+  written,
+} from './statements.ts'
+
+/** Temporary tables that rows are copied into before one statement merges them. */
+export class Stages {
+  /** They last as long as the session, emptied by every commit; else as long as a transaction. */
+  readonly #lasting: boolean
+  #made = new Set<string>()
+  /** Before the transaction that runs. */
+  #before = new Set<string>()
+  #used = new Set<string>()
+
+  constructor(lasting: boolean) {
+    this.#lasting = lasting
+  }
+
+  begun(): void {
+    this.#before = new Set(this.#made)
+    this.#used = new Set()
+  }
+  committed(): void {
+    if (!this.#lasting) this.#made = new Set()
+  }
+  rolledBack(): void {
+    this.#made = this.#before
+  }
+  /** Drops what is there when it has become much: each commit empties all of it. */
+  tidy(pipe: Pipe, most: number): void {
+    if (this.#made.size <= most) return
+    pipe.statement(`DROP TABLE ${[...this.#made].join(', ')}`)
+    this.#made = new Set()
+  }
+
+  nameOf(binding: Binding, use: 'update' | 'delete'): string {
+    const { oid, table } = binding
+    return `pg_temp.${ident(`hf_${use}_${oid}_${table.version}`.slice(0, 63))}`
+  }
+
+  /** Writes what makes the stage stand empty; returns its name in SQL. */
+  ready(pipe: Pipe, binding: Binding, use: 'update' | 'delete'): string {
+    const name = this.nameOf(binding, use)
+    if (!this.#made.has(name)) {
+      const columns =
+        use === 'delete' ? columnList(binding, keyOf(binding.table.identity)) : columnList(binding)
+      const lasts = this.#lasting ? 'DELETE ROWS' : 'DROP'
+      pipe.statement(
+        `CREATE TEMP TABLE ${name} ON COMMIT ${lasts} AS SELECT ${columns} FROM ${binding.name} WITH NO DATA`,
+        { label: binding.table },
+      )
+      this.#made.add(name)
+    } else if (this.#used.has(name)) {
+      pipe.statement(`TRUNCATE ${name}`, { label: binding.table })
+    }
+    this.#used.add(name)
+    return name
+  }
+}
+
+/** COPY into a table or stage, with the data. */
+export async function copyRows(
+  pipe: Pipe,
+  into: { readonly name: string; readonly columns: string; readonly label: unknown },
+  data: { readonly rows: Rows; readonly form: 'binary' | 'text' },
+): Promise<void> {
+  pipe.statement(copySql(into.name, into.columns, { form: data.form, frozen: false }), {
+    label: into.label,
+  })
+  await writeCopy(pipe, data.rows, data.form)
+}
+
+export function copySql(
+  name: string,
+  columns: string,
+  how: { readonly form: 'binary' | 'text'; readonly frozen: boolean },
+): string {
+  const list = columns === '' ? '' : ` (${columns})`
+  const freeze = how.frozen ? ', FREEZE' : ''
+  return `COPY ${name}${list} FROM STDIN (FORMAT ${how.form}, ENCODING 'UTF8'${freeze})`
+}
+
+/** Merges a stage of whole rows into the table. */
+export function overwriteSql(binding: Binding, stage: string): string {
+  const columns = columnList(binding)
+  return (
+    `INSERT INTO ${binding.name} (${columns}) OVERRIDING SYSTEM VALUE ` +
+    `SELECT ${columns} FROM ${stage}${onConflict(binding)}`
+  )
+}
+
+export function updateSql(
+  binding: Binding,
+  stage: string,
+  wanted: { readonly set: readonly number[]; readonly rows: number },
+): string {
+  const columns = written(binding, wanted.set, false).map((i) => ident(columnAt(binding, i).name))
+  const sets = columns.length === 0 ? [selfAssigned(binding)] : columns.map((c) => `${c} = s.${c}`)
+  const sql =
+    `UPDATE ${binding.only}${binding.name} AS t SET ${sets.join(', ')} ` +
+    `FROM ${stage} AS s WHERE ${sameKeys(binding)} RETURNING 1`
+  return counted(sql, { rows: wanted.rows, what: `update of ${tableName(binding.table)}` })
+}
+
+export function deleteSql(binding: Binding, stage: string, rows: number): string {
+  const sql = `DELETE FROM ${binding.only}${binding.name} AS t USING ${stage} AS s WHERE ${sameKeys(binding)} RETURNING 1`
+  return counted(sql, { rows, what: `delete from ${tableName(binding.table)}` })
+}
+
+function sameKeys(binding: Binding): string {
+  return keyOf(binding.table.identity)
+    .map((i) => columnAt(binding, i))
+    .map((column) => sameKey(column, `s.${ident(column.name)}`))
+    .join(' AND ')
+}
+
+export function truncateSql(bindings: readonly Binding[], restartSequences: boolean): string {
+  const names = bindings.map((binding) => `${binding.only}${binding.name}`).join(', ')
+  return `TRUNCATE ${names}${restartSequences ? ' RESTART IDENTITY' : ''}`
+}
