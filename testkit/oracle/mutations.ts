@@ -152,7 +152,10 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'commits the checkpoint before the rows',
-    by: 'calm',
+    by: {
+      file: 'test/integration/target/postgres/refusal.test.ts',
+      test: '18: update of 1 rows of which one is missing',
+    },
     edits: [
       {
         path: 'src/target/postgres/apply/apply.ts',
