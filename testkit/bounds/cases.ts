@@ -10,6 +10,8 @@ export interface Bound {
   readonly small: number
   readonly large: number
   readonly unit: string
+  /** What the servers need for it. */
+  readonly settings?: Readonly<Record<string, string>>
   /** What is there before the first copy. */
   readonly prepare: (source: Database, amount: number) => Promise<void>
   /** What is written while the mirror is stopped. */
@@ -127,6 +129,8 @@ export const bounds: readonly Bound[] = [
     small: 1_000,
     large: 10_000,
     unit: 'tables',
+    // All of them are made in one transaction, which holds about three locks for each.
+    settings: { max_locks_per_transaction: '1024' },
     prepare: tables,
     load: async (source) => {
       await source.query("insert into t_0 values (1, 'x', 1)")

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { assertSameContents } from '../contents.ts'
-import { database } from '../servers/index.ts'
+import { database, postgres } from '../servers/index.ts'
 import { bounds } from './cases.ts'
 import { drill } from './drill.ts'
 import { grown, heldAfterLosses, heldAfterRuns } from './flat.ts'
@@ -16,8 +16,10 @@ export function boundsSuite(size: 'small' | 'large', restarts: number): void {
     for (const bound of bounds) {
       const amount = bound[size]
       test(`${bound.name}: ${amount.toLocaleString('en')} ${bound.unit}`, async (t) => {
-        const source = await database(t, 18)
-        const target = await database(t, 18)
+        const { settings } = bound
+        const server = await postgres(18, settings === undefined ? undefined : { settings })
+        const source = await database(t, server)
+        const target = await database(t, server)
         const drilled = await drill(bound, amount, { source, target })
         for (const { phase, peak, limit, seconds } of drilled) {
           const used = `${Math.round(peak / MIB)} of ${limit / MIB} MiB`

@@ -14,6 +14,7 @@ export interface ServerError {
   readonly code: string
   readonly message: string
   readonly severity?: string | undefined
+  readonly hint?: string | undefined
   readonly schema?: string | undefined
   readonly table?: string | undefined
   readonly column?: string | undefined
@@ -35,6 +36,7 @@ type Kind =
   | 'permission'
   | 'refused'
   | 'busy'
+  | 'locks'
   | 'disk'
   | 'readOnly'
 
@@ -47,6 +49,7 @@ const codes: Readonly<Record<Kind, { readonly source: FaultCode; readonly target
   permission: { source: 'HF-S106', target: 'HF-T214' },
   refused: { source: 'HF-S107', target: 'HF-T216' },
   busy: { source: 'HF-S108', target: 'HF-T217' },
+  locks: { source: 'HF-S109', target: 'HF-T206' },
   disk: { source: 'HF-S108', target: 'HF-T203' },
   readOnly: { source: 'HF-S107', target: 'HF-T215' },
 }
@@ -103,8 +106,14 @@ export function faultOf(error: unknown, context: ErrorContext): Fault {
   return server === null ? ofConnection(error, context) : ofServer(server, context)
 }
 
+/** Only the hint tells a full lock table (lock.c) from memory that is short for a while. */
+function kindOfServer({ code, hint }: ServerError): Kind {
+  if (code === '53200' && hint?.includes('max_locks_per_transaction') === true) return 'locks'
+  return bySqlstate[code] ?? bySqlstate[code.slice(0, 2)] ?? 'refused'
+}
+
 function ofServer(error: ServerError, context: ErrorContext): Fault {
-  const kind = bySqlstate[error.code] ?? bySqlstate[error.code.slice(0, 2)] ?? 'refused'
+  const kind = kindOfServer(error)
   const words = serverWords(error)
   const evidence: Record<string, string> = { sqlstate: error.code, server: words }
   for (const name of ['schema', 'table', 'column', 'constraint'] as const) {

@@ -93,6 +93,21 @@ export const sourceFaults = {
       { text: 'Nothing: it is tried again. If it stays, look for long transactions and locks.' },
     ],
   },
+  'HF-S109': {
+    title: 'The source has no room for the locks of so many tables',
+    class: 'persistent',
+    severity: 'error',
+    exit: 1,
+    why: 'One transaction locks all tables of the mirror, and max_locks_per_transaction times max_connections is less than that takes (about three for each table).',
+    safe: 'Nothing was changed: the transaction was rolled back whole.',
+    todo: [
+      {
+        text: 'Raise the limit to a tenth of the number of tables or more, restart the server, then start again.',
+        sql: 'ALTER SYSTEM SET max_locks_per_transaction = 1024',
+        at: 'source',
+      },
+    ],
+  },
   'HF-S201': {
     title: 'The source does not write a logical log',
     class: 'config',
