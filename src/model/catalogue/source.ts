@@ -95,14 +95,14 @@ export const sourceFaults = {
   },
   'HF-S109': {
     title: 'The source has no room for the locks of so many tables',
-    class: 'persistent',
-    severity: 'error',
+    class: 'transient',
+    severity: 'warn',
     exit: 1,
     why: 'One transaction locks all tables of the mirror, and max_locks_per_transaction times max_connections is less than that takes (about three for each table).',
-    safe: 'Nothing was changed: the transaction was rolled back whole.',
+    safe: 'Nothing is lost: the transaction was rolled back whole, and the source keeps every change.',
     todo: [
       {
-        text: 'Raise the limit to a tenth of the number of tables or more, restart the server, then start again.',
+        text: 'If it stays: raise the limit to a tenth of the number of tables or more and restart the server; the mirror then goes on by itself.',
         sql: 'ALTER SYSTEM SET max_locks_per_transaction = 1024',
         at: 'source',
       },

@@ -19,11 +19,7 @@ test('a target that cannot lock so many tables at once is named with the setting
   }
   const words = ['run', '--source', source.url, '--target', target.url, '--until', 'caught-up']
   await using mirror = holdfast(words, { cwd: scratch(t) })
-  const { code } = await mirror.end()
-  const said = mirror.lines.join('\n')
-  assert.equal(code, 1, said)
-  assert.match(said, /fail HF-T206 /)
-  assert.match(said, /ALTER SYSTEM SET max_locks_per_transaction/)
+  await mirror.line(/warn: HF-T206 .*; trying again in/)
   assert.deepEqual(await target.query("select 1 from pg_class where relname ~ '^t_'"), [])
   assert.deepEqual(await source.query('select 1 from pg_publication'), [])
 })
