@@ -22,4 +22,8 @@ test('a target that cannot lock so many tables at once is named with the setting
   await mirror.line(/warn: HF-T206 .*; trying again in/)
   assert.deepEqual(await target.query("select 1 from pg_class where relname ~ '^t_'"), [])
   assert.deepEqual(await source.query('select 1 from pg_publication'), [])
+  await using told = holdfast(['explain', 'HF-T206'], { cwd: scratch(t) })
+  assert.equal((await told.end()).code, 0)
+  assert.match(told.lines.join('\n'), /ALTER SYSTEM SET max_locks_per_transaction/)
+  assert.equal((await mirror.kill('SIGTERM')).code, 0, mirror.lines.join('\n'))
 })
