@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { Charsets } from '../../src/dialect/mysql/charset-wide.ts'
 import { cell, type Tuple, textsOf } from '../../src/model/tuple.ts'
-import { declaredIn } from '../../src/source/mysql/declared.ts'
-import { eventAt, TYPE } from '../../src/source/mysql/event.ts'
-import { type LogEvent, LogReader } from '../../src/source/mysql/events.ts'
-import type { Declared } from '../../src/source/mysql/plan.ts'
-import type { TableMap } from '../../src/source/mysql/table-map.ts'
-import { TableRows } from '../../src/source/mysql/table-rows.ts'
+import { eventAt, TYPE } from '../../src/source/mysql/log/event.ts'
+import { type LogEvent, LogReader } from '../../src/source/mysql/log/events.ts'
+import type { Declared } from '../../src/source/mysql/rows/plan.ts'
+import type { TableMap } from '../../src/source/mysql/rows/table-map.ts'
+import { TableRows } from '../../src/source/mysql/rows/table-rows.ts'
+import { declaredIn } from '../../src/source/mysql/schema/declared.ts'
 
 export const traced = ['mysql-9', 'mysql-5.6', 'mariadb-10.11'] as const
 export type Traced = (typeof traced)[number]

@@ -4,10 +4,10 @@ import { anyOf } from '../../../../src/async/abort.ts'
 import { connect } from '../../../../src/dialect/mysql/connect.ts'
 import { Secret } from '../../../../src/model/endpoint.ts'
 import { Fault } from '../../../../src/model/fault.ts'
-import { DomainPosition } from '../../../../src/source/mysql/domains.ts'
-import { Dump, type Start } from '../../../../src/source/mysql/dump.ts'
-import type { LogEvent } from '../../../../src/source/mysql/events.ts'
-import { GtidSet } from '../../../../src/source/mysql/gtid.ts'
+import { DomainPosition } from '../../../../src/source/mysql/log/domains.ts'
+import { Dump, type Start } from '../../../../src/source/mysql/log/dump.ts'
+import type { LogEvent } from '../../../../src/source/mysql/log/events.ts'
+import { GtidSet } from '../../../../src/source/mysql/log/gtid.ts'
 import {
   endpointOf,
   logEnd,

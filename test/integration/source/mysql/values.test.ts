@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Fault } from '../../../../src/model/fault.ts'
-import type { Declared } from '../../../../src/source/mysql/plan.ts'
+import type { Declared } from '../../../../src/source/mysql/rows/plan.ts'
 import { type LoggedChange, logEnd, logged, readLog } from '../../../../testkit/binlog.ts'
 import {
   type MysqlDatabase,

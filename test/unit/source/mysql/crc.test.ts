@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { crc32 } from 'node:zlib'
-import { crc32Of } from '../../../../src/source/mysql/crc.ts'
+import { crc32Of } from '../../../../src/source/mysql/log/crc.ts'
 
 test('the checksum of few bytes is that of many', () => {
   const bytes = Buffer.from(Array.from({ length: 600 }, (_, i) => (i * 131 + (i >> 3)) & 0xff))

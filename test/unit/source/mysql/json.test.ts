@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Fault } from '../../../../src/model/fault.ts'
-import { inflated } from '../../../../src/source/mysql/control.ts'
-import { applyDiffs, decodeDiffs, parsePath } from '../../../../src/source/mysql/json-diff.ts'
-import { decodeJson, type Json, printJson } from '../../../../src/source/mysql/json-value.ts'
+import { inflated } from '../../../../src/source/mysql/log/control.ts'
+import { applyDiffs, decodeDiffs, parsePath } from '../../../../src/source/mysql/rows/json-diff.ts'
+import { decodeJson, type Json, printJson } from '../../../../src/source/mysql/rows/json-value.ts'
 
 function misread(words: RegExp): (error: unknown) => boolean {
   return (error) => error instanceof Fault && error.code === 'HF-L107' && words.test(error.message)

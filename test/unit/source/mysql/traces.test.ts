@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
-import { TYPE } from '../../../../src/source/mysql/event.ts'
+import { TYPE } from '../../../../src/source/mysql/log/event.ts'
 import {
   readTrace,
   retold,

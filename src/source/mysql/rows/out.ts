@@ -1,4 +1,4 @@
-import { NULL, TEXT, type Tuple, UNCHANGED } from '../../model/tuple.ts'
+import { NULL, TEXT, type Tuple, UNCHANGED } from '../../../model/tuple.ts'
 
 /** Tuples share buffers of this size; a longer one has its own. */
 const SLAB = 64 << 10

@@ -1,4 +1,4 @@
-import type { Bytes } from './bytes.ts'
+import type { Bytes } from '../log/bytes.ts'
 import type { Out } from './out.ts'
 
 /** Reads one value of a row and writes the content of its cell. */

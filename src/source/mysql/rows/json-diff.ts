@@ -1,4 +1,4 @@
-import { Bytes, misread } from './bytes.ts'
+import { Bytes, misread } from '../log/bytes.ts'
 import { decodeJson, type Json } from './json-value.ts'
 
 /** One step of a partial update (sql-common/json_diff.h). */

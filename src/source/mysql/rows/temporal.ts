@@ -1,5 +1,5 @@
-import { Fault } from '../../model/fault.ts'
-import { type Bytes, misread } from './bytes.ts'
+import { Fault } from '../../../model/fault.ts'
+import { type Bytes, misread } from '../log/bytes.ts'
 import type { Decode } from './numbers.ts'
 import type { Out } from './out.ts'
 

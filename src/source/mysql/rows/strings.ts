@@ -1,7 +1,7 @@
 import { inflateRawSync, inflateSync } from 'node:zlib'
-import type { ToUtf8 } from '../../dialect/mysql/charset.ts'
-import { Fault } from '../../model/fault.ts'
-import { Bytes, misread } from './bytes.ts'
+import type { ToUtf8 } from '../../../dialect/mysql/charset.ts'
+import { Fault } from '../../../model/fault.ts'
+import { Bytes, misread } from '../log/bytes.ts'
 import type { Decode } from './numbers.ts'
 import type { Out } from './out.ts'
 

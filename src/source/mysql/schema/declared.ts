@@ -1,12 +1,12 @@
-import { BINARY, charsetOf } from '../../dialect/mysql/charset.ts'
-import { Charsets } from '../../dialect/mysql/charset-wide.ts'
-import type { Session } from '../../dialect/mysql/connect.ts'
-import { literal } from '../../dialect/mysql/quote.ts'
-import { neutralType, parseNative } from '../../dialect/mysql/types.ts'
-import { Fault } from '../../model/fault.ts'
-import { COLUMN } from './column-types.ts'
-import type { Declared } from './plan.ts'
-import type { LoggedColumn, TableMap } from './table-map.ts'
+import { BINARY, charsetOf } from '../../../dialect/mysql/charset.ts'
+import { Charsets } from '../../../dialect/mysql/charset-wide.ts'
+import type { Session } from '../../../dialect/mysql/connect.ts'
+import { literal } from '../../../dialect/mysql/quote.ts'
+import { neutralType, parseNative } from '../../../dialect/mysql/types.ts'
+import { Fault } from '../../../model/fault.ts'
+import { COLUMN } from '../rows/column-types.ts'
+import type { Declared } from '../rows/plan.ts'
+import type { LoggedColumn, TableMap } from '../rows/table-map.ts'
 
 /** The columns of a table as the catalogue has them now, in the order of the log. Throws Fault. */
 export async function declaredNow(

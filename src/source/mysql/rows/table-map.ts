@@ -1,4 +1,4 @@
-import { Bytes, misread } from './bytes.ts'
+import { Bytes, misread } from '../log/bytes.ts'
 import { type ColumnNotes, decodeNotes } from './column-notes.ts'
 import { COLUMN } from './column-types.ts'
 

@@ -1,4 +1,4 @@
-import { Fault } from '../../model/fault.ts'
+import { Fault } from '../../../model/fault.ts'
 
 /** What a reader of the log throws when the bytes are not what the protocol says. */
 export function misread(what: string): Fault {

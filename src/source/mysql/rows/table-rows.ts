@@ -1,5 +1,5 @@
-import type { Charsets } from '../../dialect/mysql/charset-wide.ts'
-import { Fault } from '../../model/fault.ts'
+import type { Charsets } from '../../../dialect/mysql/charset-wide.ts'
+import { Fault } from '../../../model/fault.ts'
 import { Out } from './out.ts'
 import { cellPlan, type Declared } from './plan.ts'
 import { type Row, type RowEvent, RowReader } from './rows.ts'

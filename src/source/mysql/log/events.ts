@@ -1,4 +1,6 @@
-import { Fault } from '../../model/fault.ts'
+import { Fault } from '../../../model/fault.ts'
+import { decodeRowEvent, isRows, type RowEvent } from '../rows/rows.ts'
+import { decodeTableMap, type TableMap, tableIdOf } from '../rows/table-map.ts'
 import { misread } from './bytes.ts'
 import {
   checksumOf,
@@ -20,8 +22,6 @@ import type { DomainPosition } from './domains.ts'
 import { LOADS, type RawEvent, rawEvent, TYPE } from './event.ts'
 import { GtidSet } from './gtid.ts'
 import { decodePayload, eventsAtOnce, eventsPiecemeal } from './payload.ts'
-import { decodeRowEvent, isRows, type RowEvent } from './rows.ts'
-import { decodeTableMap, type TableMap, tableIdOf } from './table-map.ts'
 import { decodeTaggedGtid } from './tagged-gtid.ts'
 
 /** What an event of the log says; those that say nothing of data are left out. */

@@ -1,4 +1,4 @@
-import { Bytes, misread } from './bytes.ts'
+import { Bytes, misread } from '../log/bytes.ts'
 import { COLUMN } from './column-types.ts'
 import { decimal } from './numbers.ts'
 import { Out } from './out.ts'
