@@ -13,7 +13,7 @@ export interface Described {
   /**
    * For each column, the forms that its cells can be digested in, best first; none for a column
    * that is lacking. A form is a name: equal names at two ends mean that equal values, and only
-   * those, have equal digests there.
+   * those, have equal digests there. Every connector has `values` (prints.ts) for every column.
    */
   readonly forms: readonly (readonly string[])[]
   /** An estimate. */
