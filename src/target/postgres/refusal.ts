@@ -3,6 +3,7 @@ import { ExchangeError } from '../../dialect/postgres/exchange.ts'
 import type { Step } from '../../model/batch.ts'
 import { Fault } from '../../model/fault.ts'
 import { type Table, tableName } from '../../model/table.ts'
+import { fenced } from '../holding.ts'
 import type { Source } from './apply/rows.ts'
 import { FENCED, WRONG_COUNT, WRONG_POSITION } from './state/state.ts'
 
@@ -84,13 +85,6 @@ const UNDEFINED = new Set(['42P01', '42704', '42883', '3F000'])
 function namesNothing({ code, message, position }: ServerError, table: string | null): boolean {
   if (!UNDEFINED.has(code) || position !== undefined || table === null) return false
   return !message.includes(`"${table}"`)
-}
-
-export function fenced(): Fault {
-  return new Fault('HF-X102', {
-    what: 'another process has claimed the mirror; this one writes no more',
-    side: 'mirror',
-  })
 }
 
 /** `session.query` has made a Fault of the error already; its evidence has what is needed. */

@@ -109,17 +109,6 @@ export function breakOff({ session }: Link): void {
   session.client.connection.stream.destroy()
 }
 
-/** Lets one piece of work after the other have something. */
-export class Turn {
-  #last: Promise<unknown> = Promise.resolve()
-
-  take<T>(work: () => Promise<T>): Promise<T> {
-    const run = this.#last.then(work)
-    this.#last = run.catch(() => undefined)
-    return run
-  }
-}
-
 /** Idle connections kept while tables are copied, and afterwards. */
 const MOST_IDLE = 8
 const SETTLED_IDLE = 1

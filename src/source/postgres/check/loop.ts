@@ -1,6 +1,6 @@
 import type { Session } from '../../../dialect/postgres/connect.ts'
-import { findingsAt, listedTables } from '../../../dialect/postgres/findings.ts'
 import type { Finding } from '../../../model/fault.ts'
+import { findingsAt, listedTables } from '../../../model/findings.ts'
 import type { Table } from '../../../model/table.ts'
 import { text, yes } from '../rows.ts'
 

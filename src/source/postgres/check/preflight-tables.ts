@@ -1,4 +1,3 @@
-import { findingsAt, listed, listedTables } from '../../../dialect/postgres/findings.ts'
 import { qualified } from '../../../dialect/postgres/quote.ts'
 import type { PgOmission, PgSchema, PgTable } from '../../../dialect/postgres/schema.ts'
 import {
@@ -9,6 +8,7 @@ import {
   unsupported,
 } from '../../../dialect/postgres/types.ts'
 import type { Finding, Todo } from '../../../model/fault.ts'
+import { findingsAt, listed, listedTables } from '../../../model/findings.ts'
 import { tableName } from '../../../model/table.ts'
 import type { Selection } from '../../source.ts'
 import { publishesWhole } from '../schema/identity-key.ts'

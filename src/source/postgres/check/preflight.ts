@@ -1,7 +1,7 @@
 import type { Session } from '../../../dialect/postgres/connect.ts'
-import { findingsAt, listedTables } from '../../../dialect/postgres/findings.ts'
 import { ident, qualified } from '../../../dialect/postgres/quote.ts'
 import { Fault, type Finding, type Todo } from '../../../model/fault.ts'
+import { findingsAt, listedTables } from '../../../model/findings.ts'
 import { type Table, tableName } from '../../../model/table.ts'
 import type { Selection } from '../../source.ts'
 import { namesFor } from '../names.ts'

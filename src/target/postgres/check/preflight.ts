@@ -1,7 +1,7 @@
 import type { Session } from '../../../dialect/postgres/connect.ts'
-import { findingsAt, listed, listedTables } from '../../../dialect/postgres/findings.ts'
 import { ident, qualified } from '../../../dialect/postgres/quote.ts'
 import type { Finding, Todo } from '../../../model/fault.ts'
+import { findingsAt, listed, listedTables } from '../../../model/findings.ts'
 import type { TargetPlan } from '../../target.ts'
 import { nativeSchema, placesOf, schemasOf } from '../schema/ddl.ts'
 import { type Existing, key, readExisting } from '../schema/existing.ts'

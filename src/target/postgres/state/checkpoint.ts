@@ -4,17 +4,9 @@ import type { Checkpoint, Identities, TableState } from '../../../model/checkpoi
 import { Fault } from '../../../model/fault.ts'
 import type { Positions } from '../../../model/position.ts'
 import type { Sequence, Table } from '../../../model/table.ts'
+import { checkpointOf, planOf, storedPositions } from '../../stored.ts'
 import type { PlannedTable, TargetPlan } from '../../target.ts'
 import { STATE, STATE_VERSION } from './state.ts'
-import { checkpointOf, planOf } from './stored.ts'
-
-export function storedPositions(positions: Positions): string {
-  const lanes = [...positions].map(([lane, { log, order, token, landmark }]) => [
-    lane,
-    { log, order: order.toString(), token, ...(landmark === undefined ? {} : { landmark }) },
-  ])
-  return JSON.stringify(Object.fromEntries(lanes))
-}
 
 /** One statement, so that all of it is of one moment. */
 const readSql = `

@@ -2,12 +2,11 @@ import { monotonic, sleep } from '../../../async/clock.ts'
 import type { Session, TextRow } from '../../../dialect/postgres/connect.ts'
 import { sqlstateOf } from '../../../dialect/postgres/errors.ts'
 import type { Checkpoint } from '../../../model/checkpoint.ts'
-import { Fault } from '../../../model/fault.ts'
+import { type Holder, isGone, thisProcess } from '../../holder.ts'
+import { held, LEASE_MS, LOOK_AGAIN_MS } from '../../holding.ts'
 import type { ClaimRequest } from '../../target.ts'
-import { LEASE_MS, LOOK_AGAIN_MS } from '../config.ts'
 import { type Link, transaction } from '../sessions.ts'
 import { readCheckpoint, stateIdentity } from './checkpoint.ts'
-import { type Holder, isGone, thisProcess } from './holder.ts'
 import { createState, STATE } from './state.ts'
 
 export interface Taken {
@@ -153,19 +152,4 @@ async function endSessionsOf(session: Session, mirror: string, epoch: string): P
   } catch (error) {
     if (sqlstateOf(error) !== '42501') throw error
   }
-}
-
-function held(contest: Contest, holder: Holder): Fault {
-  const { mirror, label, request } = contest
-  return new Fault('HF-X101', {
-    what: `mirror ${mirror} at ${label} is held by process ${holder.pid} on host ${holder.host}, which was still alive after ${request.patience / 1000} s`,
-    side: 'mirror',
-    evidence: { host: holder.host, pid: String(holder.pid) },
-    todo: [
-      {
-        text: `Stop the other one first (on ${holder.host}), or use another name for this mirror.`,
-        run: `kill ${holder.pid}`,
-      },
-    ],
-  })
 }

@@ -1,7 +1,6 @@
 import { every, type Ticker, within } from '../../../async/clock.ts'
 import { asFault, Fault } from '../../../model/fault.ts'
-import { GOODBYE_MS, RENEW_ANSWER_MS, RENEW_MS } from '../config.ts'
-import { fenced } from '../refusal.ts'
+import { fenced, GOODBYE_MS, RENEW_ANSWER_MS, RENEW_MS } from '../../holding.ts'
 import type { Link } from '../sessions.ts'
 import { type Durable, lsnOf } from './durable.ts'
 import { STATE } from './state.ts'

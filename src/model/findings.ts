@@ -1,11 +1,5 @@
-import {
-  Fault,
-  type FaultCode,
-  type FaultDetail,
-  type Finding,
-  type Side,
-} from '../../model/fault.ts'
-import { tableName } from '../../model/table.ts'
+import { Fault, type FaultCode, type FaultDetail, type Finding, type Side } from './fault.ts'
+import { tableName } from './table.ts'
 
 type Make = (code: FaultCode, subject: string, detail: FaultDetail) => Finding
 

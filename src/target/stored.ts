@@ -1,13 +1,11 @@
 import { z } from 'zod'
-import type { TextRow } from '../../../dialect/postgres/connect.ts'
-import type { Checkpoint, TableState } from '../../../model/checkpoint.ts'
-import { Fault } from '../../../model/fault.ts'
-import type { Position, Positions } from '../../../model/position.ts'
-import type { Table } from '../../../model/table.ts'
-import type { TargetPlan } from '../../target.ts'
-import { STATE } from './state.ts'
+import type { Checkpoint, TableState } from '../model/checkpoint.ts'
+import { Fault } from '../model/fault.ts'
+import type { Position, Positions } from '../model/position.ts'
+import type { Table } from '../model/table.ts'
+import type { TargetPlan } from './target.ts'
 
-// What the state's tables hold as JSON. It was written here, but people and backups can reach it,
+// What a target's state holds as JSON. It was written by us, but people and backups can reach it,
 // and a checkpoint that is misread would lose rows: what is not whole is refused.
 
 const place = z.object({
@@ -65,6 +63,17 @@ const plan = z.looseObject({
   onExisting: z.enum(['refuse', 'merge', 'replace']),
 })
 
+type StoredRow = Readonly<Record<string, string | null>>
+
+/** Positions as JSON that `checkpointOf` reads. */
+export function storedPositions(positions: Positions): string {
+  const lanes = [...positions].map(([lane, { log, order, token, landmark }]) => [
+    lane,
+    { log, order: order.toString(), token, ...(landmark === undefined ? {} : { landmark }) },
+  ])
+  return JSON.stringify(Object.fromEntries(lanes))
+}
+
 function positionsOf(stored: z.infer<typeof places>): Positions {
   return new Map(
     Object.entries(stored).map(([lane, { log, order, token, landmark }]) => [
@@ -78,10 +87,10 @@ function positionsOf(stored: z.infer<typeof places>): Positions {
 }
 
 /**
- * The checkpoint in a row with the columns settings, source, finished, positions and tables.
+ * The checkpoint in a row with the columns settings, source, finished (`t` or `f`), positions and tables.
  * Throws Fault HF-X108.
  */
-export function checkpointOf(mirror: string, row: TextRow): Checkpoint {
+export function checkpointOf(mirror: string, row: StoredRow): Checkpoint {
   const of = { mirror, row }
   return {
     mirror,
@@ -101,12 +110,12 @@ export function checkpointOf(mirror: string, row: TextRow): Checkpoint {
 }
 
 /** The plan in a row with the column plan. Throws Fault HF-X108. */
-export function planOf(mirror: string, row: TextRow): TargetPlan {
+export function planOf(mirror: string, row: StoredRow): TargetPlan {
   return parse({ mirror, row }, 'plan', plan) as unknown as TargetPlan
 }
 
 function parse<T>(
-  of: { readonly mirror: string; readonly row: TextRow },
+  of: { readonly mirror: string; readonly row: StoredRow },
   column: string,
   shape: z.ZodType<T>,
 ): T {
@@ -114,7 +123,7 @@ function parse<T>(
   if (found.success) return found.data
   const at = found.error.issues[0]?.path.map(String).join('.') ?? ''
   throw new Fault('HF-X108', {
-    what: `the state of mirror ${of.mirror} in schema ${STATE} of the target holds ${column} that cannot be read${at === '' ? '' : ` (at ${at})`}`,
+    what: `the state of mirror ${of.mirror} at the target holds ${column} that cannot be read${at === '' ? '' : ` (at ${at})`}`,
     side: 'target',
   })
 }

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Fault } from '../../../../src/model/fault.ts'
-import { checkpointOf, planOf } from '../../../../src/target/postgres/state/stored.ts'
-import { textTable } from '../../../../testkit/memory/tables.ts'
+import { Fault } from '../../../src/model/fault.ts'
+import { checkpointOf, planOf } from '../../../src/target/stored.ts'
+import { textTable } from '../../../testkit/memory/tables.ts'
 
 const place = {
   log: '7',
