@@ -7,6 +7,7 @@ import type { Checkpoint, Identities, TableState } from '../../model/checkpoint.
 import { Fault, type Todo } from '../../model/fault.ts'
 import type { Positions } from '../../model/position.ts'
 import { type Sequence, type Table, tableName, type Vocabulary } from '../../model/table.ts'
+import { Links } from '../links.ts'
 import type { TargetOptions, TargetPlan } from '../target.ts'
 import { Applier } from './apply/apply.ts'
 import { Bindings } from './apply/bindings.ts'
@@ -15,7 +16,7 @@ import { refusal } from './refusal.ts'
 import { addColumn, createKey, createSchema } from './schema/ddl.ts'
 import { buildSettings, finishSchema } from './schema/finish.ts'
 import { learn, withLabels } from './schema/vocabulary.ts'
-import { breakOff, type Link, Links, openLink, transaction } from './sessions.ts'
+import { breakOff, type Link, openLink, transaction } from './sessions.ts'
 import * as stored from './state/checkpoint.ts'
 import { purposeOf } from './state/claim.ts'
 import { Durable } from './state/durable.ts'
@@ -39,7 +40,7 @@ export class Tenure implements AsyncDisposable {
   readonly #mirror: string
   readonly #link: Link
   readonly #epoch: bigint
-  readonly #links: Links
+  readonly #links: Links<Link>
   readonly #lease: Lease
   readonly #durable: Durable
   readonly #bindings: Bindings
@@ -59,13 +60,13 @@ export class Tenure implements AsyncDisposable {
     this.#link = link
     this.#epoch = epoch
     this.#durable = durable
-    this.#links = new Links(() =>
+    const further = (): Promise<Link> =>
       openLink(options, {
         purpose: purposeOf('copy', epoch),
         writesRows: false,
         quiet: link.quiet,
-      }),
-    )
+      })
+    this.#links = new Links({ open: further, breakOff })
     this.#lease = new Lease({ link: lease, mirror: options.mirror, epoch, durable })
     link.session.lost.addEventListener('abort', () => this.#lease.lose(link.session.lost.reason))
     this.lost.addEventListener('abort', () => this.#giveUp())

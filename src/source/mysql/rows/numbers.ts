@@ -1,3 +1,4 @@
+import { doubleText, singleText } from '../../../dialect/mysql/floats.ts'
 import type { Bytes } from '../log/bytes.ts'
 import type { Out } from './out.ts'
 
@@ -84,43 +85,10 @@ export function decimal(precision: number, scale: number): Decode {
 
 export const float: Decode = (from, to) => {
   const value = from.buffer.readFloatLE(from.take(4))
-  to.ascii(floatText(value, 6, shortest32(value)))
+  to.ascii(singleText(value))
 }
 
 export const double: Decode = (from, to) => {
   const value = from.buffer.readDoubleLE(from.take(8))
-  const size = Math.abs(value)
-  // Where the language's own text has no exponent it is the canonical one.
-  if (size >= 1e-4 && size < 1e15) to.ascii(String(value))
-  else to.ascii(floatText(value, 15, value.toExponential()))
-}
-
-/** The fewest digits that read back as the same single-precision number. */
-function shortest32(value: number): string {
-  for (let digits = 5; digits < 8; digits++) {
-    const text = value.toExponential(digits)
-    if (Math.fround(Number(text)) === value) return text
-  }
-  return value.toExponential(8)
-}
-
-/**
- * The shortest digits, with an exponent below 1e-4 and from 10^`upTo` on, which is how the
- * canonical text of model/value.ts writes them everywhere.
- */
-function floatText(value: number, upTo: number, exponential: string): string {
-  if (Number.isNaN(value)) return 'NaN'
-  if (!Number.isFinite(value)) return value > 0 ? 'Infinity' : '-Infinity'
-  if (value === 0) return Object.is(value, -0) ? '-0' : '0'
-  const parts = /^(-?)(\d)(?:\.(\d*?))?0*e([+-]\d+)$/.exec(exponential)
-  const [sign, lead, fraction] = [parts?.[1] ?? '', parts?.[2] ?? '', parts?.[3] ?? '']
-  const exponent = Number(parts?.[4])
-  if (exponent < -4 || exponent >= upTo) {
-    const power = `${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`
-    return `${sign}${lead}${fraction === '' ? '' : `.${fraction}`}e${power}`
-  }
-  if (exponent < 0) return `${sign}0.${'0'.repeat(-exponent - 1)}${lead}${fraction}`
-  const whole = (lead + fraction).slice(0, exponent + 1).padEnd(exponent + 1, '0')
-  const rest = fraction.slice(exponent)
-  return `${sign}${whole}${rest === '' ? '' : `.${rest}`}`
+  to.ascii(doubleText(value))
 }

@@ -4,9 +4,10 @@ import type { Param, Pipe } from '../../../dialect/postgres/pipe.ts'
 import type { Batch, Step } from '../../../model/batch.ts'
 import type { Table } from '../../../model/table.ts'
 import type { Tuple } from '../../../model/tuple.ts'
+import type { Links } from '../../links.ts'
 import { explained } from '../explain.ts'
 import { refusal, tableOf, type Written } from '../refusal.ts'
-import { type Link, type Links, transactionSettings } from '../sessions.ts'
+import { type Link, transactionSettings } from '../sessions.ts'
 import { lsnOf } from '../state/durable.ts'
 import { STATE } from '../state/state.ts'
 import type { Bindings } from './bindings.ts'
@@ -18,7 +19,7 @@ import * as statements from './statements.ts'
 export interface ApplierOptions {
   readonly link: Link
   /** Where tables are looked up meanwhile. */
-  readonly links: Links
+  readonly links: Links<Link>
   readonly bindings: Bindings
   readonly mirror: string
   readonly epoch: bigint
