@@ -52,7 +52,7 @@ export interface Print {
 
 export interface Found {
   readonly print: Print
-  /** All cells as text: the values, or the digest of each. */
+  /** The values in the encoding `values`, or the digest of each as text. */
   readonly row: Tuple
 }
 
@@ -68,14 +68,17 @@ export interface Reader extends AsyncDisposable {
   sums(recipe: Recipe): Promise<Sums>
   /** The rows of these buckets (null: of all) in ascending order of `hash`. */
   list(recipe: Recipe, buckets: readonly number[] | null): AsyncIterable<readonly Print[]>
-  /** The rows that have these keys (tuples of the identifying cells), in any order. */
+  /**
+   * The rows that have these keys (tuples of the identifying cells), in any order. Rows and keys
+   * are canonical values, whatever the recipe's forms.
+   */
   find(recipe: Recipe, keys: readonly Tuple[], what: 'values' | 'digests'): Promise<Found[]>
   /**
    * False when the table was emptied or rewritten since the view was opened: a view does not keep
    * such a table's rows. Once it was read, nobody can do that to it until the view is closed.
    */
   intact(table: Table): Promise<boolean>
-  /** What `list` would say of these rows; text cells, none of them unchanged. */
+  /** What `list` would say of these rows in the encoding `values`, no cell of them unchanged. */
   print(recipe: Recipe, rows: readonly Tuple[]): Promise<readonly Print[]>
 }
 
@@ -101,9 +104,9 @@ export interface SourceReader extends Reader {
   readonly unsettled: string | null
   /**
    * The transactions that end after `from`, or after what an earlier call reached, and at or before
-   * `through` (a few later ones may follow), in commit order. Rows are tuples of text cells. Those
-   * in the view that end at or before `known` come without their changes. Faults when there is
-   * more than fits in memory.
+   * `through` (a few later ones may follow), in commit order. Rows are in the encoding `values`.
+   * Those in the view that end at or before `known` come without their changes. Faults when there
+   * is more than fits in memory.
    */
   changes(
     range: { readonly through: Positions; readonly known: Positions },

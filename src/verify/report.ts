@@ -1,6 +1,6 @@
 import { Fault } from '../model/fault.ts'
 import type { Table } from '../model/table.ts'
-import { type Tuple, textsOf } from '../model/tuple.ts'
+import { cell, NULL, type Tuple } from '../model/tuple.ts'
 
 /** Rows of one key that disagree; it names columns, and values of the key alone. */
 export interface Difference {
@@ -135,11 +135,7 @@ export class Findings {
     }
     this[kind]++
     if (this.kept.length >= this.#keep) return
-    const texts = textsOf(key)
-    const { identity } = this.#table
-    const indexes = identity.by === 'key' ? identity.columns : []
-    const cells = indexes.map((c, i) => [this.#table.columns[c]?.name ?? '', texts[i] ?? null])
-    const named = Object.fromEntries(cells) as Record<string, string | null>
+    const named = namedKey(key, this.#table)
     this.kept.push({ difference: { kind, key: named, digest: null, columns, rows: 1 }, key })
   }
 
@@ -160,4 +156,19 @@ export class Findings {
     const difference: Difference = { kind, key: null, digest: hex, columns: null, rows }
     this.kept.push({ difference, key: Buffer.alloc(2) })
   }
+}
+
+/** By column name; bytes are shown as PostgreSQL prints them. */
+function namedKey(
+  key: Tuple,
+  { identity, columns }: Table,
+): Readonly<Record<string, string | null>> {
+  const indexes = identity.by === 'key' ? identity.columns : []
+  const entries = indexes.map((c, i): [string, string | null] => {
+    const { kind, bytes } = cell(key, i)
+    const isBytes = columns[c]?.type.kind === 'bytes'
+    const text = isBytes ? `\\x${bytes.toString('hex')}` : bytes.toString('utf8')
+    return [columns[c]?.name ?? '', kind === NULL ? null : text]
+  })
+  return Object.fromEntries(entries)
 }

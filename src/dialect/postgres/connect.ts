@@ -26,6 +26,7 @@ export interface ConnectOptions {
 export interface Session extends AsyncDisposable {
   /** The raw client, for Submittables. */
   readonly client: pg.Client
+  readonly side: 'source' | 'target'
   /** `host:port`. */
   readonly label: string
   /** The process that BackendKeyData named; behind a pooler it is not the backend's. */
@@ -226,6 +227,7 @@ function watch(
   }
   return (pid, version) => ({
     client,
+    side: options.side,
     label,
     pid,
     version,

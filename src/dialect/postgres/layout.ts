@@ -1,3 +1,4 @@
+import { VALUES } from '../../model/prints.ts'
 import type { Described } from '../../model/reader.ts'
 import type { Table } from '../../model/table.ts'
 import type { Session, TextRow } from './connect.ts'
@@ -154,7 +155,7 @@ function present(
   }
   const lacking = table.columns.filter((_, i) => locals[i] === null).map(({ name }) => name)
   const forms = locals.map((local) =>
-    local === null ? [] : formsOf(local['type'] ?? '', facts.types),
+    local === null ? [] : [...formsOf(local['type'] ?? '', facts.types), VALUES],
   )
   return { layout, described: { exists: true, lacking, forms, rows: Number(row['rows'] ?? 0) } }
 }

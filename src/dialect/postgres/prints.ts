@@ -1,4 +1,5 @@
 import type { Recipe } from '../../model/reader.ts'
+import type { Table } from '../../model/table.ts'
 import { digestOf, exactExpression, hashOf } from './digest.ts'
 import type { Layout, LocalColumn } from './layout.ts'
 import { ident, qualified } from './quote.ts'
@@ -52,20 +53,37 @@ export function listSql(recipe: Recipe, layout: Layout, buckets: string | null):
 /** hash, digest, k0 …, v0 …: the rows that have the keys in the parameters, an array per cell. */
 export function findSql(recipe: Recipe, layout: Layout, what: 'values' | 'digests'): string {
   const { hash, digest, keys, exact } = expressions(recipe, layout)
-  const local = localKey(recipe, layout)
   const values = layout.columns.map((column, i) =>
     what === 'values' && column !== null
       ? `t.${ident(column.name)} AS v${i}`
       : `${hashOf([exact[i] ?? ''])} AS v${i}`,
   )
+  return `SELECT ${[`${hash} AS hash`, `${digest} AS digest`, ...keys, ...values].join(', ')}
+    FROM ${matching(recipe.table, layout)}`
+}
+
+/** v0 …: the rows that have the keys in the parameters, an array per cell. */
+export function someSql(table: Table, layout: Layout): string {
+  const values = layout.columns.map((column, i) => `t.${ident(column?.name ?? '')} AS v${i}`)
+  return `SELECT DISTINCT ON (t.tableoid, t.ctid) ${values.join(', ')} FROM ${matching(table, layout)}`
+}
+
+/** Every row, for COPY's text format. */
+export function rowsSql(layout: Layout): string {
+  const values = layout.columns.map((column) => `t.${ident(column?.name ?? '')}`)
+  return `COPY (SELECT ${values.join(', ')} FROM ${from(layout)}) TO STDOUT`
+}
+
+/** The parameters, an array per cell of the key, joined with the rows that they find. */
+function matching(table: Table, layout: Layout): string {
+  const local = localKey(table, layout)
   const on = local.map((column, i) => {
     const value = `t.${ident(column.name)}`
     return column.comparable
       ? `${value} = ${given(column, i)}`
       : `ROW(${value})::pg_catalog.text = ROW(${given(column, i)})::pg_catalog.text`
   })
-  return `SELECT ${[`${hash} AS hash`, `${digest} AS digest`, ...keys, ...values].join(', ')}
-    FROM ${parameters(local)} JOIN ${from(layout)} ON ${on.join(' AND ')}`
+  return `${parameters(local)} JOIN ${from(layout)} ON ${on.join(' AND ')}`
 }
 
 /** hash, digest: of the rows in the parameters, an array per column, in their order. */
@@ -126,8 +144,7 @@ function expressions(recipe: Recipe, layout: Layout): Expressions {
   }
 }
 
-function localKey(recipe: Recipe, layout: Layout): readonly LocalColumn[] {
-  const { identity } = recipe.table
+function localKey({ identity }: Table, layout: Layout): readonly LocalColumn[] {
   if (identity.by !== 'key') throw new RangeError('rows without a key cannot be looked up')
   return identity.columns.flatMap((i) => layout.columns[i] ?? [])
 }

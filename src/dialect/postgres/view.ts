@@ -1,25 +1,46 @@
 import { Fault } from '../../model/fault.ts'
-import type { Described, Found, Print, Recipe, Sums } from '../../model/reader.ts'
-import { type Table, tableName } from '../../model/table.ts'
-import { cells, type Tuple, textsOf, tupleOf } from '../../model/tuple.ts'
+import { PrintedRows, type Readable } from '../../model/printed.ts'
+import { VALUES } from '../../model/prints.ts'
+import type { Described, Found, Print, Reader, Recipe, Sums } from '../../model/reader.ts'
+import { type Column, type Table, tableName } from '../../model/table.ts'
+import { frame, type Tuple } from '../../model/tuple.ts'
 import type { Session, TextRow } from './connect.ts'
+import { copyText } from './copy-text.ts'
 import { type Layout, locate, textArray, type Whereabouts } from './layout.ts'
-import { bucketList, findSql, listSql, parts, printSql, sumsSql } from './prints.ts'
+import {
+  bucketList,
+  findSql,
+  listSql,
+  parts,
+  printSql,
+  rowsSql,
+  someSql,
+  sumsSql,
+} from './prints.ts'
+import { canonicalTuple, framedValues, serverTexts } from './values.ts'
 
 /** Rows that one FETCH brings. */
 const FETCH = 5000
 
-/** Tables seen through sessions that share one snapshot. The sessions are the caller's. */
-export class View {
+/**
+ * Tables seen through sessions that share one snapshot. The sessions are the caller's. Rows and
+ * keys go in and out as canonical values; what is digested of them is the recipe's matter.
+ */
+export class View implements Omit<Reader, 'at' | typeof Symbol.asyncDispose> {
   readonly #idle: Session[]
   readonly #waiting: PromiseWithResolvers<Session>[] = []
   readonly #width: number
   readonly #whereabouts: (table: Table) => Whereabouts
   readonly #layouts = new Map<string, Layout | null>()
+  readonly #values: PrintedRows
   #cursors = 0
 
   constructor(sessions: readonly Session[], whereabouts: (table: Table) => Whereabouts) {
     this.#idle = [...sessions]
+    this.#values = new PrintedRows({
+      all: (table) => this.#all(table),
+      some: (table, keys) => this.#some(table, keys),
+    } satisfies Readable)
     this.#width = sessions.length
     this.#whereabouts = whereabouts
   }
@@ -39,6 +60,7 @@ export class View {
   }
 
   async sums(recipe: Recipe): Promise<Sums> {
+    if (isValues(recipe)) return await this.#values.sums(recipe)
     const layout = await this.#layout(recipe.table)
     const ranges = parts(layout, this.#width)
     const results = await Promise.all(
@@ -59,6 +81,10 @@ export class View {
     recipe: Recipe,
     buckets: readonly number[] | null,
   ): AsyncGenerator<readonly Print[], void, undefined> {
+    if (isValues(recipe)) {
+      yield* this.#values.list(recipe, buckets)
+      return
+    }
     const layout = await this.#layout(recipe.table)
     const session = await this.#take()
     const cursor = `holdfast_${++this.#cursors}`
@@ -78,20 +104,29 @@ export class View {
 
   async find(recipe: Recipe, keys: readonly Tuple[], what: 'values' | 'digests'): Promise<Found[]> {
     if (keys.length === 0) return []
-    const layout = await this.#layout(recipe.table)
+    if (isValues(recipe)) return await this.#values.find(recipe, keys, what)
+    const { table } = recipe
+    const layout = await this.#layout(table)
     const sql = findSql(recipe, layout, what)
-    const rows = await this.#with((session) => session.query(sql, columnArrays(keys)))
+    const params = columnArrays(keys, keyColumns(table))
+    const rows = await this.#with((session) => session.query(sql, params))
+    const columns = what === 'values' ? table.columns : []
     return rows.map((row) => ({
-      print: printOf(recipe.table, row),
-      row: tupleOf(recipe.table.columns.map((_, i) => row[`v${i}`] ?? null)),
+      print: printOf(table, row),
+      row: canonicalTuple(
+        table.columns.map((_, i) => row[`v${i}`]),
+        columns,
+      ),
     }))
   }
 
   async print(recipe: Recipe, rows: readonly Tuple[]): Promise<readonly Print[]> {
     if (rows.length === 0) return []
+    if (isValues(recipe)) return await this.#values.print(recipe, rows)
     const layout = await this.#layout(recipe.table)
     const sql = printSql(recipe, layout)
-    const digests = await this.#with((session) => session.query(sql, columnArrays(rows)))
+    const params = columnArrays(rows, recipe.table.columns)
+    const digests = await this.#with((session) => session.query(sql, params))
     return digests.map((row) => printOf(recipe.table, row))
   }
 
@@ -110,6 +145,25 @@ export class View {
       ),
     )
     return row?.['intact'] === 't'
+  }
+
+  async *#all(table: Table): AsyncGenerator<Buffer, void, undefined> {
+    const layout = await this.#layout(table)
+    const session = await this.#take()
+    try {
+      yield* framedValues(table, copyText(session, rowsSql(layout)))
+    } finally {
+      this.#give(session)
+    }
+  }
+
+  async *#some(table: Table, keys: readonly Tuple[]): AsyncGenerator<Buffer, void, undefined> {
+    const layout = await this.#layout(table)
+    const sql = someSql(table, layout)
+    const params = columnArrays(keys, keyColumns(table))
+    const rows = await this.#with((session) => session.query(sql, params))
+    const texts = rows.map((row) => table.columns.map((_, i) => row[`v${i}`]))
+    yield frame(texts.map((row) => canonicalTuple(row, table.columns)))
   }
 
   async #layout(table: Table): Promise<Layout> {
@@ -145,19 +199,30 @@ export class View {
   }
 }
 
+/** A recipe has this form for all of its columns or for none. */
+function isValues({ forms }: Recipe): boolean {
+  return forms.length > 0 && forms.every((form) => form === VALUES)
+}
+
+function keyColumns({ columns, identity }: Table): readonly Column[] {
+  return identity.by === 'key' ? identity.columns.flatMap((c) => columns[c] ?? []) : []
+}
+
 function printOf(table: Table, row: TextRow): Print {
-  const key = table.identity.by === 'key' ? table.identity.columns : []
+  const key = keyColumns(table)
   return {
     hash: BigInt(row['hash'] ?? 0),
     digest: BigInt(row['digest'] ?? 0),
-    key: tupleOf(key.map((_, i) => row[`k${i}`] ?? null)),
+    key: canonicalTuple(
+      key.map((_, i) => row[`k${i}`]),
+      key,
+    ),
     count: Number(row['count'] ?? 1),
   }
 }
 
-/** One text array for each cell of these tuples, which are alike in width. */
-function columnArrays(tuples: readonly Tuple[]): string[] {
-  const rows = tuples.map(textsOf)
-  const width = tuples[0] === undefined ? 0 : cells(tuples[0])
-  return Array.from({ length: width }, (_, i) => textArray(rows.map((row) => row[i] ?? null)))
+/** One text array for each of these columns. */
+function columnArrays(tuples: readonly Tuple[], columns: readonly Column[]): string[] {
+  const rows = tuples.map((tuple) => serverTexts(tuple, columns))
+  return columns.map((_, i) => textArray(rows.map((row) => row[i] ?? null)))
 }

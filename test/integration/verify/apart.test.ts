@@ -13,12 +13,12 @@ import { differences, type TwoEnds, tableNamed, twoEnds } from './ends.ts'
 const ddl = `
 create table kept (id int primary key, n int, big text);
 alter table kept alter big set storage external;
-create table moved (a numeric, b text, n int, primary key (a, b));
+create table moved (a numeric, b bytea, n int, primary key (a, b));
 create table whole (a int, b text, big text);
 alter table whole replica identity full; alter table whole alter big set storage external;
 create table far (id text primary key, n int, big text);
 alter table far alter id set storage external, alter big set storage external;
-create table cleared (id int primary key, v text);
+create table cleared (id int primary key, v bytea);
 create table added (v text);`
 
 const start = `
@@ -84,13 +84,16 @@ async function passes(ends: TwoEnds, when: string): Promise<void> {
   assert.equal(result.verdict, 'PASS', when)
 }
 
-for (const [from, to, seed] of [
+for (const [from, to, seed, form] of [
   [14, 14, 1],
   [18, 18, 2],
   [14, 18, 3],
-] as readonly (readonly [Major, Major, number])[]) {
-  test(`a target that is behind is equal at every place, ${from} to ${to}`, async (t) => {
-    const ends = await twoEnds(t, { source: from, target: to, ddl })
+  [14, 18, 4, 'values'],
+] as readonly (readonly [Major, Major, number, 'values'?])[]) {
+  const how = form === undefined ? '' : ` as ${form}`
+  test(`a target that is behind is equal at every place, ${from} to ${to}${how}`, async (t) => {
+    const setup = { source: from, target: to, ddl }
+    const ends = await twoEnds(t, form === undefined ? setup : { ...setup, form })
     await ends.source.query(start)
     await work(ends.source, seed, 60)
     await passes(ends, 'with nothing applied')

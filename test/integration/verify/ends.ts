@@ -1,6 +1,7 @@
 import type { TestContext } from 'node:test'
 import { parseUrl } from '../../../src/config/url.ts'
 import type { TableMode } from '../../../src/model/checkpoint.ts'
+import type { SourceReader } from '../../../src/model/reader.ts'
 import type { Table } from '../../../src/model/table.ts'
 import { cell, TEXT, type Tuple, UNCHANGED } from '../../../src/model/tuple.ts'
 import { Decoder } from '../../../src/source/postgres/log/pgoutput.ts'
@@ -52,6 +53,8 @@ export interface Setup {
   /** Bytes of changes that a verification may hold. */
   readonly limit?: number
   readonly modes?: Readonly<Record<string, TableMode>>
+  /** Compared in this form, although both ends know better ones. */
+  readonly form?: 'values'
 }
 
 export async function twoEnds(t: TestContext, setup: Setup): Promise<TwoEnds> {
@@ -85,8 +88,8 @@ export async function twoEnds(t: TestContext, setup: Setup): Promise<TwoEnds> {
               endpoint: parseUrl(urls.target ?? target.url, 'target'),
               mirror: MIRROR,
             }),
-          openSource: (wanted, signal) =>
-            openSourceReader(
+          openSource: async (wanted, signal) => {
+            const reader = await openSourceReader(
               {
                 endpoint: parseUrl(urls.source ?? source.url, 'source'),
                 mirror: MIRROR,
@@ -97,7 +100,9 @@ export async function twoEnds(t: TestContext, setup: Setup): Promise<TwoEnds> {
                 ...(setup.limit === undefined ? {} : { limit: setup.limit }),
               },
               signal,
-            ),
+            )
+            return setup.form === undefined ? reader : inForm(reader, setup.form)
+          },
         },
         { ...compareDefaults, ...options },
         stop,
@@ -129,6 +134,19 @@ export async function twoEnds(t: TestContext, setup: Setup): Promise<TwoEnds> {
   }
 }
 
+/** A reader that knows one form only. */
+function inForm(reader: SourceReader, form: string): SourceReader {
+  const describe = reader.describe.bind(reader)
+  reader.describe = async (tables) => {
+    const all = await describe(tables)
+    return all.map((one) => ({
+      ...one,
+      forms: one.forms.map((forms) => forms.filter((name) => name === form)),
+    }))
+  }
+  return reader
+}
+
 /** Tables of schema public as the mirror would know them. */
 async function tablesOf(db: TestDatabase): Promise<Table[]> {
   const rows = await db.query(`
@@ -146,7 +164,10 @@ async function tablesOf(db: TestDatabase): Promise<Table[]> {
       id: row['oid'] ?? '',
       schema: 'public',
       name: row['name'] ?? '',
-      columns: columns.map((column) => ({ ...column, type: { kind: 'text' } })),
+      columns: columns.map((column) => ({
+        ...column,
+        type: { kind: column.native === 'bytea' ? 'bytes' : 'text' },
+      })),
       identity:
         key !== null
           ? { by: 'key', columns: key.map((number) => number - 1) }

@@ -62,18 +62,25 @@ create type pair as (a int, b text);
 create domain posint as int8 check (value > 0);
 create type moods as range (subtype = mood);`
 
-const pairs: readonly (readonly [Major, Major])[] = [
+const pairs: readonly (readonly [Major, Major, 'values'?])[] = [
   [14, 14],
   [14, 18],
+  [14, 18, 'values'],
 ]
 
-for (const [from, to] of pairs) {
-  test(`a value is never taken for one that only looks like it, ${from} to ${to}`, async (t) => {
+for (const [from, to, form] of pairs) {
+  const how = form === undefined ? '' : ` as ${form}`
+  test(`a value is never taken for one that only looks like it, ${from} to ${to}${how}`, async (t) => {
     const tables = lookalikes.map(
       ([type], i) => `create table t${i} (id int primary key, v ${type})`,
     )
     const ddl = [types, ...tables].join(';')
-    const ends = await twoEnds(t, { source: from, target: to, ddl })
+    const ends = await twoEnds(t, {
+      source: from,
+      target: to,
+      ddl,
+      ...(form === undefined ? {} : { form }),
+    })
     const both = lookalikes.map(
       ([, ours, theirs], i) => `insert into t${i} values (1, ${ours}), (2, ${theirs}), (3, null)`,
     )

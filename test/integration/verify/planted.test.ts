@@ -3,10 +3,11 @@ import { test } from 'node:test'
 import type { Major } from '../../../testkit/servers/index.ts'
 import { differences, tableNamed, twoEnds } from './ends.ts'
 
-const pairs: readonly (readonly [Major, Major])[] = [
+const pairs: readonly (readonly [Major, Major, 'values'?])[] = [
   [14, 14],
   [18, 18],
   [14, 18],
+  [14, 18, 'values'],
 ]
 
 const ddl = `
@@ -18,6 +19,7 @@ create table pairs (a int, b text, v numeric, primary key (b, a));
 create table bare (a int, b text);
 alter table bare replica identity full;
 create table "odd ""t" ("h" int primary key, "k0" text, "select" text);
+create table keys (id bytea, n int, v bytea, primary key (id, n));
 create table empty (id int primary key);`
 
 const rows = `
@@ -28,11 +30,19 @@ insert into uuids select md5(i::text)::uuid, 'u' || i from generate_series(1, 20
 insert into texts select 'key ' || i, jsonb_build_object('i', i) from generate_series(1, 2000) i;
 insert into pairs select i, 'p' || (i % 10), i / 8.0 from generate_series(1, 2000) i;
 insert into bare select i % 100, 'b' || (i % 50) from generate_series(1, 2000) i;
+insert into keys select decode(md5(i::text), 'hex'), i % 2, sha256(i::text::bytea)
+  from generate_series(1, 500) i;
 insert into "odd ""t" select i, 'k' || i, null from generate_series(1, 100) i;`
 
-for (const [from, to] of pairs) {
-  test(`planted differences are found, each by its key, ${from} to ${to}`, async (t) => {
-    const ends = await twoEnds(t, { source: from, target: to, ddl })
+for (const [from, to, form] of pairs) {
+  const how = form === undefined ? '' : ` as ${form}`
+  test(`planted differences are found, each by its key, ${from} to ${to}${how}`, async (t) => {
+    const ends = await twoEnds(t, {
+      source: from,
+      target: to,
+      ddl,
+      ...(form === undefined ? {} : { form }),
+    })
     await ends.source.query(rows)
     await ends.feed()
     const before = await ends.verify()
@@ -41,7 +51,7 @@ for (const [from, to] of pairs) {
       before.tables.map(({ table }) => [table, 'equal', null]),
     )
     assert.equal(before.verdict, 'PASS')
-    assert.equal(before.rows, 15100)
+    assert.equal(before.rows, 15600)
 
     await ends.target.query(`
       update ints set n = n + 1 where id = 77; delete from ints where id = 4000;
@@ -57,6 +67,8 @@ for (const [from, to] of pairs) {
       update bare set b = 'other' where ctid = (select ctid from bare where a = 5 limit 1);
       delete from bare where ctid = (select ctid from bare where a = 6 limit 1);
       insert into bare values (7, 'b7');
+      update keys set v = '' where id = decode(md5('5'), 'hex');
+      delete from keys where id = decode(md5('6'), 'hex'); insert into keys values ('\\x', 7, null);
       update "odd ""t" set "select" = '' where h = 50;`)
     const after = await ends.verify()
     assert.equal(after.verdict, 'FAIL')
@@ -74,6 +86,11 @@ for (const [from, to] of pairs) {
     ])
     assert.deepEqual(found('texts'), ['changed key 7 [v]', 'extra KEY 8', 'missing key 8'])
     assert.deepEqual(found('pairs'), ['changed p8,8 [v]', 'extra p8,9', 'missing p9,9'])
+    assert.deepEqual(found('keys'), [
+      'changed \\xe4da3b7fbbce2345d7772b0674a318d5,1 [v]',
+      'extra \\x,7',
+      'missing \\x1679091c5a880faf6fb5e6087eb1b2dc,0',
+    ])
     assert.deepEqual(found('bare'), ['extra ×1', 'extra ×1', 'missing ×1', 'missing ×1'])
     assert.deepEqual(found('odd "t'), ['changed 50 [select]'])
     assert.equal(tableNamed(after, 'empty').state, 'equal')

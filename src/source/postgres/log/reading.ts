@@ -1,3 +1,4 @@
+import { canonicalTuples } from '../../../dialect/postgres/values.ts'
 import type { StreamItem } from '../../../model/change.ts'
 import type { Positions } from '../../../model/position.ts'
 import type { Tuple } from '../../../model/tuple.ts'
@@ -5,7 +6,6 @@ import type { Landmark, Lsn } from '../position.ts'
 import { Decoder } from './pgoutput.ts'
 import type { Relations } from './relations.ts'
 import { Transactions } from './transactions.ts'
-import { canonicalTuples } from './values.ts'
 
 export interface ReadingOptions {
   readonly after: Lsn

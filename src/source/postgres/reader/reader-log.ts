@@ -3,6 +3,7 @@ import type { Session } from '../../../dialect/postgres/connect.ts'
 import { serverError, sqlstateOf } from '../../../dialect/postgres/errors.ts'
 import { textArray } from '../../../dialect/postgres/layout.ts'
 import { ident, literal } from '../../../dialect/postgres/quote.ts'
+import { canonicalTuples } from '../../../dialect/postgres/values.ts'
 import type { Change } from '../../../model/change.ts'
 import { Fault } from '../../../model/fault.ts'
 import { type Table, tableName } from '../../../model/table.ts'
@@ -46,6 +47,7 @@ export class LogCopy {
   readonly #publications: readonly string[]
   readonly #decoder = new Decoder()
   readonly #relations = new Map<number, Relation>()
+  readonly #canonical = canonicalTuples()
   #warning: Fault | null = null
   #spent = 0
 
@@ -139,10 +141,12 @@ export class LogCopy {
     }
     const relation = this.#relations.get(message.relation)
     if (relation === undefined || relation.table === null) return []
-    const row = message.row === null ? null : relation.arrange(message.row)
-    const old = message.old === null ? null : relation.arrange(message.old)
+    const { table, arrange } = relation
+    const canonical = (tuple: Tuple): Tuple => this.#canonical(arrange(tuple), table)
+    const row = message.row === null ? null : canonical(message.row)
+    const old = message.old === null ? null : canonical(message.old)
     this.#spend((row?.length ?? 0) + (old?.length ?? 0) + OVERHEAD)
-    return [{ kind: message.kind, table: relation.table, row, old }]
+    return [{ kind: message.kind, table, row, old }]
   }
 
   #spend(bytes: number): void {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { canonicalTuples } from '../../../../src/dialect/postgres/values.ts'
 import type { Table } from '../../../../src/model/table.ts'
 import { cell, TEXT, tupleOf } from '../../../../src/model/tuple.ts'
-import { canonicalTuples } from '../../../../src/source/postgres/log/values.ts'
 import { valuesRecode } from '../../../../src/target/postgres/apply/values.ts'
 import { textTable } from '../../../../testkit/memory/tables.ts'
 

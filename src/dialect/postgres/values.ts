@@ -1,6 +1,6 @@
-import type { Table } from '../../../model/table.ts'
-import { cells, locate, NULL, TEXT, type Tuple } from '../../../model/tuple.ts'
-import { misread } from './bytes.ts'
+import { Fault } from '../../model/fault.ts'
+import type { Column, Table } from '../../model/table.ts'
+import { cells, locate, NULL, TEXT, type Tuple, tupleOf } from '../../model/tuple.ts'
 
 /** A cell's canonical form from PostgreSQL's text under the pinned settings. */
 type Canonical = (text: Buffer) => Buffer
@@ -9,9 +9,13 @@ type Canonical = (text: Buffer) => Buffer
  * By column; null where the text is the canonical form already, which is so for every kind but
  * bytes: the settings of the session and model/value.ts were made for each other.
  */
-function canonicalForms(table: Table): readonly (Canonical | null)[] | null {
-  const forms = table.columns.map(({ type }) => (type.kind === 'bytes' ? unhex : null))
+function canonicalForms(columns: readonly Column[]): readonly (Canonical | null)[] | null {
+  const forms = columns.map(({ type }) => (type.kind === 'bytes' ? unhex : null))
   return forms.some((form) => form !== null) ? forms : null
+}
+
+function misread(what: string): Fault {
+  return new Fault('HF-L107', { what })
 }
 
 /** Characters that are turned into bytes at once; a string can be no longer than 512 million. */
@@ -38,11 +42,33 @@ export function canonicalTuples(): (tuple: Tuple, table: Table) => Tuple {
   return (tuple, table) => {
     let plan = forms.get(table)
     if (plan === undefined) {
-      plan = canonicalForms(table)
+      plan = canonicalForms(table.columns)
       forms.set(table, plan)
     }
     return plan === null ? tuple : rewrite(tuple, plan, offsets)
   }
+}
+
+/** A tuple of canonical cells from the server's texts of these columns. */
+export function canonicalTuple(
+  texts: readonly (string | null | undefined)[],
+  columns: readonly Column[],
+): Tuple {
+  const tuple = tupleOf(texts.map((text) => text ?? null))
+  const plan = canonicalForms(columns)
+  return plan === null ? tuple : rewrite(tuple, plan, [])
+}
+
+/** The texts that the server reads as what the canonical cells of these columns say. */
+export function serverTexts(tuple: Tuple, columns: readonly Column[]): (string | null)[] {
+  const offsets: number[] = []
+  locate(tuple, offsets)
+  return columns.map(({ type }, i) => {
+    const [from = 0, to = 0] = [offsets[i], offsets[i + 1]]
+    if (tuple[from] !== TEXT) return null
+    if (type.kind === 'bytes') return `\\x${tuple.toString('hex', from + 5, to)}`
+    return tuple.toString('utf8', from + 5, to)
+  })
 }
 
 function rewrite(tuple: Tuple, plan: readonly (Canonical | null)[], offsets: number[]): Tuple {
@@ -86,7 +112,7 @@ export async function* framedValues(
   table: Table,
   copied: AsyncIterable<Buffer>,
 ): AsyncIterable<Buffer> {
-  const forms = canonicalForms(table) ?? table.columns.map(() => null)
+  const forms = canonicalForms(table.columns) ?? table.columns.map(() => null)
   let rest: Buffer[] = []
   for await (const piece of copied) {
     const last = piece.lastIndexOf(LINE)

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { canonicalTuples, framedValues } from '../../../../src/dialect/postgres/values.ts'
 import { Fault } from '../../../../src/model/fault.ts'
 import type { Column, Table } from '../../../../src/model/table.ts'
 import { cell, tupleOf, unframe } from '../../../../src/model/tuple.ts'
-import { canonicalTuples, framedValues } from '../../../../src/source/postgres/log/values.ts'
 
 const column = (name: string, kind: 'text' | 'bytes'): Column => ({
   name,
