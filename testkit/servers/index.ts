@@ -1,5 +1,7 @@
 import type { TestContext } from 'node:test'
 import { databaseIn, type TestDatabase } from './database.ts'
+import { givenMongo, type MongoServer, startMongo } from './mongodb.ts'
+import { type MongoDatabase, mongoDatabaseIn } from './mongodb-database.ts'
 import { givenMysql, type MysqlOptions, type MysqlServer, startMysql } from './mysql.ts'
 import { type MysqlDatabase, mysqlDatabaseIn } from './mysql-database.ts'
 import { type MysqlKind, mysqlKinds } from './mysql-programs.ts'
@@ -7,6 +9,8 @@ import { givenServer, type PostgresOptions, type PostgresServer, startServer } f
 import type { Major } from './programs.ts'
 
 export type { TestDatabase } from './database.ts'
+export type { MongoServer } from './mongodb.ts'
+export type { MongoDatabase } from './mongodb-database.ts'
 export type { MysqlOptions, MysqlServer } from './mysql.ts'
 export type { MysqlDatabase } from './mysql-database.ts'
 export type { MysqlKind } from './mysql-programs.ts'
@@ -75,4 +79,28 @@ export async function mysqlDatabase(
   where: MysqlKind | 'given' | MysqlServer,
 ): Promise<MysqlDatabase> {
   return await mysqlDatabaseIn(t, typeof where === 'string' ? await mysql(where) : where)
+}
+
+let sharedMongo: Promise<MongoServer> | undefined
+
+/**
+ * The server of MongoDB's protocol that all tests of this process share: that of
+ * HOLDFAST_TEST_MONGODB_URL, else a FerretDB that is started on first use and stopped when the
+ * process ends, however it ends.
+ */
+export function mongo(): Promise<MongoServer> {
+  const address = process.env['HOLDFAST_TEST_MONGODB_URL'] ?? ''
+  sharedMongo ??=
+    address === '' ? startMongo({ shared: true }) : Promise.resolve(givenMongo(address))
+  return sharedMongo
+}
+
+/** A server of one's own, stopped when it is disposed or the process ends. */
+export function ownMongo(): Promise<MongoServer> {
+  return startMongo()
+}
+
+/** A fresh database, dropped after the test. */
+export async function mongoDatabase(t: TestContext, server?: MongoServer): Promise<MongoDatabase> {
+  return await mongoDatabaseIn(t, server ?? (await mongo()))
 }
