@@ -1,4 +1,4 @@
-import { doubleText, singleText } from '../../../dialect/mysql/floats.ts'
+import { doubleText, singleText } from '../../../model/floats.ts'
 import type { Bytes } from '../log/bytes.ts'
 import type { Out } from './out.ts'
 
