@@ -1,3 +1,4 @@
+import type { Change } from './change.ts'
 import type { Positions } from './position.ts'
 import type { Table } from './table.ts'
 import type { Tuple } from './tuple.ts'
@@ -46,6 +47,17 @@ export interface Part {
   readonly steps: readonly Step[]
 }
 
+/** What one transaction of the source changed, or a stretch of that which fits in memory. */
+export interface Stretch {
+  /** Where the transaction committed. */
+  readonly positions: Positions
+  /** Source commit time, microseconds since 1970. */
+  readonly committedAt: bigint | null
+  /** The number of the first of these changes among those of its transaction, from 0. */
+  readonly first: number
+  readonly changes: readonly Change[]
+}
+
 /**
  * One target transaction: whole source transactions and the positions that they make true.
  * `parts` can be read again from the start, for a second attempt.
@@ -55,6 +67,11 @@ export interface Batch {
   readonly previous: Positions
   readonly positions: Positions
   readonly parts: Iterable<Part> | AsyncIterable<Part>
+  /**
+   * The same, each change as the source made it and in its order, with the place of its
+   * transaction: for a target that keeps changes, or that tells a newer one from an older one.
+   */
+  readonly stretches: Iterable<Stretch> | AsyncIterable<Stretch>
   /** True when changes were collapsed by key, so that it may be worth trying `inOrder`. */
   readonly collapsed: boolean
   /** The same batch change by change in source order. */

@@ -1,7 +1,7 @@
 import { collapse } from '../apply/collapse.ts'
 import { inOrder } from '../apply/ordered.ts'
 import type { Route, Sieve } from '../apply/route.ts'
-import type { Batch, Part, Step } from '../model/batch.ts'
+import type { Batch, Part, Step, Stretch } from '../model/batch.ts'
 import type { Change } from '../model/change.ts'
 import { advance, type Positions, settled } from '../model/position.ts'
 import type { Spill } from '../spool/spill.ts'
@@ -135,6 +135,14 @@ export class SealedBatch implements Batch, AsyncDisposable {
     return spill === null ? this.#inMemory() : this.#spilled(spill.spill, spill.sieve)
   }
 
+  get stretches(): Iterable<Stretch> | AsyncIterable<Stretch> {
+    const { spill, pieces } = this.#sealed
+    if (spill !== null) return this.#spilledStretches(spill.spill, spill.sieve)
+    return pieces.map(({ positions, committedAt, changes }) => {
+      return { positions, committedAt, first: 0, changes }
+    })
+  }
+
   inOrder(): Batch {
     return new SealedBatch({ ...this.#sealed, collapsed: false })
   }
@@ -165,6 +173,17 @@ export class SealedBatch implements Batch, AsyncDisposable {
 
   async *#spilled(spill: Spill, sieve: Sieve): AsyncIterable<Part> {
     for await (const run of spill.read(PART)) yield { steps: this.#steps(sieve(run)) }
+  }
+
+  /** A transaction that was spilled is alone in its batch. */
+  async *#spilledStretches(spill: Spill, sieve: Sieve): AsyncIterable<Stretch> {
+    const { newest: positions, committedAt } = this
+    let first = 0
+    for await (const run of spill.read(PART)) {
+      const changes = sieve(run)
+      yield { positions, committedAt, first, changes }
+      first += changes.length
+    }
   }
 
   #steps(changes: readonly Change[]): readonly Step[] {

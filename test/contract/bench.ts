@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { collapse } from '../../src/apply/collapse.ts'
 import { planOf } from '../../src/mirror/plan.ts'
-import type { Batch, Part, Step } from '../../src/model/batch.ts'
+import type { Batch, Step, Stretch } from '../../src/model/batch.ts'
 import type { Change } from '../../src/model/change.ts'
 import { Fault } from '../../src/model/fault.ts'
 import type { Positions } from '../../src/model/position.ts'
@@ -119,15 +119,20 @@ export async function transact(from: SourceStand, writes: readonly Write[]): Pro
 interface BatchOf {
   readonly previous: Positions
   readonly positions: Positions
-  readonly parts: readonly Part[]
+  readonly parts: Batch['parts']
+  /** What the parts were made of. */
+  readonly changes?: readonly Change[]
   readonly flush?: boolean
 }
 
-export function batchOf({ previous, positions, parts, flush = false }: BatchOf): Batch {
+export function batchOf(of: BatchOf): Batch {
+  const { previous, positions, parts, changes = [], flush = false } = of
+  const stretch: Stretch = { positions, committedAt: null, first: 0, changes }
   const made: Batch = {
     previous,
     positions,
     parts,
+    stretches: [stretch],
     collapsed: false,
     inOrder: () => made,
     halves: () => null,
@@ -152,7 +157,7 @@ export async function carry(
 ): Promise<void> {
   const previous = await on.at()
   const { positions, changes } = read
-  await on.apply(batchOf({ previous, positions, parts: [{ steps: steps(changes) }] }))
+  await on.apply(batchOf({ previous, positions, parts: [{ steps: steps(changes) }], changes }))
 }
 
 /** A write is refused by a Fault, and nothing of it stays. */

@@ -75,7 +75,7 @@ export function describeTarget(
         for (let i = 0; i < changes.length; i += 100)
           yield { steps: collapse(changes.slice(i, i + 100), exact) }
       }
-      await on.apply({ ...batchOf({ previous, positions, parts: [] }), parts: parts() })
+      await on.apply(batchOf({ previous, positions, parts: parts(), changes }))
       await on.same()
     })
 
@@ -168,7 +168,7 @@ export function describeTarget(
         yield { steps: collapse(changes, exact) }
         throw new Fault('HF-X001', { what: 'the spill cannot be read' })
       }
-      const batch = { ...batchOf({ previous, positions, parts: [] }), parts: parts() }
+      const batch = batchOf({ previous, positions, parts: parts(), changes })
       await refused(on, () => on.apply(batch))
     })
 
@@ -233,7 +233,7 @@ export function describeTarget(
       assert.ok(on.claim.lost.reason instanceof Fault)
       const previous = claim.checkpoint?.positions ?? new Map()
       const parts = [{ steps: collapse(read.changes, exact) }]
-      const batch = batchOf({ previous, positions: read.positions, parts })
+      const batch = batchOf({ ...read, previous, parts })
       const before = await on.contents()
       await assert.rejects(on.apply(batch), Fault)
       await assert.rejects(on.target.begin(on.tables, { ...first(previous), first: true }), Fault)

@@ -105,6 +105,7 @@ export function batch(
     positions: at(to),
     parts: [{ steps }],
     collapsed: false,
+    stretches: [],
     inOrder: () => made,
     halves: () => null,
     newest: at(to),
