@@ -5,3 +5,13 @@ export function literal(text: string): string {
   if (text.includes('\0')) throw new Fault('HF-S107', { what: 'a text holds a zero byte' })
   return `'${text.replaceAll("'", "''")}'`
 }
+
+/** A name in SQL, whatever is in it. Throws Fault. */
+export function ident(name: string): string {
+  if (name.includes('\0')) throw new Fault('HF-S107', { what: 'a name holds a zero byte' })
+  return `\`${name.replaceAll('`', '``')}\``
+}
+
+export function qualified(table: { readonly schema: string; readonly name: string }): string {
+  return `${ident(table.schema)}.${ident(table.name)}`
+}

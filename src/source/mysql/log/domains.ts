@@ -45,6 +45,11 @@ export class DomainPosition {
     return this.#domains.size === 0
   }
 
+  /** One for each domain. */
+  gtids(): Iterable<DomainGtid> {
+    return this.#domains.values()
+  }
+
   /** The last one read of its domain. */
   advance(gtid: DomainGtid): void {
     this.#domains.set(gtid.domain, gtid)

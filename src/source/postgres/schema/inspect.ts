@@ -11,12 +11,13 @@ import type {
 import { typeIndex } from '../../../dialect/postgres/types.ts'
 import { Fault } from '../../../model/fault.ts'
 import type { Blueprint, Table } from '../../../model/table.ts'
+import { noMatch, select } from '../../select.ts'
 import type { Selection } from '../../source.ts'
 import { optional, text, yes } from '../rows.ts'
 import { tableOf } from './identity-key.ts'
 import { readForeignKeys, readLeftBehind, readSequences } from './inspect-around.ts'
 import { readTables, type TableReading } from './inspect-tables.ts'
-import { isOwnSchema, nearTo, select } from './select.ts'
+import { isOwnSchema, naming } from './select.ts'
 
 /** Tables, and what else can be taken for one; not what belongs to PostgreSQL. */
 const RELATIONS = `
@@ -126,8 +127,8 @@ interface Choice {
 }
 
 function choose(relations: readonly Relation[], selection: Selection): Choice {
-  const { chosen: matched, unmatched } = select(relations, selection)
-  if (unmatched.length > 0) throw noMatch(unmatched, relations)
+  const { chosen: matched, unmatched } = select(relations, selection, naming)
+  if (unmatched.length > 0) throw noMatch(unmatched, relations, naming)
   const chosen = withPartitions(matched, relations, selection)
   const tables = chosen.filter((relation) => omission(relation) === null)
   if (tables.length === 0) throw nothing(relations)
@@ -143,7 +144,9 @@ function withPartitions(
 ): Relation[] {
   const inside = new Set(matched.map((relation) => relation.id))
   const allowed = new Set(
-    select(relations, { include: [], exclude: selection.exclude }).chosen.map(({ id }) => id),
+    select(relations, { include: [], exclude: selection.exclude }, naming).chosen.map(
+      ({ id }) => id,
+    ),
   )
   for (let grown = -1; grown !== inside.size; ) {
     grown = inside.size
@@ -180,16 +183,6 @@ function omission(relation: Relation): PgOmission | null {
 function keylessOmission(table: PgTable): PgOmission {
   const { schema, name } = table
   return { schema, name, what: 'keyless table', detail: 'its rows cannot be told apart' }
-}
-
-function noMatch(unmatched: readonly string[], relations: readonly Relation[]): Fault {
-  const named = unmatched.map((pattern) => {
-    const near = nearTo(pattern, relations)
-    const hint = near.length === 0 ? '' : ` (near: ${near.join(', ')})`
-    return `${JSON.stringify(pattern)}${hint}`
-  })
-  const what = `no table of the source matches ${named.join(' or ')}`
-  return new Fault('HF-C105', { what, side: 'source' })
 }
 
 function nothing(relations: readonly Relation[]): Fault {

@@ -2,13 +2,16 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { Fault } from '../../../../src/model/fault.ts'
-import {
-  matches,
-  nearTo,
-  parsePattern,
-  patternOf,
-  select,
-} from '../../../../src/source/postgres/schema/select.ts'
+import { naming } from '../../../../src/source/postgres/schema/select.ts'
+import * as selection from '../../../../src/source/select.ts'
+
+type Table = selection.Named
+const { matches } = selection
+const parsePattern = (text: string) => selection.parsePattern(text, naming)
+const patternOf = (one: Table) => selection.patternOf(one, naming)
+const nearTo = (text: string, from: readonly Table[]) => selection.nearTo(text, from, naming)
+const select = (from: readonly Table[], wish: selection.Wish) =>
+  selection.select(from, wish, naming)
 
 const table = (schema: string, name: string) => ({ schema, name })
 

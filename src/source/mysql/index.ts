@@ -1,0 +1,165 @@
+import { connect, type Session } from '../../dialect/mysql/connect.ts'
+import { describePlace } from '../../dialect/mysql/place.ts'
+import type { StreamItem } from '../../model/change.ts'
+import type { Identities } from '../../model/checkpoint.ts'
+import { Fault, type Finding } from '../../model/fault.ts'
+import type { Comparison, Position, Positions } from '../../model/position.ts'
+import type { SourceReader } from '../../model/reader.ts'
+import type { Blueprint, Sequence, Table, Vocabulary } from '../../model/table.ts'
+import type {
+  Estimate,
+  LogState,
+  Snapshot,
+  Source,
+  SourceOptions,
+  SourceTraits,
+} from '../source.ts'
+import { estimateTables } from './estimate.ts'
+import { Places } from './places.ts'
+import { blueprintOf, readSource } from './schema/inspect.ts'
+import { logEnd, logFiles, logStart, readServer, type Server } from './server.ts'
+
+const NAMES = { mysql: 'MySQL', mariadb: 'MariaDB' } as const
+
+/** Connects; faults within seconds when the server cannot be reached or entered. */
+export async function openMysqlSource(options: SourceOptions): Promise<Source> {
+  const { endpoint, mirror } = options
+  const control = await connect(endpoint, { side: 'source', mirror, purpose: 'control' })
+  try {
+    const server = await readServer(control)
+    return new MysqlSource(options, { control, server, place: await describePlace(control) })
+  } catch (error) {
+    await control[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+interface Opened {
+  /** An ordinary session for single statements; several callers use it at once. */
+  readonly control: Session
+  readonly server: Server
+  readonly place: string
+}
+
+class MysqlSource implements Source {
+  readonly traits: SourceTraits = { dialect: 'mysql', wholeTransactions: true }
+  readonly label: string
+  readonly place: string
+  readonly #options: SourceOptions
+  readonly #control: Session
+  readonly #server: Server
+  readonly #places: Places
+
+  constructor(options: SourceOptions, { control, server, place }: Opened) {
+    const { database } = options.endpoint
+    const number = /^(?:5\.5\.5-)?(\d+\.\d+\.\d+)/.exec(control.version.text)?.[1] ?? ''
+    const where = `${control.label}${database === null ? '' : `/${database}`}`
+    this.#options = options
+    this.#control = control
+    this.#server = server
+    this.#places = new Places(server)
+    this.label = `${NAMES[server.flavour]} ${number} at ${where}`
+    this.place = place
+  }
+
+  async preflight(): Promise<readonly Finding[]> {
+    return []
+  }
+
+  async inspect(): Promise<Blueprint> {
+    const { selection, endpoint } = this.#options
+    const wanted = { selection, home: endpoint.database }
+    return blueprintOf(this.#control, await readSource(this.#control, wanted))
+  }
+
+  async estimates(tables: readonly Table[]): Promise<readonly Estimate[]> {
+    return await estimateTables(this.#control, tables)
+  }
+
+  encodings(): ReturnType<Source['encodings']> {
+    return { stream: ['values'], copy: ['values'] }
+  }
+
+  async identity(): Promise<Identities> {
+    const { flavour, key } = this.#server
+    const log = { flavour: { value: flavour, changed: 'HF-L106' } }
+    return this.#places.byFiles ? { ...log, server: { value: key, changed: 'HF-L106' } } : log
+  }
+
+  async range(): Promise<{ readonly from: Positions; readonly head: Positions }> {
+    this.#places.ruler.learn(await logFiles(this.#control))
+    const server = this.#places.server
+    const [from, head] = [
+      await logStart(this.#control, server),
+      await logEnd(this.#control, server),
+    ]
+    if (from === null || head === null) throw noLog(this.label)
+    // Files go away when nothing is in them that was not passed, too.
+    const oldest = from.passed === null ? from : { ...from, at: null }
+    return { from: this.#places.at(oldest), head: this.#places.at(head) }
+  }
+
+  compare(a: Position, b: Position): Comparison {
+    return this.#places.compare(a, b)
+  }
+
+  position(_lane: string, token: string): Position {
+    return this.#places.parse(token)
+  }
+
+  async confirm(_applied: Positions, _signal: AbortSignal): Promise<void> {}
+
+  async prepare(_tables: readonly Table[]): Promise<void> {}
+
+  async snapshot(_options: { readonly keep: boolean }, _signal: AbortSignal): Promise<Snapshot> {
+    throw new Fault('HF-X001', { what: 'a first copy from MySQL is not there yet' })
+  }
+
+  // biome-ignore lint/correctness/useYield: nothing is read yet
+  async *stream(
+    _after: Positions,
+    _options: { readonly tables: readonly Table[]; readonly encoding: string },
+    _signal: AbortSignal,
+  ): AsyncIterable<readonly StreamItem[]> {
+    throw new Fault('HF-X001', { what: 'a stream from MySQL is not there yet' })
+  }
+
+  acknowledge(_durable: Positions): void {}
+
+  async fence(): Promise<Positions> {
+    const end = await logEnd(this.#control, this.#places.server)
+    if (end === null) throw noLog(this.label)
+    return this.#places.at(end)
+  }
+
+  async look(_tables: readonly Table[]): Promise<void> {}
+
+  async sequences(): Promise<readonly Sequence[]> {
+    return []
+  }
+
+  async vocabularies(_tables: readonly Table[]): Promise<readonly Vocabulary[]> {
+    return []
+  }
+
+  async log(): Promise<LogState> {
+    return { retainedBytes: null, limitBytes: null }
+  }
+
+  async reader(_tables: readonly Table[], _signal: AbortSignal): Promise<SourceReader> {
+    throw new Fault('HF-X001', { what: 'verification of MySQL is not there yet' })
+  }
+
+  /** The server keeps nothing for a mirror. */
+  async destroy(): Promise<readonly string[]> {
+    return []
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#control[Symbol.asyncDispose]()
+  }
+}
+
+function noLog(label: string): Fault {
+  return new Fault('HF-S107', { what: `${label} writes no binary log`, side: 'source' })
+}
