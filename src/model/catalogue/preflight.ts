@@ -288,4 +288,10 @@ export const preflightFaults = {
     why: 'A view, an index or a sequence of that name is in the way.',
     todo: [{ text: 'Rename or drop it at the target.', at: 'target' }],
   },
+  'HF-T238': {
+    ...refusal,
+    title: 'A name that the target cannot have',
+    why: 'The target would cut it off or take it for something of its own.',
+    todo: [{ text: 'Rename it at the source.', at: 'source' }, exclude],
+  },
 } as const satisfies Record<string, CatalogueEntry>

@@ -1,7 +1,7 @@
 import type { PgName, PgTypeUse } from '../../../dialect/postgres/schema.ts'
 import type { TypeIndex } from '../../../dialect/postgres/types.ts'
 import type { Column } from '../../../model/table.ts'
-import { neutralSql } from '../schema/ddl-tables.ts'
+import { holdsNeutral, neutralSql } from '../schema/neutral.ts'
 import type { FoundColumn } from './look.ts'
 
 /** Types of text without a length: what one of them holds, the others hold, too. */
@@ -19,7 +19,7 @@ export function columnMismatch(
 ): string | null {
   const { found, use, types } = at
   if (found.generated) return `its column ${column.name} is generated`
-  const same = use === null ? sameNeutral(column, found) : sameType(use, found, types)
+  const same = use === null ? holdsNeutral(column.type, found) : sameType(use, found, types)
   const wanted = use === null ? neutralSql(column.type) : use.sql
   return same ? null : `its column ${column.name} is ${found.sql}, not ${wanted}`
 }
@@ -27,11 +27,6 @@ export function columnMismatch(
 /** The one that is not written by the mirror must be made by the target. */
 export function generatedMismatch(found: FoundColumn): string | null {
   return found.generated ? null : `its column ${found.name} is not generated`
-}
-
-function sameNeutral(column: Column, found: FoundColumn): boolean {
-  const bare = (sql: string): string => sql.replace(/\(.*?\)/u, '')
-  return bare(neutralSql(column.type)) === bare(found.sql)
 }
 
 function sameType(use: PgTypeUse, found: FoundColumn, types: TypeIndex): boolean {

@@ -12,6 +12,7 @@ import { isCarried } from '../schema/finish.ts'
 import { elementName } from './compare.ts'
 import type { FoundTable, TargetFacts } from './look.ts'
 import type { FoundType } from './look-types.ts'
+import { neutralFindings } from './preflight-neutral.ts'
 
 const { fail, warn } = findingsAt('target')
 
@@ -26,7 +27,7 @@ export interface Making {
 /** What stands against making what is missing. */
 export function makingFindings(making: Making): Finding[] {
   const schema = nativeSchema(making.plan.blueprint)
-  if (schema === null) return []
+  if (schema === null) return neutralFindings(making.plan, making.found)
   return [
     ...extensionFindings(schema, making),
     ...collationFindings(schema, making),

@@ -73,6 +73,10 @@ function differences({ table, native, found }: Planned, schema: PgSchema | null)
   return [fail('HF-T223', tableName(found), { what, table: tableName(table) })]
 }
 
+function keyNames({ identity, columns }: Table): readonly string[] {
+  return identity.by === 'key' ? identity.columns.flatMap((at) => columns[at]?.name ?? []) : []
+}
+
 /** Unique indexes on exactly these columns. */
 function uniqueOn(found: FoundTable, columns: readonly string[]): FoundTable['unique'] {
   const wanted = JSON.stringify([...columns].sort())
@@ -81,7 +85,7 @@ function uniqueOn(found: FoundTable, columns: readonly string[]): FoundTable['un
 
 function keyFindings({ table, mode, found }: Planned): Finding[] {
   if (table.identity.by !== 'key') return []
-  const columns = table.identity.columns.flatMap((index) => table.columns[index]?.name ?? [])
+  const columns = keyNames(table)
   const same = uniqueOn(found, columns)
   if (same.some(({ immediate }) => immediate)) return []
   const names = columns.map(ident).join(', ')
@@ -173,10 +177,11 @@ function outsideFindings({ found, mirrored }: Planned): Finding[] {
  * source tells apart would be one there.
  */
 function looseFindings({ table, native, found }: Planned): Finding[] {
-  const strict = new Set((native?.columns ?? []).filter((c) => !c.loose).map(({ name }) => name))
+  // Whatever another dialect takes for equal, its texts are told apart by their bytes here.
+  const columns = native === null ? table.columns : native.columns.filter((c) => !c.loose)
+  const strict = new Set(columns.map(({ name }) => name))
   const loose = found.columns.filter(({ name, loose: is }) => is && strict.has(name))
-  const { identity } = table
-  const key = identity.by === 'key' ? identity.columns.map((at) => table.columns[at]?.name) : []
+  const key = keyNames(table)
   const subject = tableName(found)
   return loose.flatMap(({ name, sql }) => {
     const what = `${name} of ${subject} takes different texts for equal at the target, and not at the source`
@@ -194,10 +199,11 @@ function looseFindings({ table, native, found }: Planned): Finding[] {
 
 /** Rules of the target that rows of the source need not keep. */
 function extraFindings({ table, native, found }: Planned): Finding[] {
+  const kept = (native?.indexes ?? [])
+    .filter(({ unique }) => unique)
+    .flatMap(({ columns }) => (columns === null ? [] : [columns]))
   const known = new Set(
-    (native?.indexes ?? [])
-      .filter(({ unique, columns }) => unique && columns !== null)
-      .map(({ columns }) => JSON.stringify([...(columns ?? [])].sort())),
+    [...kept, keyNames(table)].map((names) => JSON.stringify([...names].sort())),
   )
   const unique = found.unique
     .filter(({ columns }) => !known.has(JSON.stringify([...columns].sort())))

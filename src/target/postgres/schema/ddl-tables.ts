@@ -6,8 +6,6 @@ import type {
   PgSequence,
   PgTable,
 } from '../../../dialect/postgres/schema.ts'
-import type { Table } from '../../../model/table.ts'
-import type { Type } from '../../../model/value.ts'
 import { collate, sequenceOptions } from './ddl-types.ts'
 
 /** Virtual generated columns are known from here on; before, they are made as stored ones. */
@@ -75,63 +73,4 @@ export function attachPartition(bound: string, place: PgName, parent: PgName): s
 /** Makes a sequence go away with its column. */
 export function ownSequence(sequence: PgSequence, table: PgName, column: string): string {
   return `ALTER SEQUENCE ${qualified(sequence)} OWNED BY ${qualified(table)}.${ident(column)}`
-}
-
-/** A table of another dialect, from its neutral types. */
-export function createNeutralTable(table: Table, place: PgName): string {
-  const columns = table.columns.map(
-    ({ name, type, nullable }) =>
-      `${ident(name)} ${neutralSql(type)}${nullable ? '' : ' NOT NULL'}`,
-  )
-  return `CREATE TABLE ${qualified(place)} (${columns.join(', ')})`
-}
-
-/** The type that holds every value of a neutral type. Enums are held as their labels. */
-export function neutralSql(type: Type): string {
-  switch (type.kind) {
-    case 'int':
-      return intSql(type.bits, type.unsigned)
-    case 'decimal':
-      return type.precision === null ? 'numeric' : `numeric(${type.precision},${type.scale ?? 0})`
-    case 'float':
-      return type.bits === 32 ? 'real' : 'double precision'
-    case 'bool':
-      return 'boolean'
-    case 'enum':
-    case 'opaque':
-    case 'text':
-      return 'text'
-    case 'bytes':
-      return 'bytea'
-    case 'json':
-      return type.binary ? 'jsonb' : 'json'
-    case 'time':
-      return `time(${type.precision}) without time zone`
-    case 'timetz':
-      return `time(${type.precision}) with time zone`
-    case 'timestamp':
-      return `timestamp(${type.precision}) without time zone`
-    case 'timestamptz':
-      return `timestamp(${type.precision}) with time zone`
-    case 'bit':
-      return bitSql(type.length, type.varying)
-    case 'array':
-      return `${neutralSql(type.of)}[]`
-    case 'uuid':
-    case 'date':
-    case 'interval':
-      return type.kind
-  }
-}
-
-function intSql(bits: number, unsigned: boolean): string {
-  const needed = unsigned ? bits + 1 : bits
-  if (needed <= 16) return 'smallint'
-  if (needed <= 32) return 'integer'
-  return needed <= 64 ? 'bigint' : 'numeric(20,0)'
-}
-
-function bitSql(length: number | null, varying: boolean): string {
-  if (length === null) return 'bit varying'
-  return varying ? `bit varying(${length})` : `bit(${length})`
 }

@@ -3,15 +3,10 @@ import { ident, qualified } from '../../../dialect/postgres/quote.ts'
 import type { PgIndex, PgName, PgSchema, PgTable } from '../../../dialect/postgres/schema.ts'
 import type { Blueprint, Column, Table } from '../../../model/table.ts'
 import type { TargetPlan } from '../../target.ts'
-import {
-  attachPartition,
-  createNeutralTable,
-  createTable,
-  neutralSql,
-  ownSequence,
-} from './ddl-tables.ts'
+import { attachPartition, createTable, ownSequence } from './ddl-tables.ts'
 import { createSequence, createType, ownTypes } from './ddl-types.ts'
 import { type Existing, key, readExisting, textArray } from './existing.ts'
+import { createNeutralTable, neutralSql } from './neutral.ts'
 
 /** The source's schema, when the source is a PostgreSQL, too. */
 export function nativeSchema(blueprint: Blueprint): PgSchema | null {

@@ -2,10 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { parseUrl } from '../../../../src/config/url.ts'
 import { connect, type Session } from '../../../../src/dialect/postgres/connect.ts'
-import type { Table } from '../../../../src/model/table.ts'
-import type { Type } from '../../../../src/model/value.ts'
 import { inspectSource } from '../../../../src/source/postgres/schema/inspect.ts'
-import { preflightTarget } from '../../../../src/target/postgres/check/preflight.ts'
 import {
   createKey,
   createSchema,
@@ -135,68 +132,6 @@ for (const major of [14, 18] as const) {
     const tablesToMerge = exact.tables.map((one) => ({ ...one, mode: 'merge' as const }))
     const plan = { ...exact, tables: tablesToMerge, onExisting: 'merge' as const }
     await finishSchema(session, plan, { replicaRole: true })
-  })
-
-  test(`a table of another dialect is made from its neutral types, ${major}`, async (t) => {
-    const target = await database(t, major)
-    const kinds: readonly Type[] = [
-      { kind: 'int', bits: 64, unsigned: true },
-      { kind: 'int', bits: 8, unsigned: false },
-      { kind: 'int', bits: 24, unsigned: true },
-      { kind: 'decimal', precision: 10, scale: 2 },
-      { kind: 'float', bits: 32 },
-      { kind: 'enum', labels: ['a', 'b'] },
-      { kind: 'json', binary: true },
-      { kind: 'timestamp', precision: 3 },
-      { kind: 'timestamptz', precision: 6 },
-      { kind: 'time', precision: 0 },
-      { kind: 'bit', length: 8, varying: false },
-      { kind: 'bytes' },
-      { kind: 'array', of: { kind: 'uuid' } },
-    ]
-    const table: Table = {
-      id: '1',
-      schema: 'some "schema"',
-      name: 'things',
-      columns: kinds.map((type, at) => ({ name: `c${at}`, type, native: 'any', nullable: at > 0 })),
-      identity: { by: 'key', columns: [0] },
-      version: '1',
-    }
-    const plan: TargetPlan = {
-      blueprint: { dialect: 'other', tables: [table], native: null },
-      tables: [{ table, target: table, mode: 'exact' }],
-      onExisting: 'refuse',
-    }
-    const session = await open(t, target, 'target')
-    await build(session, plan)
-    const columns = await target.query(`select format_type(atttypid, atttypmod) as type
-      from pg_attribute where attrelid = '"some ""schema""".things'::regclass and attnum > 0`)
-    assert.deepEqual(
-      columns.map(({ type }) => type),
-      [
-        'numeric(20,0)',
-        'smallint',
-        'integer',
-        'numeric(10,2)',
-        'real',
-        'text',
-        'jsonb',
-        'timestamp(3) without time zone',
-        'timestamp(6) with time zone',
-        'time(0) without time zone',
-        'bit(8)',
-        'bytea',
-        'uuid[]',
-      ],
-    )
-    assert.deepEqual(
-      await preflightTarget(session, plan, { quiet: true }).then((found) =>
-        found.filter(({ level }) => level === 'fail'),
-      ),
-      [],
-    )
-    await finishSchema(session, plan, { replicaRole: true })
-    await build(session, plan)
   })
 }
 
