@@ -118,8 +118,8 @@ async function open(endpoint: Endpoint, options: ConnectOptions, way: Attempt): 
     enableKeepAlive: true,
     keepAliveInitialDelay: 10_000,
     multipleStatements: false,
-    // A server cannot ask for files of ours.
-    flags: ['-LOCAL_FILES'],
+    // A server cannot ask for files of ours; a command is its text alone, and may be sent raw.
+    flags: ['-LOCAL_FILES', '-CLIENT_QUERY_ATTRIBUTES'],
     typeCast: false,
     disableEval: true,
     connectAttributes: { program_name: `holdfast:${options.mirror}:${options.purpose}` },

@@ -209,7 +209,7 @@ function dumpCommand(start: Start): Buffer {
 }
 
 /** An ERR packet in the form of the driver's errors. */
-function errorPacket(payload: Buffer): Error {
+export function errorPacket(payload: Buffer): Error {
   if (payload.length < 9) return misread('the stream holds an error that is cut off')
   const errno = payload.readUInt16LE(1)
   const sqlState = payload.toString('latin1', 4, 9)

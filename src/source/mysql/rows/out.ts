@@ -15,15 +15,17 @@ export class Out {
   /** Where the open cell begins, from the start of the tuple. */
   #cell = 0
 
-  begin(cells: number): void {
+  /** `lead` bytes are left free before the tuple. */
+  begin(cells: number, lead = 0): void {
     this.#start = this.at
-    this.room(2)
+    this.room(2 + lead)
+    this.at += lead
     this.buffer[this.at] = cells >> 8
     this.buffer[this.at + 1] = cells & 0xff
     this.at += 2
   }
 
-  /** The finished tuple. */
+  /** The finished tuple, with what was left free before it. */
   end(): Tuple {
     return this.buffer.subarray(this.#start, this.at)
   }
@@ -66,11 +68,15 @@ export class Out {
     if (this.at + size <= this.buffer.length) return
     const length = this.at - this.#start
     const fresh = Buffer.allocUnsafeSlow(Math.max(SLAB, 2 * (length + size)))
+    this.left(this.#start)
     this.buffer.copy(fresh, 0, this.#start, this.at)
     this.buffer = fresh
     this.#start = 0
     this.at = length
   }
+
+  /** The buffer is about to be left for another one; tuples up to `end` are whole. */
+  protected left(_end: number): void {}
 
   byte(byte: number): void {
     this.room(1)

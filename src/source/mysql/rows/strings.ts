@@ -24,7 +24,8 @@ export function text(size: number, { convert, label }: Text): Decode {
   return (from, to) => to.bytes(converted(from.slice(from.uint(size)), convert, label))
 }
 
-function converted(bytes: Buffer, convert: ToUtf8, label: string): Buffer {
+/** Throws Fault HF-D411 for bytes that are no characters. */
+export function converted(bytes: Buffer, convert: ToUtf8, label: string): Buffer {
   const utf8 = convert(bytes)
   if (utf8 === null) {
     const what = `the column ${label} holds bytes that are no characters of its character set`

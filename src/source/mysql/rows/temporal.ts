@@ -24,7 +24,13 @@ function daysIn(year: number, month: number): number {
   return month === 2 && leap ? 29 : (MONTHS[month] ?? 0)
 }
 
-function refused(label: string, kind: string): Fault {
+/** False for 0000-00-00, for a date without its day or month, and for 30 February. */
+export function isDate(year: number, month: number, day: number): boolean {
+  return year > 0 && month > 0 && day > 0 && day <= daysIn(year, month)
+}
+
+/** A value that is none, such as a date of zeros; it has no canonical form. */
+export function refused(label: string, kind: string): Fault {
   return new Fault('HF-D411', { what: `the column ${label} holds a ${kind} that is none` })
 }
 
@@ -35,8 +41,8 @@ interface Day {
 }
 
 function writeDate(to: Out, { year, month, day }: Day, options: TemporalOptions): void {
-  const real = year > 0 && month > 0 && day > 0 && day <= daysIn(year, month)
-  if (!real && options.style === 'canonical') throw refused(options.label, 'date')
+  if (!isDate(year, month, day) && options.style === 'canonical')
+    throw refused(options.label, 'date')
   if (year > 9999 || month > 12) throw misread('a row holds a date that no date can be')
   to.padded(year, 4)
   to.byte(0x2d)
