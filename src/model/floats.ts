@@ -11,9 +11,14 @@ export function singleText(value: number): string {
   return floatText(value, 6, shortest32(value))
 }
 
+/** Below it numbers of single precision have fewer and fewer digits. */
+const SMALLEST_NORMAL = 2 ** -126
+
 /** The fewest digits that read back as the same single-precision number. */
 function shortest32(value: number): string {
-  for (let digits = 5; digits < 8; digits++) {
+  // What six digits or fewer say of a normal number comes out of six with zeros behind it.
+  const fewest = Math.abs(value) < SMALLEST_NORMAL ? 0 : 5
+  for (let digits = fewest; digits < 8; digits++) {
     const text = value.toExponential(digits)
     if (Math.fround(Number(text)) === value) return text
   }

@@ -1,5 +1,6 @@
 import { configFaults } from './config.ts'
 import { dataFaults } from './data.ts'
+import { documentFaults } from './documents.ts'
 import type { CatalogueEntry } from './entry.ts'
 import { logFaults } from './log.ts'
 import { preflightFaults } from './preflight.ts'
@@ -14,6 +15,7 @@ const entries = {
   ...preflightFaults,
   ...logFaults,
   ...targetFaults,
+  ...documentFaults,
   ...dataFaults,
   ...verifyFaults,
   ...processFaults,

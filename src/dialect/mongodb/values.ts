@@ -1,0 +1,144 @@
+import { Binary, Decimal128, Double, Int32, Long, UUID } from 'mongodb'
+import { doubleText, singleText } from '../../model/floats.ts'
+import type { Type } from '../../model/value.ts'
+import { dateOf, momentText } from './moments.ts'
+
+/** How the cells of one column stand in documents, decided by its declared type alone. */
+export interface Codec {
+  /** What a document holds, as people call it. */
+  readonly as: string
+  /** From the canonical text (model/value.ts); null when the form cannot hold it. */
+  write(text: Buffer): unknown
+  /** The canonical text; null for what `write` does not make. */
+  read(value: unknown): string | Buffer | null
+}
+
+/** Digits that a Decimal128 holds (IEEE 754-2008). */
+const DECIMAL_DIGITS = 34
+/** Digits behind the second that a date of BSON holds. */
+const DATE_DIGITS = 3
+
+const text: Codec = {
+  as: 'string',
+  write: (from) => from.toString('utf8'),
+  read: (value) => (typeof value === 'string' ? value : null),
+}
+
+const bool: Codec = {
+  as: 'bool',
+  write: (from) => from.toString('latin1') === 't',
+  read: (value) => (typeof value === 'boolean' ? (value ? 't' : 'f') : null),
+}
+
+const bytes: Codec = {
+  as: 'binary',
+  write: (from) => new Binary(Buffer.from(from)),
+  read: (value) => (value instanceof Binary && value.sub_type === 0 ? bufferOf(value) : null),
+}
+
+function bufferOf(value: Binary): Buffer {
+  return Buffer.from(value.buffer.buffer, value.buffer.byteOffset, value.position)
+}
+
+const uuid: Codec = {
+  as: 'uuid',
+  write: (from) => new UUID(from.toString('latin1')),
+  read: (value) => {
+    if (!(value instanceof Binary) || value.sub_type !== Binary.SUBTYPE_UUID) return null
+    return value.toUUID().toHexString(true)
+  },
+}
+
+const int: Codec = {
+  as: 'int',
+  write: (from) => new Int32(Number(from.toString('latin1'))),
+  read: (value) => (value instanceof Int32 ? String(value.value) : null),
+}
+
+const long: Codec = {
+  as: 'long',
+  write: (from) => Long.fromString(from.toString('latin1')),
+  read: (value) => (value instanceof Long ? value.toString() : null),
+}
+
+const decimal: Codec = {
+  as: 'decimal',
+  write: (from) => Decimal128.fromString(from.toString('latin1')),
+  read: (value) => (value instanceof Decimal128 ? plainDecimal(value.toString()) : null),
+}
+
+/** The digits that a Decimal128 was made of, without the exponent that it is printed with. */
+function plainDecimal(printed: string): string {
+  const parts = /^(-?)(\d)(?:\.(\d+))?E([+-]\d+)$/.exec(printed)
+  if (parts === null) return printed
+  const [, sign = '', lead = '', fraction = '', power = ''] = parts
+  const digits = lead + fraction
+  const scale = fraction.length - Number(power)
+  if (scale <= 0) return `${sign}${digits}${'0'.repeat(-scale)}`
+  const padded = digits.padStart(scale + 1, '0')
+  return `${sign}${padded.slice(0, -scale)}.${padded.slice(-scale)}`
+}
+
+const double: Codec = {
+  as: 'double',
+  write: (from) => new Double(Number(from.toString('latin1'))),
+  read: (value) => (value instanceof Double ? doubleText(value.value) : null),
+}
+
+/** A number of single precision is a double exactly. */
+const single: Codec = {
+  as: 'double',
+  write: (from) => new Double(Math.fround(Number(from.toString('latin1')))),
+  read: (value) => (value instanceof Double ? singleText(value.value) : null),
+}
+
+function date(zone: string): Codec {
+  return {
+    as: 'date',
+    write: (from) => dateOf(from.toString('latin1')),
+    read: (value) => (value instanceof Date ? momentText(value, zone) : null),
+  }
+}
+
+const timestamp = date('')
+const timestamptz = date('+00')
+
+/**
+ * The form of a type. What has no exact counterpart for all of its values is a string, as the
+ * source prints it: decimals of more than 34 digits, times, days, and moments finer than a
+ * millisecond.
+ */
+export function codecOf(type: Type): Codec {
+  switch (type.kind) {
+    case 'bool':
+      return bool
+    case 'int':
+      if (type.bits === 64) return type.unsigned ? decimal : long
+      return type.bits === 32 && type.unsigned ? long : int
+    case 'decimal': {
+      const { precision, scale } = type
+      const fits = precision !== null && precision <= DECIMAL_DIGITS
+      return fits && scale !== null && scale >= 0 ? decimal : text
+    }
+    case 'float':
+      return type.bits === 32 ? single : double
+    case 'bytes':
+      return bytes
+    case 'uuid':
+      return uuid
+    case 'timestamp':
+      return type.precision <= DATE_DIGITS ? timestamp : text
+    case 'timestamptz':
+      return type.precision <= DATE_DIGITS ? timestamptz : text
+    default:
+      return text
+  }
+}
+
+/**
+ * The same for a cell of a key: documents are told apart by it, so that no two values that the
+ * source tells apart may be equal to the server, as -0 and 0 are.
+ */
+export function keyCodecOf(type: Type): Codec {
+  return type.kind === 'float' ? text : codecOf(type)
+}

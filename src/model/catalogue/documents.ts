@@ -1,0 +1,49 @@
+import type { CatalogueEntry } from './entry.ts'
+
+const exclude = { text: 'Or leave the table out.', run: "holdfast run --exclude 'schema.table'" }
+
+export const documentFaults = {
+  'HF-T251': {
+    title: 'The target cannot hold a value exactly',
+    class: 'data',
+    severity: 'error',
+    exit: 1,
+    why: 'A document is at most 16 MB, and a moment that is kept as a date has milliseconds and an end: infinity and years past 275760 have no such form.',
+    safe: 'Nothing is lost and no value was bent: the checkpoint stands before the transaction with that row, and the source keeps what came after.',
+    todo: [
+      { text: 'Change the row at the source, then start again.', run: 'holdfast run' },
+      exclude,
+    ],
+  },
+  'HF-T252': {
+    title: 'A name cannot be used at the target',
+    class: 'persistent',
+    severity: 'error',
+    exit: 4,
+    why: 'A collection has no empty name, none with $ or a zero byte, none that begins with system. and no long one; a field has no empty name, none with a dot, a zero byte or $ at its beginning, and _id and _holdfast are taken.',
+    safe: 'Nothing was changed.',
+    todo: [{ text: 'Rename the table or the column at the source.', at: 'source' }, exclude],
+  },
+  'HF-T253': {
+    title: 'The target has no transactions',
+    class: 'persistent',
+    severity: 'warn',
+    exit: 4,
+    why: 'A single server, or one that only speaks the protocol, commits each document by itself.',
+    safe: 'Every change still arrives, once and in its order for each document; a reader can see a transaction of the source half done, and after a crash the last batch is gone through again.',
+    todo: [
+      {
+        text: 'Nothing, if readers can live with that. Else use a replica set; one member is enough.',
+      },
+    ],
+  },
+  'HF-T254': {
+    title: 'What the target can do for this mirror is not what was asked',
+    class: 'persistent',
+    severity: 'error',
+    exit: 4,
+    why: 'A setting of the mirror has no meaning at a target of this kind.',
+    safe: 'Nothing was changed.',
+    todo: [{ text: 'Change the setting that the message names.', run: 'holdfast config show' }],
+  },
+} as const satisfies Record<string, CatalogueEntry>
