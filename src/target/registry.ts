@@ -5,6 +5,7 @@ import type { Target, TargetOptions } from './target.ts'
 const connectors: Readonly<
   Record<string, () => Promise<(options: TargetOptions) => Promise<Target>>>
 > = {
+  mongodb: async () => (await import('./mongodb/index.ts')).openMongoTarget,
   postgres: async () => (await import('./postgres/index.ts')).openPostgresTarget,
 }
 

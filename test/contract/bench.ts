@@ -19,6 +19,8 @@ export interface TargetStand {
   readonly from: SourceStand
   /** The encoding that rows stream in, and the one that they are copied in. */
   readonly encoding: { readonly stream: string; readonly copy: string }
+  /** A chunk is not one transaction: a copy that was broken off is begun anew. */
+  readonly copiesPiecemeal?: boolean
   /** A target of one mirror; the same mirror every time. */
   open(source: Source): Promise<Target>
   contents(): Promise<Contents>

@@ -1,0 +1,81 @@
+import type { ClientSession, Db, Document } from 'mongodb'
+import { faultOf } from '../../dialect/mongodb/errors.ts'
+import { Fault } from '../../model/fault.ts'
+import { COMMAND_MS } from './config.ts'
+
+const durably = { w: 'majority', j: true } as const
+
+/** Duplicate key. */
+export const DUPLICATE = 11000
+
+export interface WriteError {
+  readonly index: number
+  readonly code: number
+  /** It is the document's id that is there already, not a value of some other unique index. */
+  readonly ofId: boolean
+}
+
+export interface Written {
+  readonly matched: number
+  readonly errors: readonly WriteError[]
+}
+
+export interface Writing {
+  readonly db: Db
+  readonly label: string
+  /** The transaction that it belongs to. */
+  readonly session: ClientSession | null
+  /** Sends a command if that is allowed at this moment. */
+  readonly send: <T>(command: () => Promise<T>) => Promise<T>
+}
+
+type Body =
+  | { readonly kind: 'insert'; readonly documents: readonly unknown[] }
+  | { readonly kind: 'update'; readonly updates: readonly Document[] }
+  | { readonly kind: 'delete'; readonly deletes: readonly Document[] }
+
+/**
+ * One command that writes documents of a collection in no order, bounded in time and on disk at a
+ * majority when it returns. Commands rather than the driver's own bulk writes: these have no bound,
+ * and retry what must not be sent again once the claim is lost. Throws Fault for what is no error of
+ * a single document.
+ */
+export async function write(on: Writing, collection: string, body: Body): Promise<Written> {
+  const { kind, ...documents } = body
+  const command = { [kind]: collection, ...documents, ordered: false, maxTimeMS: COMMAND_MS }
+  try {
+    const { session, db } = on
+    const answer = await on.send(() =>
+      session === null
+        ? db.command({ ...command, writeConcern: durably })
+        : db.command(command, { session }),
+    )
+    return writtenOf(answer)
+  } catch (error) {
+    throw faultOf(error, { doing: `writing ${collection}`, label: on.label })
+  }
+}
+
+function writtenOf(answer: Document): Written {
+  const found: readonly Document[] = answer['writeErrors'] ?? []
+  const errors = found.map((error): WriteError => {
+    const pattern: Document | undefined = error['keyPattern']
+    const named = /index: _id_|'_id_'/.test(String(error['errmsg'] ?? ''))
+    const ofId = pattern === undefined ? named : Object.keys(pattern).join() === '_id'
+    return { index: Number(error['index']), code: Number(error['code']), ofId }
+  })
+  return { matched: Number(answer['n'] ?? 0), errors }
+}
+
+/** What an error of a document means; never holds the document. */
+export function refusal(error: WriteError, at: { readonly label: string; readonly table: string }) {
+  const { code, ofId } = error
+  const duplicate = ofId ? 'there is one with its key already' : 'a unique index refuses it'
+  const large = code === 10334 || code === 17280 || code === 261
+  return new Fault(large ? 'HF-T251' : 'HF-T205', {
+    what: `the target at ${at.label} refuses a row of ${at.table}: ${code === DUPLICATE ? duplicate : `error ${code}`}`,
+    side: 'target',
+    table: at.table,
+    evidence: { error: String(code) },
+  })
+}

@@ -1,0 +1,179 @@
+import { createHash } from 'node:crypto'
+import { BSON, type Document } from 'mongodb'
+import { type Codec, codecOf, keyCodecOf } from '../../dialect/mongodb/values.ts'
+import { Fault } from '../../model/fault.ts'
+import { type Table, tableName } from '../../model/table.ts'
+import { locate, NULL, TEXT, type Tuple, UNCHANGED } from '../../model/tuple.ts'
+import { LARGEST_DOCUMENT } from './config.ts'
+
+/**
+ * A document on its way to the server. Not a plain object: columns may have names that mean
+ * something to the language or to the driver.
+ */
+export type Fields = Map<string, unknown>
+
+/** Rows from this size on are looked at before they are sent. */
+const LARGE = LARGEST_DOCUMENT >> 1
+/** Room for the id and the mark of a document, whose key may stand in it a second time. */
+const SPARE = 64 << 10
+
+const offsets: number[] = []
+const EMPTY = Buffer.alloc(0)
+
+/** How rows of a table and documents become one another; cells are those of the encoding `values`. */
+export class Layout {
+  readonly table: Table
+  readonly key: readonly number[] | null
+  readonly #codecs: readonly Codec[]
+  readonly #keyCodecs: readonly Codec[]
+  /** Indexes of all columns in the order of their names. */
+  readonly #byName: readonly number[]
+
+  constructor(table: Table) {
+    const { columns, identity } = table
+    this.table = table
+    this.key = identity.by === 'key' ? identity.columns : null
+    this.#codecs = columns.map(({ type }) => codecOf(type))
+    this.#keyCodecs = columns.map(({ type }) => keyCodecOf(type))
+    this.#byName = columns
+      .map((_, i) => i)
+      .sort((a, b) => Buffer.compare(Buffer.from(this.#name(a)), Buffer.from(this.#name(b))))
+  }
+
+  /** The cells that are not unchanged. Throws HF-T251. */
+  fields(tuple: Tuple): Fields {
+    const fields: Fields = new Map()
+    const count = locate(tuple, offsets)
+    for (let i = 0; i < count; i++) {
+      const from = offsets[i] ?? 0
+      const kind = tuple[from]
+      if (kind === UNCHANGED) continue
+      const value = kind === NULL ? null : this.#write(tuple.subarray(from + 5, offsets[i + 1]), i)
+      fields.set(this.#name(i), value)
+    }
+    if (tuple.length > LARGE) this.#refuseTooLarge(fields)
+    return fields
+  }
+
+  #refuseTooLarge(fields: Fields): void {
+    if (BSON.serialize(fields).length <= LARGEST_DOCUMENT - SPARE) return
+    throw new Fault('HF-T251', {
+      what: `a row of ${tableName(this.table)} is larger than a document can be, ${LARGEST_DOCUMENT >> 20} MB`,
+      side: 'target',
+      table: tableName(this.table),
+    })
+  }
+
+  /** True when the tuple has all cells. */
+  isWhole(tuple: Tuple): boolean {
+    const count = locate(tuple, offsets)
+    for (let i = 0; i < count; i++) if (tuple[offsets[i] ?? 0] === UNCHANGED) return false
+    return true
+  }
+
+  /** A text that is equal for two tuples exactly when they are of one document. */
+  place(tuple: Tuple): string {
+    if (this.key === null) return this.#digest(tuple)
+    locate(tuple, offsets)
+    let place = ''
+    for (const i of this.key) place += tuple.toString('latin1', offsets[i], offsets[i + 1])
+    return place
+  }
+
+  /**
+   * What a document is found by: the value of a key of one column, a document of the key's columns
+   * in their order where it has several, a digest of the whole row where there is none.
+   */
+  id(tuple: Tuple): unknown {
+    if (this.key === null) return this.#digest(tuple)
+    const values = this.keyFields(tuple)
+    return values.size === 1 ? [...values.values()][0] : values
+  }
+
+  /** The cells of the key as they stand in the id. */
+  keyFields(tuple: Tuple): Fields {
+    locate(tuple, offsets)
+    const fields: Fields = new Map()
+    for (const i of this.key ?? []) {
+      const from = offsets[i] ?? 0
+      fields.set(this.#name(i), this.#keyCodecs[i]?.write(tuple.subarray(from + 5, offsets[i + 1])))
+    }
+    return fields
+  }
+
+  /**
+   * The row of a document that was read without promoting its values. A field that is not there is
+   * null; one of another form than its column's is said in a way that no canonical text is.
+   */
+  tuple(document: Document): Tuple {
+    return packed(
+      this.table.columns.map(({ name }, i) => {
+        const value: unknown = Object.hasOwn(document, name) ? document[name] : null
+        if (value === null) return null
+        const read = this.#codecs[i]?.read(value) ?? null
+        if (read === null) return Buffer.from(`\0not ${this.#codecs[i]?.as ?? ''}`)
+        return typeof read === 'string' ? Buffer.from(read, 'utf8') : read
+      }),
+    )
+  }
+
+  #name(column: number): string {
+    return this.table.columns[column]?.name ?? ''
+  }
+
+  #write(cell: Buffer, column: number): unknown {
+    const value = this.#codecs[column]?.write(cell) ?? null
+    if (value !== null) return value
+    throw new Fault('HF-T251', {
+      what: `a ${this.#codecs[column]?.as ?? 'value'} cannot hold a value of the column ${this.#name(column)} of ${tableName(this.table)}`,
+      side: 'target',
+      table: tableName(this.table),
+    })
+  }
+
+  /** Of all cells that are not null, so that a column that is added with nulls changes nothing. */
+  #digest(tuple: Tuple): string {
+    locate(tuple, offsets)
+    const hash = createHash('sha256')
+    for (const i of this.#byName) {
+      const from = offsets[i] ?? 0
+      if (tuple[from] === NULL) continue
+      hash.update(`${this.#name(i)}\0`)
+      hash.update(tuple.subarray(from + 1, offsets[i + 1]))
+    }
+    return hash.digest('base64url')
+  }
+}
+
+/** A tuple of canonical cells. */
+export function packed(cells: readonly (Buffer | null)[]): Tuple {
+  const size = cells.reduce((sum, cell) => sum + (cell === null ? 1 : 5 + cell.length), 2)
+  const tuple = Buffer.allocUnsafe(size)
+  tuple.writeUInt16BE(cells.length, 0)
+  let at = 2
+  for (const cell of cells) {
+    if (cell === null) {
+      tuple[at++] = NULL
+      continue
+    }
+    tuple[at] = TEXT
+    tuple.writeInt32BE(cell.length, at + 1)
+    at += 5 + cell.copy(tuple, at + 5)
+  }
+  return tuple
+}
+
+const under: number[] = []
+
+/** `over` with its unchanged cells taken from `base`, which has as many cells. */
+export function completed(base: Tuple, over: Tuple): Tuple {
+  const count = locate(over, offsets)
+  locate(base, under)
+  const pieces: Buffer[] = [over.subarray(0, 2)]
+  for (let i = 0; i < count; i++) {
+    const kept = over[offsets[i] ?? 0] === UNCHANGED
+    const from = kept ? under : offsets
+    pieces.push((kept ? base : over).subarray(from[i], from[i + 1]) ?? EMPTY)
+  }
+  return Buffer.concat(pieces)
+}

@@ -1,0 +1,297 @@
+import type { ClientSession } from 'mongodb'
+import { point } from '../../async/point.ts'
+import { Turn } from '../../async/turn.ts'
+import type { Connection } from '../../dialect/mongodb/connect.ts'
+import { faultOf, hasLabel, serverCode } from '../../dialect/mongodb/errors.ts'
+import type { Batch } from '../../model/batch.ts'
+import type { Identities } from '../../model/checkpoint.ts'
+import { Fault } from '../../model/fault.ts'
+import type { Positions } from '../../model/position.ts'
+import { type Table, tableName } from '../../model/table.ts'
+import { type Tuple, Unframer } from '../../model/tuple.ts'
+import { storedPositions } from '../stored.ts'
+import type { Target, TargetPlan } from '../target.ts'
+import type { Writing } from './commands.ts'
+import { COMMAND_BYTES, COMMAND_DOCUMENTS } from './config.ts'
+import { Layout } from './layout.ts'
+import { Lease, type StoredLease } from './lease.ts'
+import { applyRows, load, type Place, type Places, sweep } from './mirror.ts'
+import { collectionNames } from './names.ts'
+import { onlyPlace, stampOf } from './stamp.ts'
+import type { MirrorState, State, StoredTable } from './state.ts'
+
+interface TenureOptions {
+  readonly on: Connection
+  readonly state: MirrorState
+  readonly epoch: bigint
+  readonly lease: StoredLease
+  readonly now: State | null
+}
+
+/** Namespace exists. */
+const EXISTS = 48
+/** How often a transaction that the server broke off is tried again here. */
+const ATTEMPTS = 5
+
+/** What a claim allows: everything that writes. */
+export class Tenure implements AsyncDisposable, Places {
+  readonly epoch: bigint
+  readonly #on: Connection
+  readonly #state: MirrorState
+  readonly #lease: Lease
+  /** One batch at a time, and none while a comparison wants the target to stand still. */
+  readonly #turn = new Turn()
+  #tables: readonly StoredTable[]
+  readonly #places = new Map<string, Place>()
+  /** Tables whose definition a batch has changed. */
+  readonly #reshaped = new Map<string, Table>()
+  #durable: Positions
+  #onExisting: TargetPlan['onExisting']
+
+  constructor(options: TenureOptions) {
+    const { on, state, epoch, lease, now } = options
+    this.#on = on
+    this.#state = state
+    this.epoch = epoch
+    this.#lease = new Lease(on, state.mirror, { lease, turn: this.#turn })
+    this.#tables = now?.tables ?? []
+    this.#durable = now?.checkpoint.positions ?? new Map()
+    this.#onExisting = now?.onExisting ?? 'refuse'
+    for (const { table } of now?.checkpoint.tables ?? []) this.#settle(table)
+    point('claimed')
+  }
+
+  get lost(): AbortSignal {
+    return this.#lease.lost
+  }
+  get durable(): Positions {
+    return this.#durable
+  }
+
+  of(table: Table): Place {
+    const place = this.#places.get(table.id)
+    if (place === undefined) {
+      throw new Fault('HF-X001', { what: `${tableName(table)} is not of this mirror` })
+    }
+    return place.layout.table === table ? place : this.#settle(table)
+  }
+
+  reshape(to: Table): void {
+    this.#reshaped.set(to.id, to)
+    this.#settle(to)
+  }
+
+  #settle(table: Table): Place {
+    const stored = this.#tables.find(({ id }) => id === table.id)
+    if (stored === undefined) throw new Fault('HF-X001', { what: 'a table is not of this mirror' })
+    const { collection, mode } = stored
+    const place = { collection, mode, layout: new Layout(table) }
+    this.#places.set(table.id, place)
+    return place
+  }
+
+  #writing(session: ClientSession | null = null): Writing {
+    const { db, label } = this.#on
+    return { db, label, session, send: (command) => this.#lease.send(command) }
+  }
+
+  async prepare(plan: TargetPlan): Promise<void> {
+    const collection = collectionNames(plan.tables.map(({ table }) => table))
+    const how = { shape: 'mirror' as const, collection }
+    this.#tables = await this.#lease.send(() => this.#state.plan(this.epoch, plan, how))
+    this.#onExisting = plan.onExisting
+    for (const { table } of plan.tables) {
+      await this.#makeCollection(this.#settle(table).collection)
+    }
+  }
+
+  /** A table without rows has a collection, too; inside of a transaction none can be made. */
+  async #makeCollection(name: string): Promise<void> {
+    const { db, label } = this.#on
+    try {
+      await this.#lease.send(() => db.createCollection(name))
+    } catch (error) {
+      if (serverCode(error) !== EXISTS)
+        throw faultOf(error, { doing: 'creating', label, table: name })
+    }
+  }
+
+  async begin(
+    tables: readonly Table[],
+    snapshot: {
+      readonly positions: Positions
+      readonly source: Identities
+      readonly first: boolean
+    },
+  ): Promise<void> {
+    const states = new Map(this.#tables.map((stored) => [stored.id, stored]))
+    for (const table of tables) {
+      const state = states.get(table.id)?.state ?? 'pending'
+      await this.#empty(this.of(table), state)
+    }
+    const ids = new Set(tables.map(({ id }) => id))
+    await this.#lease.send(() => this.#state.begin(this.epoch, ids, snapshot))
+    this.#tables = (await this.#state.held(this.epoch)).tables
+    if (snapshot.first) this.#durable = snapshot.positions
+  }
+
+  /** Takes away what an earlier copy of ours left; documents that were there before are kept. */
+  async #empty(place: Place, state: StoredTable['state']): Promise<void> {
+    const { collection, layout, mode } = place
+    const ours = { _holdfast: { $exists: true } }
+    if (this.#onExisting === 'replace') await sweep(this.#writing(), collection, {})
+    else if (state === 'pending') return
+    // With a key the rows are written over, and what the source has no more is kept like others.
+    else if (mode !== 'merge') await sweep(this.#writing(), collection, {})
+    else if (layout.key === null) await sweep(this.#writing(), collection, ours)
+  }
+
+  async copy(...[chunk, rows, signal]: Parameters<Target['copy']>): Promise<number> {
+    const { table } = chunk
+    const number = this.#tables.findIndex(({ id }) => id === table.id)
+    const stored = (await this.#state.held(this.epoch)).checkpoint.tables[number]
+    if (stored?.state !== 'copying' || stored.start === null) {
+      throw new Fault('HF-X001', { what: `${tableName(table)} is not being copied` })
+    }
+    const stamp = stampOf(onlyPlace(stored.start), 0)
+    const loading = { place: this.of(table), stamp }
+    const frames = new Unframer()
+    let copied = 0
+    const waiting: Tuple[] = []
+    let bytes = 0
+    const flush = async (): Promise<void> => {
+      if (waiting.length > 0) await load(this.#writing(), loading, waiting)
+      copied += waiting.length
+      waiting.length = 0
+      bytes = 0
+    }
+    for await (const piece of rows.data) {
+      signal.throwIfAborted()
+      for (const tuple of frames.take(piece)) {
+        waiting.push(tuple)
+        bytes += tuple.length
+        if (waiting.length >= COMMAND_DOCUMENTS || bytes >= COMMAND_BYTES) await flush()
+      }
+    }
+    frames.end()
+    await flush()
+    signal.throwIfAborted()
+    await this.#mark(number, { $inc: { [`tables.${number}.rows`]: copied } })
+    return copied
+  }
+
+  copied({ id }: Table): Promise<void> {
+    const number = this.#tables.findIndex((stored) => stored.id === id)
+    return this.#mark(number, { $set: { [`tables.${number}.state`]: 'copied' } })
+  }
+
+  finish(): Promise<void> {
+    return this.#lease.send(() => this.#state.change(this.epoch, { $set: { finished: true } }))
+  }
+
+  async #mark(number: number, update: Record<string, unknown>): Promise<void> {
+    const where = { [`tables.${number}.state`]: 'copying' }
+    await this.#lease.send(() => this.#state.change(this.epoch, update, { where }))
+  }
+
+  apply(batch: Batch): Promise<void> {
+    return this.#turn.take(async () => {
+      point('batch-begun')
+      this.#reshaped.clear()
+      await (this.#on.transactions ? this.#atOnce(batch) : this.#afterAnother(batch))
+      this.#durable = batch.positions
+      point('batch-applied')
+    })
+  }
+
+  /** The rows, each document by itself, and then the checkpoint. */
+  async #afterAnother(batch: Batch): Promise<void> {
+    const before = await this.#standing(batch, null)
+    await applyRows(this.#writing(), this, batch)
+    point('batch-sent')
+    await this.#advance(batch, before, null)
+  }
+
+  /** Rows and checkpoint in one transaction. */
+  async #atOnce(batch: Batch): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      const session = this.#on.client.startSession({
+        defaultTransactionOptions: transactionOptions,
+      })
+      try {
+        session.startTransaction()
+        const before = await this.#standing(batch, session)
+        await applyRows(this.#writing(session), this, batch)
+        await this.#advance(batch, before, session)
+        point('batch-sent')
+        await this.#commit(session)
+        return
+      } catch (error) {
+        if (session.inTransaction()) await session.abortTransaction().catch(() => undefined)
+        const broken = hasLabel(error, 'TransientTransactionError') || isConflict(error)
+        if (!broken || attempt >= ATTEMPTS) throw this.#failed(error)
+        this.#reshaped.clear()
+      } finally {
+        await session.endSession()
+      }
+    }
+  }
+
+  /**
+   * A commit whose answer is lost is asked for again, which changes nothing once it has happened.
+   * What stays unknown is read from the checkpoint by whoever claims the mirror next.
+   */
+  async #commit(session: ClientSession): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#lease.send(() => session.commitTransaction())
+      } catch (error) {
+        const unknown = hasLabel(error, 'UnknownTransactionCommitResult')
+        if (!unknown || attempt >= ATTEMPTS) throw error
+      }
+    }
+  }
+
+  #failed(error: unknown): Fault {
+    return faultOf(error, { doing: 'applying changes', label: this.#on.label })
+  }
+
+  /** The stored positions, when they are those that the batch begins at. Throws HF-X107. */
+  async #standing(batch: Batch, session: ClientSession | null): Promise<string> {
+    const { checkpoint, positions } = await this.#state.held(this.epoch, session)
+    if (tokens(checkpoint.positions) === tokens(batch.previous)) return positions
+    throw new Fault('HF-X107', {
+      what: 'the checkpoint stands elsewhere than the batch begins',
+      side: 'target',
+    })
+  }
+
+  async #advance(batch: Batch, positions: string, session: ClientSession | null): Promise<void> {
+    const set: Record<string, unknown> = { positions: storedPositions(batch.positions) }
+    for (const [id, table] of this.#reshaped) {
+      const number = this.#tables.findIndex((stored) => stored.id === id)
+      set[`tables.${number}.definition`] = JSON.stringify(table)
+    }
+    const change = { where: { positions }, session }
+    await this.#lease.send(() => this.#state.change(this.epoch, { $set: set }, change))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#lease[Symbol.asyncDispose]()
+  }
+}
+
+const transactionOptions = {
+  readConcern: { level: 'snapshot' },
+  writeConcern: { w: 'majority', journal: true },
+} as const
+
+function isConflict(error: unknown): boolean {
+  return error instanceof Fault && error.code === 'HF-T217'
+}
+
+/** What names a place; order and landmark follow from it. */
+function tokens(positions: Positions): string {
+  const lanes = [...positions].map(([lane, { log, token }]) => [lane, log, token])
+  return JSON.stringify(lanes.sort())
+}
