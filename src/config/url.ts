@@ -15,8 +15,15 @@ const OWN = ['host', 'port', 'user', 'password', 'dbname']
 const TLS = ['sslmode', 'sslrootcert', 'sslcert', 'sslkey']
 /** Parameters that are left to the connector. */
 const PASSED = ['channel_binding']
+/** Further ones of a scheme. */
+const PASSED_BY_SCHEME: Readonly<Record<string, readonly string[]>> = {
+  mongodb: ['authSource', 'authMechanism', 'replicaSet', 'directConnection', 'tls', 'ssl'],
+}
+/** Schemes whose URLs may name several hosts of one database. */
+const MANY_HOSTS = ['mongodb']
 /** Parameters by which other programs tune their own connections; they change nothing here. */
 const FOREIGN = [
+  'appName',
   'application_name',
   'connect_timeout',
   'connection_limit',
@@ -24,14 +31,19 @@ const FOREIGN = [
   'keepalives_count',
   'keepalives_idle',
   'keepalives_interval',
+  'maxPoolSize',
   'pgbouncer',
   'pool_size',
   'pool_timeout',
   'prepare_threshold',
+  'readPreference',
+  'retryReads',
+  'retryWrites',
   'schema',
   'socket_timeout',
   'statement_cache_size',
   'uselibpqcompat',
+  'w',
 ]
 
 /** Other names of a scheme. */
@@ -55,7 +67,7 @@ export function parseUrl(text: string, origin: string): Endpoint {
   const pieces = cut(text.trim(), origin)
   const params = new Map<string, string>()
   for (const [key, value] of pieces.query) {
-    checkParam(key, origin)
+    checkParam(key, pieces.scheme, origin)
     if (!FOREIGN.includes(key)) params.set(key, value)
   }
   const own = (key: string): string | null => {
@@ -109,7 +121,7 @@ function cut(text: string, origin: string): Pieces {
   if (rest !== undefined) throw malformed(origin, 'it holds a #')
   if (path.includes('/')) throw malformed(origin, 'there is a second / after the host')
   const at = authority.lastIndexOf('@')
-  const place = placeOf(authority.slice(at + 1), origin)
+  const place = placeOf(authority.slice(at + 1), scheme.toLowerCase(), origin)
   const decode = (part: string): string => decoded(part, origin)
   const entry = at < 0 ? null : authority.slice(0, at)
   const colon = entry?.indexOf(':') ?? -1
@@ -125,7 +137,12 @@ function cut(text: string, origin: string): Pieces {
   }
 }
 
-function placeOf(text: string, origin: string): { host: string; port: string | null } {
+function placeOf(
+  text: string,
+  scheme: string,
+  origin: string,
+): { host: string; port: string | null } {
+  if (text.includes(',') && MANY_HOSTS.includes(scheme)) return { host: text, port: null }
   if (text.includes(',')) throw malformed(origin, 'it names several hosts; a mirror has one')
   const place = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(.*))?$/s.exec(text)
   if (place === null) throw malformed(origin, 'an IPv6 address stands in [brackets]')
@@ -144,15 +161,16 @@ function queryOf(query: string, decode: (part: string) => string): [string, stri
     })
 }
 
-function checkParam(key: string, origin: string): void {
-  const known = [...OWN, ...TLS, ...PASSED, ...FOREIGN]
+function checkParam(key: string, scheme: string, origin: string): void {
+  const passed = [...PASSED, ...(PASSED_BY_SCHEME[scheme] ?? [])]
+  const known = [...OWN, ...TLS, ...passed, ...FOREIGN]
   if (known.includes(key)) return
-  const near = suggest(key, [...TLS, ...OWN, ...PASSED])
+  const near = suggest(key, [...TLS, ...OWN, ...passed])
   throw new Fault('HF-C103', {
     what: `${origin}: the URL's parameter "${key}" has no meaning here`,
     todo: [
       { text: near === null ? `Remove ${key} from the URL.` : `Did you mean ${near}?` },
-      { text: `Known are ${[...TLS, ...OWN, ...PASSED].join(', ')}.` },
+      { text: `Known are ${[...TLS, ...OWN, ...passed].join(', ')}.` },
     ],
   })
 }

@@ -101,3 +101,12 @@ test('a password with any characters survives percent-encoding', () => {
     }),
   )
 })
+
+test('hosts of a replica set and what its drivers are told', () => {
+  const url = 'mongodb://u:p@a:27017,b:27018/shop?replicaSet=rs0&authSource=admin&w=1&tls=true'
+  const { host, port, database, params } = parseUrl(url, 'x')
+  assert.deepEqual([host, port, database], ['a:27017,b:27018', null, 'shop'])
+  assert.deepEqual(params, { replicaSet: 'rs0', authSource: 'admin', tls: 'true' })
+  assert.throws(() => parseUrl('postgres://h/d?tls=true', 'x'), /"tls" has no meaning here/)
+  assert.throws(() => parseUrl('postgres://a,b/d', 'x'), /several hosts/)
+})
