@@ -6,6 +6,7 @@ const connectors: Readonly<
   Record<string, () => Promise<(options: TargetOptions) => Promise<Target>>>
 > = {
   mongodb: async () => (await import('./mongodb/index.ts')).openMongoTarget,
+  mysql: async () => (await import('./mysql/index.ts')).openMysqlTarget,
   postgres: async () => (await import('./postgres/index.ts')).openPostgresTarget,
 }
 

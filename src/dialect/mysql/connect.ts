@@ -22,6 +22,8 @@ export interface ConnectOptions {
   readonly mirror: string
   /** What the session is for; shown among the connection's attributes. */
   readonly purpose: string
+  /** A packet may hold several statements. */
+  readonly multiple?: boolean
 }
 
 /** One connection with pinned settings. */
@@ -117,7 +119,7 @@ async function open(endpoint: Endpoint, options: ConnectOptions, way: Attempt): 
     connectTimeout: CONNECT_TIMEOUT_MS,
     enableKeepAlive: true,
     keepAliveInitialDelay: 10_000,
-    multipleStatements: false,
+    multipleStatements: options.multiple ?? false,
     // A server cannot ask for files of ours; a command is its text alone, and may be sent raw.
     flags: ['-LOCAL_FILES', '-CLIENT_QUERY_ATTRIBUTES'],
     typeCast: false,
