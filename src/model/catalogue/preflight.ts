@@ -294,4 +294,34 @@ export const preflightFaults = {
     why: 'The target would cut it off or take it for something of its own.',
     todo: [{ text: 'Rename it at the source.', at: 'source' }, exclude],
   },
+  'HF-T261': {
+    ...refusal,
+    title: 'A table that the target cannot have',
+    why: 'It has no column or too many, two of its columns or two tables differ only in what the target takes for equal, or its key is longer than an index of the target may be.',
+    todo: [{ text: 'Change it at the source.', at: 'source' }, exclude],
+  },
+  'HF-T262': {
+    ...warning,
+    title: 'Columns that are kept as text',
+    why: 'The target has no type that holds every value of theirs, so that they hold what the source prints, to the letter.',
+    todo: [
+      {
+        text: 'Nothing, if whoever reads the target can do with text; cast them there.',
+        at: 'target',
+      },
+    ],
+  },
+  'HF-T263': {
+    ...refusal,
+    title: 'The target is set up so that it cannot keep what is committed',
+    why: 'What was applied may only be forgotten by the source once the target has it on disk, and a batch is one transaction there.',
+    todo: [
+      {
+        text: 'Let the server wait for its disk at each commit.',
+        sql: 'SET GLOBAL innodb_flush_log_at_trx_commit = 1; SET GLOBAL sync_binlog = 1',
+        at: 'target',
+        as: 'administrator',
+      },
+    ],
+  },
 } as const satisfies Record<string, CatalogueEntry>

@@ -56,6 +56,22 @@ export function isKeptAsText(type: Type): boolean {
   return type.kind !== 'bytes' && ownType(type) === null
 }
 
+/** Characters that each open column of a key should have room for at least. */
+const LEAST_CHARACTERS = 16
+
+/** True when columns of these types can be the key of a table. */
+export function keyRoom(keyed: readonly Type[]): boolean {
+  const open = keyed.filter((type) => ownType(type) === null).length
+  return shareOf(keyed) >= (open === 0 ? 0 : LEAST_CHARACTERS * BYTES_PER_CHARACTER)
+}
+
+/** Bytes of an index that each column without a length of its own gets. */
+function shareOf(keyed: readonly Type[]): number {
+  const fixed = keyed.reduce((sum, type) => sum + (ownType(type)?.bytes ?? 0), 0)
+  const open = keyed.filter((type) => ownType(type) === null).length
+  return Math.floor((KEY_BYTES - fixed) / Math.max(1, open))
+}
+
 /**
  * The types of columns such that every canonical value fits or is refused by name. Those of a key
  * share the bytes that an index may have; `collation` tells apart all texts that differ.
@@ -66,9 +82,7 @@ export function columnTypes(
   collation: string,
 ): readonly string[] {
   const keyed = key.flatMap((i) => types[i] ?? [])
-  const fixed = keyed.reduce((sum, type) => sum + (ownType(type)?.bytes ?? 0), 0)
-  const open = keyed.filter((type) => ownType(type) === null).length
-  const share = Math.floor((KEY_BYTES - fixed) / Math.max(1, open))
+  const share = shareOf(keyed)
   const characters = Math.min(MOST_CHARACTERS, Math.floor(share / BYTES_PER_CHARACTER))
   const utf8 = `CHARACTER SET utf8mb4 COLLATE ${collation}`
   return types.map((type, i) => {

@@ -3,7 +3,6 @@ import { literal } from '../../../dialect/mysql/quote.ts'
 import type { Checkpoint, Identities, TableState } from '../../../model/checkpoint.ts'
 import { Fault } from '../../../model/fault.ts'
 import type { Positions } from '../../../model/position.ts'
-import type { Table } from '../../../model/table.ts'
 import { checkpointOf, planOf, storedPositions } from '../../stored.ts'
 import type { TargetPlan } from '../../target.ts'
 import { moment } from '../sessions.ts'
@@ -207,14 +206,6 @@ export async function recordCopied(session: Session, mirror: string, id: string)
 
 export async function recordFinished(session: Session, mirror: string): Promise<void> {
   await session.query(`UPDATE ${STATE.mirrors} SET finished = 1 WHERE name = ${literal(mirror)}`)
-}
-
-/** The table reads differently from here on. */
-export async function recordTable(session: Session, mirror: string, table: Table): Promise<void> {
-  const definition = literal(JSON.stringify(table))
-  await session.query(
-    `UPDATE ${STATE.tables} SET definition = ${definition} ${where(mirror, table.id)}`,
-  )
 }
 
 function where(mirror: string, id: string): string {
