@@ -47,7 +47,7 @@ const FOREIGN = [
 ]
 
 /** Other names of a scheme. */
-const SCHEMES: Readonly<Record<string, string>> = { postgresql: 'postgres' }
+const SCHEMES: Readonly<Record<string, string>> = { postgresql: 'postgres', mariadb: 'mysql' }
 
 interface Pieces {
   readonly scheme: string

@@ -55,7 +55,7 @@ function count(row: TextRow, name: string): number | null {
   return value == null ? null : Number(value)
 }
 
-function columnOf(row: TextRow): FoundColumn {
+function columnOf(row: TextRow, signedZero: boolean): FoundColumn {
   const extra = (row['extra'] ?? '').toLowerCase()
   const generated = /\b(virtual|stored|persistent) generated\b|^(virtual|stored)/.test(extra)
   const full = (row['full'] ?? '').toLowerCase()
@@ -70,6 +70,7 @@ function columnOf(row: TextRow): FoundColumn {
     precision: count(row, 'numbers'),
     scale: count(row, 'scale'),
     fraction: count(row, 'fraction'),
+    signedZero,
     nullable: row['nullable'] === 'YES',
     optional:
       row['nullable'] === 'YES' ||
@@ -104,6 +105,7 @@ export async function findTables(
   const unique = await session.query(
     `${UNIQUE}${among} ORDER BY table_name, index_name, seq_in_index`,
   )
+  const signedZero = session.version.flavour === 'mysql'
   const found = tables.filter((row) => row['kind'] === 'BASE TABLE')
   return new Map(
     found.map((row) => {
@@ -112,7 +114,7 @@ export async function findTables(
       const table: FoundTable = {
         name,
         engine: row['engine'] ?? '',
-        columns: columns.filter(of).map(columnOf),
+        columns: columns.filter(of).map((column) => columnOf(column, signedZero)),
         unique: indexesOf(unique.filter(of)),
       }
       return [wantedName(row, names), table]

@@ -152,7 +152,7 @@ function unfit({ table }: Binding, index: number, error: Unfit): Fault {
   const found = key === '' ? '' : ` (found by ${key})`
   return new Fault('HF-D411', {
     what: `column ${column} of a row of ${tableName(table)}${found} holds a value of ${type} that the target's type does not have: ${error.message}`,
-    why: 'The target knows no infinities, no numbers that are none, and no years before 1 or after 9999.',
+    why: 'The target knows no infinities, no numbers that are none, and no years before 1 or after 9999; MariaDB no zero with a sign.',
     side: 'target',
     table: tableName(table),
     evidence: { column, ...(key === '' ? {} : { key }) },

@@ -162,6 +162,8 @@ export interface Held {
   readonly scale: number | null
   /** Digits after the second. */
   readonly fraction: number | null
+  /** A zero keeps its sign, which MariaDB's never does. */
+  readonly signedZero: boolean
 }
 
 const INTEGERS: Readonly<Record<string, number>> = {
@@ -204,7 +206,7 @@ function exactForm(type: Type, held: Held): Form | null {
     case 'decimal':
       return holdsDecimals(type, held) ? decimal : null
     case 'float':
-      return floatForm(type.bits, held.type)
+      return floatForm(type.bits, held)
     case 'bytes':
       return BYTES.has(held.type) ? bytes : null
     case 'uuid':
@@ -243,7 +245,23 @@ function holdsDecimals(type: Extract<Type, { kind: 'decimal' }>, held: Held): bo
   return scale === type.scale && precision >= type.precision
 }
 
-function floatForm(bits: 32 | 64, held: string): Form | null {
-  if (held === 'double') return bits === 64 ? double : { ...single, select: itself }
-  return held === 'float' && bits === 32 ? single : null
+function floatForm(bits: 32 | 64, { type, signedZero }: Held): Form | null {
+  const form =
+    type === 'double'
+      ? { ...(bits === 64 ? double : single), select: itself }
+      : type === 'float' && bits === 32
+        ? single
+        : null
+  return form === null || signedZero ? form : withoutSignedZero(form)
+}
+
+function withoutSignedZero(form: Form): Form {
+  return {
+    ...form,
+    signedZero: false,
+    write(sql, canonical) {
+      if (latin(canonical) === '-0') throw new Unfit('a zero with a sign')
+      form.write(sql, canonical)
+    },
+  }
 }
