@@ -1,8 +1,8 @@
 const FIRST_SIZE = 256 << 10
 /** A statement's buffer that grew beyond this is not kept for the next one. */
 const KEPT = 8 << 20
-/** Room in front for the packet's header and the command's. */
-export const HEAD = 7
+/** Room in front for a packet's header and the command. */
+export const HEAD = 5
 
 const QUOTE = 0x27
 const DIGITS = Buffer.from('0123456789abcdef', 'latin1')

@@ -3,12 +3,9 @@ import { HEAD, type Sql } from './sql.ts'
 
 const COM_QUERY = 0x03
 const MOST_PAYLOAD = 0xffffff
-const CLIENT_QUERY_ATTRIBUTES = 0x08000000
 
 /** What of the driver's connection has no types. */
 export interface Wire {
-  readonly config: { readonly clientFlags: number }
-  readonly serverCapabilityFlags: number
   readonly sequenceId: number
   readonly clientEncoding: string
   addCommand(command: Command): void
@@ -44,21 +41,18 @@ export function wireOf(session: Session): Wire {
 /** Writes COM_QUERY: the driver itself takes strings only. */
 export function writeQuery(wire: Wire, sql: Sql): void {
   wire._resetSequenceId()
-  const flags = wire.config.clientFlags & wire.serverCapabilityFlags
-  const attributes = (flags & CLIENT_QUERY_ATTRIBUTES) !== 0
   const { bytes } = sql
-  // Behind the command: no attributes, in one set of them.
-  const from = attributes ? HEAD - 3 : HEAD - 1
-  bytes[from] = COM_QUERY
-  if (attributes) bytes.set([0, 1], from + 1)
-  for (let at = from; ; at += MOST_PAYLOAD) {
+  bytes[HEAD - 1] = COM_QUERY
+  for (let at = HEAD - 1; ; at += MOST_PAYLOAD) {
     const payload = bytes.subarray(at, at + MOST_PAYLOAD)
-    const header = Buffer.alloc(4)
+    // The first header has room before the command.
+    const first = at === HEAD - 1
+    const header = first ? bytes.subarray(0, at) : Buffer.alloc(HEAD - 1)
     header.writeUIntLE(payload.length, 0, 3)
     header[3] = wire.sequenceId
     wire._bumpSequenceId(1)
-    wire.write(header)
-    wire.write(payload)
+    if (!first) wire.write(header)
+    wire.write(first ? bytes.subarray(0, at + payload.length) : payload)
     if (payload.length < MOST_PAYLOAD) return
   }
 }
