@@ -155,4 +155,71 @@ export const logFaults = {
       { text: 'Remove the mirror and make it again.', run: 'holdfast destroy' },
     ],
   },
+  'HF-L115': {
+    title: 'The source logged a change as a statement',
+    class: 'data',
+    severity: 'critical',
+    exit: 1,
+    why: 'A session of the source writes to its log what was said instead of which rows came of it (binlog_format). The same words can mean other rows elsewhere.',
+    safe: 'Nothing of it was applied: the target stands at the last transaction before. What was changed can only be had by a new copy.',
+    todo: [
+      {
+        text: 'Let the server log rows, and find the session that set it otherwise.',
+        sql: "SET GLOBAL binlog_format = 'ROW'",
+        at: 'source',
+        as: 'administrator',
+      },
+      { text: 'Remove the mirror and make it again.', run: 'holdfast destroy' },
+    ],
+  },
+  'HF-L116': {
+    title: 'The log of the source leaves out values of rows',
+    class: 'data',
+    severity: 'critical',
+    exit: 1,
+    why: 'binlog_row_image is not FULL, for the server or for one session: columns that got their default, or that the server works out by itself, are not in the log.',
+    safe: 'Nothing of it was applied and no value was guessed: the target stands at the last transaction before. What was left out can only be had by a new copy.',
+    todo: [
+      {
+        text: 'Let the server log whole rows.',
+        sql: "SET GLOBAL binlog_row_image = 'FULL'",
+        at: 'source',
+        as: 'administrator',
+      },
+      { text: 'Remove the mirror and make it again.', run: 'holdfast destroy' },
+    ],
+  },
+  'HF-L117': {
+    title: 'A transaction ended that was prepared before the mirror began',
+    class: 'data',
+    severity: 'critical',
+    exit: 1,
+    why: 'Rows of an XA transaction are logged when it is prepared, and the log was read from a later place on.',
+    safe: 'Nothing of it was applied: the target stands at the last transaction before.',
+    todo: [
+      {
+        text: 'See that no transaction is prepared when the mirror begins.',
+        sql: 'XA RECOVER',
+        at: 'source',
+      },
+      { text: 'Remove the mirror and make it again.', run: 'holdfast destroy' },
+    ],
+  },
+  'HF-L118': {
+    title: 'Transactions of the source have no names any more',
+    class: 'persistent',
+    severity: 'critical',
+    exit: 1,
+    why: 'gtid_mode was turned off. The mirror knows its place by the names of transactions.',
+    safe: 'Nothing of it was applied; the target stands at the last transaction that had a name.',
+    todo: [
+      {
+        text: 'If no change was written without a name, turn names on again.',
+        sql: 'SET GLOBAL gtid_mode = ON_PERMISSIVE; SET GLOBAL gtid_mode = ON',
+        at: 'source',
+        as: 'administrator',
+      },
+      { text: 'Else remove the mirror and make it again.', run: 'holdfast destroy' },
+    ],
+  },
 } as const satisfies Record<string, CatalogueEntry>

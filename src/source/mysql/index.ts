@@ -14,10 +14,12 @@ import type {
   SourceOptions,
   SourceTraits,
 } from '../source.ts'
+import { confirmLog } from './check/confirm.ts'
 import { estimateTables } from './estimate.ts'
 import { Places } from './places.ts'
 import { blueprintOf, readSource } from './schema/inspect.ts'
-import { logEnd, logFiles, logStart, readServer, type Server } from './server.ts'
+import { logEnd, logFiles, logStart, logsCascades, readServer, type Server } from './server.ts'
+import { streamLog } from './stream.ts'
 
 const NAMES = { mysql: 'MySQL', mariadb: 'MariaDB' } as const
 
@@ -99,15 +101,22 @@ class MysqlSource implements Source {
     return { from: this.#places.at(oldest), head: this.#places.at(head) }
   }
 
-  compare(a: Position, b: Position): Comparison {
-    return this.#places.compare(a, b)
-  }
+  /** The core passes it on by itself. */
+  readonly compare = (a: Position, b: Position): Comparison => this.#places.compare(a, b)
 
   position(_lane: string, token: string): Position {
     return this.#places.parse(token)
   }
 
-  async confirm(_applied: Positions, _signal: AbortSignal): Promise<void> {}
+  async confirm(applied: Positions, signal: AbortSignal): Promise<void> {
+    const { endpoint, mirror } = this.#options
+    const { place, landmark } = this.#places.in(applied)
+    const server = this.#places.server
+    await confirmLog(
+      { endpoint, mirror, control: this.#control, server, applied: place, landmark },
+      signal,
+    )
+  }
 
   async prepare(_tables: readonly Table[]): Promise<void> {}
 
@@ -115,13 +124,29 @@ class MysqlSource implements Source {
     throw new Fault('HF-X001', { what: 'a first copy from MySQL is not there yet' })
   }
 
-  // biome-ignore lint/correctness/useYield: nothing is read yet
   async *stream(
-    _after: Positions,
-    _options: { readonly tables: readonly Table[]; readonly encoding: string },
-    _signal: AbortSignal,
+    after: Positions,
+    options: { readonly tables: readonly Table[]; readonly encoding: string },
+    signal: AbortSignal,
   ): AsyncIterable<readonly StreamItem[]> {
-    throw new Fault('HF-X001', { what: 'a stream from MySQL is not there yet' })
+    const { endpoint, mirror } = this.#options
+    const { place, landmark } = this.#places.in(after)
+    this.#places.ruler.learn(await logFiles(this.#control))
+    yield* streamLog(
+      {
+        endpoint,
+        mirror,
+        control: this.#control,
+        places: this.#places,
+        tables: options.tables,
+        after: place,
+        landmark,
+        head: () => logEnd(this.#control, this.#places.server),
+        folded: this.#server.variables.get('lower_case_table_names') !== '0',
+        logsCascades: logsCascades(this.#control),
+      },
+      signal,
+    )
   }
 
   acknowledge(_durable: Positions): void {}

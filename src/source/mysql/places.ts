@@ -1,12 +1,15 @@
+import { Fault } from '../../model/fault.ts'
 import { type Comparison, OneLane, type Position, type Positions } from '../../model/position.ts'
 import {
+  compareFiles,
   comparePlaces,
+  type FilePlace,
   type Known,
   LANE,
   type Landmark,
   type Place,
+  parseLandmark,
   parsePlace,
-  writeLandmark,
   writePlace,
 } from './place.ts'
 import { Ruler } from './ruler.ts'
@@ -63,7 +66,29 @@ export class Places {
 
   compare(a: Position, b: Position): Comparison {
     if (a.log !== b.log) return 'unrelated'
+    const [one, other] = [this.#fileOf(a), this.#fileOf(b)]
+    const distance = one === null || other === null ? null : compareFiles(one, other)
+    if (distance !== null) return distance === 0 ? 'equal' : distance < 0 ? 'before' : 'after'
     return comparePlaces(this.placeOf(a), this.placeOf(b))
+  }
+
+  /** The place in the only lane. Throws Fault HF-L106 when it is one of another log. */
+  in(positions: Positions): { readonly place: Place; readonly landmark: Landmark | null } {
+    const position = positions.get(LANE)
+    if (position === undefined || position.log !== this.log) {
+      const [token, log] = [position?.token ?? 'none', position?.log ?? 'none']
+      const what = `the position ${token} of log ${log} is not one of ${this.log}`
+      throw new Fault('HF-L106', { what, side: 'source' })
+    }
+    const { landmark } = position
+    return {
+      place: this.placeOf(position),
+      landmark: landmark === undefined ? null : parseLandmark(landmark),
+    }
+  }
+
+  #fileOf(position: Position): FilePlace | null {
+    return 'file' in position ? (position as Known).file : this.placeOf(position).at
   }
 
   /** What the token of a position says. Throws Fault HF-L107. */
@@ -76,9 +101,4 @@ export class Places {
     this.#places.set(position, place)
     return place
   }
-}
-
-/** What comes last before a place that the stream passes. */
-export function withLandmark(position: Position, landmark: Landmark | null): Position {
-  return landmark === null ? position : { ...position, landmark: writeLandmark(landmark) }
 }

@@ -99,3 +99,8 @@ export async function preparedNow(session: Session): Promise<number | null> {
     return null
   }
 }
+
+/** Since 9.6 foreign keys are carried out where they are logged. */
+export function logsCascades({ version }: Session): boolean {
+  return version.flavour === 'mysql' && version.number >= 90600
+}

@@ -1,7 +1,7 @@
 import { inflateSync } from 'node:zlib'
 import { Bytes, misread } from './bytes.ts'
 import { type DomainGtid, DomainPosition } from './domains.ts'
-import { type Checksum, TYPE } from './event.ts'
+import type { Checksum } from './event.ts'
 import { formatUuid } from './gtid.ts'
 
 /** What a file of the log says of itself first. */
@@ -112,29 +112,6 @@ export function decodeDomainList(body: Buffer): DomainPosition {
     gtids.push({ domain, server, sequence: bytes.uint64() })
   }
   return DomainPosition.of(gtids)
-}
-
-export interface Query {
-  readonly schema: string
-  readonly sql: string
-  /** Not 0 when the statement failed half-way at the source. */
-  readonly error: number
-}
-
-const LARGEST_STATEMENT = 1 << 30
-
-/** QUERY, and MariaDB's QUERY_COMPRESSED. */
-export function decodeQuery(type: number, body: Buffer): Query {
-  const bytes = new Bytes(body, 'a statement')
-  bytes.skip(8)
-  const schemaLength = bytes.byte()
-  const error = bytes.uint16()
-  bytes.skip(bytes.uint16())
-  const schema = bytes.text(schemaLength)
-  bytes.skip(1)
-  const text = bytes.rest()
-  const sql = type === TYPE.queryCompressed ? inflated(text, LARGEST_STATEMENT) : text
-  return { schema, sql: sql.toString('utf8'), error }
 }
 
 /**

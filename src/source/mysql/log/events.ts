@@ -10,18 +10,17 @@ import {
   decodeFormat,
   decodeGtid,
   decodeIncident,
-  decodeQuery,
   decodeRotate,
   decodeXaPrepare,
   type Format,
   type Gtid,
-  type Query,
   type XaPrepare,
 } from './control.ts'
 import type { DomainPosition } from './domains.ts'
 import { LOADS, type RawEvent, rawEvent, TYPE } from './event.ts'
 import { GtidSet } from './gtid.ts'
 import { decodePayload, eventsAtOnce, eventsPiecemeal } from './payload.ts'
+import { decodeQuery, type Query } from './query.ts'
 import { decodeTaggedGtid } from './tagged-gtid.ts'
 
 /** What an event of the log says; those that say nothing of data are left out. */
@@ -38,11 +37,15 @@ type Said =
   | { readonly kind: 'rows'; readonly map: TableMap; readonly rows: RowEvent }
   | { readonly kind: 'xid' }
   | { readonly kind: 'xa-prepare'; readonly prepared: XaPrepare }
-  /** Belongs to a change that was logged as a statement. */
+  /** Belongs to a change that was logged as a statement, which follows. */
   | { readonly kind: 'statement' }
+  /** Rows that were loaded from a file, as a statement. */
+  | { readonly kind: 'load' }
   | { readonly kind: 'heartbeat' }
 
 interface Where {
+  /** Where it begins in its file; for an event of a payload, where that does. */
+  start: number
   /** Where the next event of the file begins; where the one before ended for what has no place. */
   end: number
   /** Seconds since 1970; 0 for what the server makes up for the connection. */
@@ -72,7 +75,7 @@ const silent: ReadonlySet<number> = new Set([
   TYPE.startEncryption,
 ])
 
-const statements: ReadonlySet<number> = new Set([TYPE.intvar, TYPE.rand, TYPE.userVar, ...LOADS])
+const statements: ReadonlySet<number> = new Set([TYPE.intvar, TYPE.rand, TYPE.userVar])
 
 const WRAP = 0x100000000
 
@@ -83,6 +86,7 @@ const WRAP = 0x100000000
 export class LogReader {
   #format: Format | null = null
   readonly #tables = new Map<number, TableMap>()
+  #start = 0
   #end = 0
 
   /** Where the last event that was taken ends in its file. */
@@ -97,6 +101,7 @@ export class LogReader {
   take(bytes: Buffer, into: LogEvent[]): AsyncIterable<readonly LogEvent[]> | null {
     const raw = rawEvent(bytes, checksumOf(this.#format))
     this.#advance(raw)
+    this.#start = Math.max(0, this.#end - bytes.length)
     if (raw.type !== TYPE.transactionPayload) {
       this.#event(raw, into)
       return null
@@ -143,6 +148,7 @@ export class LogReader {
     if (said.kind === 'rotate') this.#end = said.position
     // The object is nobody else's yet; a copy of each would cost as much as reading it.
     const event = said as Said & Where
+    event.start = this.#start
     event.end = this.#end
     event.timestamp = raw.timestamp
     into.push(event)
@@ -199,6 +205,7 @@ export class LogReader {
         return { kind: 'heartbeat' }
       default:
         if (statements.has(type)) return { kind: 'statement' }
+        if (LOADS.has(type)) return { kind: 'load' }
         if (silent.has(type)) return null
         throw misread(`the log holds an event of the unknown type ${type}`)
     }

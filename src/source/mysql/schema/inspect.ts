@@ -102,6 +102,7 @@ export function blueprintOf(session: Session, reading: Reading): Blueprint {
     ),
     omitted: reading.omitted,
   }
-  const tables: readonly Table[] = reading.tables.map(tableOf)
+  const mariadb = session.version.flavour === 'mariadb'
+  const tables: readonly Table[] = reading.tables.map((table) => tableOf(table, mariadb))
   return { dialect: 'mysql', tables, native }
 }

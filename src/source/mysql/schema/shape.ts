@@ -20,33 +20,41 @@ export interface Mark {
   readonly key: string | null
   /** Columns whose values the server works out. */
   readonly generated: readonly string[]
+  /** Columns that hold null in a row that does not say otherwise. */
+  readonly nulls: readonly string[]
+  /** How many columns of MariaDB's own stand behind the others in the log. */
+  readonly hidden: number
 }
 
-export function writeMark({ charset, key, generated }: Mark): string {
-  return JSON.stringify([charset, key, generated])
+export function writeMark({ charset, key, generated, nulls, hidden }: Mark): string {
+  return JSON.stringify([charset, key, generated, nulls, hidden])
 }
 
 /** Throws Fault HF-X108 for what `writeMark` has not written. */
 export function readMark(table: Table): Mark {
-  try {
-    const facts: unknown = JSON.parse(table.mark ?? '')
-    if (Array.isArray(facts) && facts.length === 3) {
-      const [charset, key, generated]: readonly unknown[] = facts
-      const names = Array.isArray(generated) ? generated.map(String) : []
-      if (typeof charset === 'string' && (key === null || typeof key === 'string')) {
-        return { charset, key, generated: names }
-      }
-    }
-  } catch {
-    // Said below.
-  }
+  const mark = parseMark(table.mark ?? '')
+  if (mark !== null) return mark
   const name = tableName(table)
   const what = `what is known of ${name} at its last look cannot be read`
   throw new Fault('HF-X108', { what, side: 'target', table: name })
 }
 
+function parseMark(text: string): Mark | null {
+  try {
+    const facts: unknown = JSON.parse(text)
+    if (!Array.isArray(facts) || facts.length !== 5) return null
+    const [charset, key, generated, nulls, hidden]: readonly unknown[] = facts
+    if (typeof charset !== 'string' || typeof hidden !== 'number') return null
+    if (key !== null && typeof key !== 'string') return null
+    if (!Array.isArray(generated) || !Array.isArray(nulls)) return null
+    return { charset, key, generated: generated.map(String), nulls: nulls.map(String), hidden }
+  } catch {
+    return null
+  }
+}
+
 /** The Table that rows of `table` are read with. Throws Fault HF-D405. */
-export function tableOf(table: MysqlTable): Table {
+export function tableOf(table: MysqlTable, mariadb: boolean): Table {
   const columns = table.columns.map((column): Column => {
     const native = nativeOf(column)
     return { name: column.name, type: neutralType(native), native, nullable: column.nullable }
@@ -55,10 +63,28 @@ export function tableOf(table: MysqlTable): Table {
   const names = index?.parts.map(({ column }) => column) ?? []
   const at = names.map((name) => columns.findIndex((column) => column.name === name))
   const identity: Identity = index === null ? { by: 'row' } : { by: 'key', columns: at }
-  const generated = table.columns.flatMap((column) => (column.generated ? [column.name] : []))
-  const mark = writeMark({ charset: table.charset, key: index?.name ?? null, generated })
+  const mark = writeMark(markOf(table, index, mariadb))
   const { id, schema, name } = table
   return { id, schema, name, columns, identity, version: versionOf(columns, identity), mark }
+}
+
+function markOf(table: MysqlTable, index: MysqlIndex | null, mariadb: boolean): Mark {
+  const named = (columns: readonly MysqlColumn[]): string[] => columns.map(({ name }) => name)
+  // A unique index over values of any length is one over a hidden column with their digest.
+  const digests = table.indexes.filter(({ unique, type }) => unique && type === 'HASH')
+  return {
+    charset: table.charset,
+    key: index?.name ?? null,
+    generated: named(table.columns.filter(({ generated }) => generated !== null)),
+    nulls: named(table.columns.filter((column) => isNullUnsaid(column, mariadb))),
+    hidden: table.engine === 'MEMORY' ? 0 : digests.length,
+  }
+}
+
+/** MariaDB prints the default NULL as a word. */
+function isNullUnsaid(column: MysqlColumn, mariadb: boolean): boolean {
+  const none = column.default === null || (mariadb && column.default === 'NULL')
+  return column.nullable && none && column.generated === null
 }
 
 /**

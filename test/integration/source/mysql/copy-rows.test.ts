@@ -29,7 +29,7 @@ async function copied(
   const reading = await readSource(session, { selection, home: db.name })
   const found = reading.tables.find((table) => table.name === name)
   assert.ok(found !== undefined)
-  const table = tableOf(found)
+  const table = tableOf(found, session.version.flavour === 'mariadb')
   const declared = table.columns.map((column) => ({ ...column, type: null }))
   const charsets = await Charsets.of(session, charsetsOf(declared))
   await session.query('SET character_set_results = NULL')

@@ -83,7 +83,7 @@ test('what is logged for statements is told apart from what says nothing', () =>
   )
   assert.deepEqual(
     said.map(({ kind }) => kind),
-    ['statement', 'statement', 'anonymous', 'heartbeat'],
+    ['statement', 'load', 'anonymous', 'heartbeat'],
   )
 })
 

@@ -13,6 +13,7 @@ import { type LogEvent, LogReader } from '../../../../src/source/mysql/log/event
 import { GtidSet } from '../../../../src/source/mysql/log/gtid.ts'
 import { Packets } from '../../../../src/source/mysql/log/packets.ts'
 import { decodePayload } from '../../../../src/source/mysql/log/payload.ts'
+import { decodeQuery } from '../../../../src/source/mysql/log/query.ts'
 import { decodeTaggedGtid } from '../../../../src/source/mysql/log/tagged-gtid.ts'
 import { applyDiffs, decodeDiffs, parsePath } from '../../../../src/source/mysql/rows/json-diff.ts'
 import { decodeJson, printJson } from '../../../../src/source/mysql/rows/json-value.ts'
@@ -53,8 +54,8 @@ const parsers: Readonly<Record<string, (body: Buffer) => void>> = {
   'tagged GTID': (body) => decodeTaggedGtid(body),
   'domain GTID': (body) => control.decodeDomainGtid(body, 1),
   'domain list': (body) => control.decodeDomainList(body),
-  query: (body) => control.decodeQuery(TYPE.query, body),
-  'compressed query': (body) => control.decodeQuery(TYPE.queryCompressed, body),
+  query: (body) => decodeQuery(TYPE.query, body),
+  'compressed query': (body) => decodeQuery(TYPE.queryCompressed, body),
   XA: (body) => control.decodeXaPrepare(body),
   incident: (body) => control.decodeIncident(body),
   'table map': (body) => decodeTableMap(body, { short: false, mariadb: false }),

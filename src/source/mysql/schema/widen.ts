@@ -1,0 +1,74 @@
+import { type NativeType, neutralType, parseNative } from '../../../dialect/mysql/types.ts'
+
+/** Texts of growing room, by the bytes that they hold. */
+const TEXTS = ['char', 'varchar', 'tinytext', 'text', 'mediumtext', 'longtext'] as const
+const BLOBS = ['varbinary', 'tinyblob', 'blob', 'mediumblob', 'longblob'] as const
+
+/** More than any row of VARCHARs has. */
+const ROOM: Readonly<Record<string, number>> = {
+  tinytext: 255,
+  text: 65_535,
+  mediumtext: 0xffffff,
+  longtext: 0xffffffff,
+  tinyblob: 255,
+  blob: 65_535,
+  mediumblob: 0xffffff,
+  longblob: 0xffffffff,
+}
+
+/**
+ * True when a column of the type `from` keeps all its values, as they are, when it becomes one of the
+ * type `to`, and both read alike in neutral types.
+ */
+export function widens(from: string, to: string): boolean {
+  const [a, b] = [parseNative(from), parseNative(to)]
+  if (inFamily(a, TEXTS) && inFamily(b, TEXTS)) return keepsCharset(a, b) && grows(a, b, TEXTS)
+  if (inFamily(a, BLOBS) && inFamily(b, BLOBS)) return grows(a, b, BLOBS)
+  if (a.base !== b.base) return false
+  if ((a.base === 'enum' || a.base === 'set') && !keepsCharset(a, b)) return false
+  return sameType(from, to) && (a.base !== 'binary' || size(a) === size(b))
+}
+
+/** True when texts of one character set are the same in another, whatever room they need there. */
+export function converts(from: string, to: string): boolean {
+  return keepsCharset(parseNative(from), parseNative(to))
+}
+
+function inFamily({ base }: NativeType, family: readonly string[]): boolean {
+  return family.includes(base)
+}
+
+function sameType(from: string, to: string): boolean {
+  try {
+    return JSON.stringify(neutralType(from)) === JSON.stringify(neutralType(to))
+  } catch {
+    return false
+  }
+}
+
+function keepsCharset(a: NativeType, b: NativeType): boolean {
+  const [one, other] = [a, b].map(({ charset }) => (charset === 'utf8' ? 'utf8mb3' : charset))
+  return one === other || (other === 'utf8mb4' && one !== 'binary')
+}
+
+function size({ numbers }: NativeType): number {
+  return numbers[0] ?? 1
+}
+
+function grows(a: NativeType, b: NativeType, family: readonly string[]): boolean {
+  const fixed = (type: NativeType): boolean => ROOM[type.base] === undefined
+  if (fixed(a) && fixed(b)) {
+    // CHAR drops spaces at its end.
+    if (b.base === 'char' && a.base !== 'char') return false
+    return size(b) >= size(a)
+  }
+  if (fixed(b)) return false
+  // A character takes up to four bytes.
+  if (fixed(a)) return (ROOM[b.base] ?? 0) >= Math.min(size(a) * 4, 65_535)
+  return family.indexOf(b.base) >= family.indexOf(a.base) && keepsBytes(a, b)
+}
+
+/** The same room holds less where characters take more bytes. */
+function keepsBytes(a: NativeType, b: NativeType): boolean {
+  return a.base !== b.base || a.charset === b.charset || a.base === 'longtext'
+}

@@ -1,0 +1,154 @@
+import { connect, type Session } from '../../dialect/mysql/connect.ts'
+import type { StreamItem } from '../../model/change.ts'
+import type { Endpoint } from '../../model/endpoint.ts'
+import { Fault } from '../../model/fault.ts'
+import type { Table } from '../../model/table.ts'
+import { DomainPosition } from './log/domains.ts'
+import { Dump, type Start } from './log/dump.ts'
+import { type LogEvent, LogReader } from './log/events.ts'
+import { GtidSet } from './log/gtid.ts'
+import type { Landmark, Place } from './place.ts'
+import type { Places } from './places.ts'
+import { Reading } from './reading.ts'
+import { SchemaInForce } from './schema/force.ts'
+
+export interface StreamOptions {
+  readonly endpoint: Endpoint
+  readonly mirror: string
+  /** An ordinary session, for what the log does not say. */
+  readonly control: Session
+  readonly places: Places
+  readonly tables: readonly Table[]
+  readonly after: Place
+  readonly landmark: Landmark | null
+  /** Where the log ends now. */
+  readonly head: () => Promise<Place | null>
+  readonly folded: boolean
+  readonly logsCascades: boolean
+  /** Milliseconds of silence after which the server is asked whether it knows the connection. */
+  readonly silence?: number
+}
+
+/** A dump begins at no place beyond this; what comes before is passed over. */
+const FARTHEST = 0xffffffff
+
+type Items = readonly StreamItem[]
+
+/**
+ * The changes after a place, in bursts of what has arrived. What came before a Fault is yielded
+ * before it is thrown. Ends when the signal aborts.
+ */
+export async function* streamLog(
+  options: StreamOptions,
+  signal: AbortSignal,
+): AsyncIterable<Items> {
+  const { places, control, tables, folded, logsCascades, landmark } = options
+  const start = reachable(options.after)
+  const force = await SchemaInForce.open({ session: control, tables, folded, logsCascades })
+  const reading = new Reading({ places, force, start, landmark })
+  await using dump = await open(options, start)
+  let head = await options.head()
+  const reader = new LogReader()
+  while (!signal.aborted) {
+    // The server does not say what it passes over.
+    if (head !== null && reading.covers(head)) {
+      reading.reached(head)
+      head = null
+    }
+    const idle: StreamItem[] = []
+    reading.progress(idle)
+    if (idle.length > 0) yield idle
+    const arrived = await next(dump, signal)
+    yield* bursts(arrived, reader, reading)
+  }
+}
+
+/** A file of more than 4 GiB is read from its beginning. */
+function reachable(place: Place): Place {
+  const { passed, at, from } = place
+  if (passed !== null || at === null) return place
+  const begin = from?.at ?? at
+  if (begin.position <= FARTHEST && from === null) return place
+  const position = begin.position <= FARTHEST ? begin.position : 4
+  return { ...place, from: { passed: null, at: { ...begin, position } } }
+}
+
+async function open(options: StreamOptions, start: Place): Promise<Dump> {
+  const { endpoint, mirror, silence } = options
+  const session = await connect(endpoint, { side: 'source', mirror, purpose: 'stream' })
+  return await Dump.open(session, {
+    start: startOf(start),
+    alive: () => stillThere(options, session),
+    ...(silence === undefined ? {} : { silence }),
+  })
+}
+
+function startOf({ passed, at, from }: Place): Start {
+  const begin = from?.passed ?? passed
+  if (begin instanceof GtidSet) return { by: 'gtid', set: begin }
+  if (begin instanceof DomainPosition) return { by: 'domains', position: begin }
+  const place = from?.at ?? at
+  if (place !== null) {
+    return { by: 'file', file: place.file, position: BigInt(place.position) }
+  }
+  throw new Fault('HF-L107', { what: 'a log position cannot be read', side: 'source' })
+}
+
+async function next(dump: Dump, signal: AbortSignal): Promise<readonly Buffer[]> {
+  try {
+    return await dump.next(signal)
+  } catch (error) {
+    if (signal.aborted) return []
+    throw error
+  }
+}
+
+async function* bursts(
+  arrived: readonly Buffer[],
+  reader: LogReader,
+  reading: Reading,
+): AsyncGenerator<Items> {
+  let items: StreamItem[] = []
+  let events: LogEvent[] = []
+  try {
+    for (const bytes of arrived) {
+      events = []
+      const more = reader.take(bytes, events)
+      const asking = takeAll(events, reading, items)
+      if (asking !== undefined) await asking
+      if (more === null) continue
+      for await (const some of more) {
+        await takeAll(some, reading, items)
+        if (items.length > 0) yield items
+        items = []
+      }
+    }
+    reading.progress(items)
+  } catch (error) {
+    if (items.length > 0) yield items
+    throw error
+  }
+  if (items.length > 0) yield items
+}
+
+/** Waits only where something has to be asked. */
+function takeAll(
+  events: readonly LogEvent[],
+  reading: Reading,
+  items: StreamItem[],
+): Promise<void> | undefined {
+  for (const [i, event] of events.entries()) {
+    const asking = reading.take(event, items)
+    if (asking === undefined) continue
+    return asking.then(() => takeAll(events.slice(i + 1), reading, items))
+  }
+  return undefined
+}
+
+/** Asks over another connection whether the server still has this one. */
+async function stillThere(options: StreamOptions, dumping: Session): Promise<boolean> {
+  const { endpoint, mirror } = options
+  await using session = await connect(endpoint, { side: 'source', mirror, purpose: 'ping' })
+  const rows = await session.query('SHOW PROCESSLIST')
+  return rows.some((row) => row['Id'] === String(dumping.thread))
+}
