@@ -4,6 +4,7 @@ import { documentFaults } from './documents.ts'
 import type { CatalogueEntry } from './entry.ts'
 import { logFaults } from './log.ts'
 import { preflightFaults } from './preflight.ts'
+import { sourcePreflightFaults } from './preflight-source.ts'
 import { processFaults } from './process.ts'
 import { sourceFaults } from './source.ts'
 import { targetFaults } from './target.ts'
@@ -13,6 +14,7 @@ const entries = {
   ...configFaults,
   ...sourceFaults,
   ...preflightFaults,
+  ...sourcePreflightFaults,
   ...logFaults,
   ...targetFaults,
   ...documentFaults,

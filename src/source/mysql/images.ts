@@ -2,7 +2,7 @@ import type { Change } from '../../model/change.ts'
 import { Fault } from '../../model/fault.ts'
 import { type Table, tableName } from '../../model/table.ts'
 import { locate, NULL, type Tuple, UNCHANGED } from '../../model/tuple.ts'
-import type { Row, RowEvent } from './rows/rows.ts'
+import type { Row } from './rows/rows.ts'
 import type { Followed } from './schema/force.ts'
 
 /** A value of this many bytes that an update leaves alone is not sent once more. */
@@ -19,12 +19,12 @@ export class Images {
   }
 
   /** Appends the changes of one event. Throws Fault HF-L116 where the log leaves out too much. */
-  take(followed: Followed, event: RowEvent, rows: readonly Row[], into: Change[]): void {
+  take(followed: Followed, rows: readonly Row[], into: Change[]): void {
     const { table } = followed
     for (const { before, after } of rows) {
-      if (event.kind === 'insert' && after !== null) {
+      if (before === null && after !== null) {
         into.push({ kind: 'insert', table, row: this.#whole(followed, after), old: null })
-      } else if (event.kind === 'delete' && before !== null) {
+      } else if (before !== null && after === null) {
         this.#requireIdentity(table, before)
         into.push({ kind: 'delete', table, row: null, old: before })
       } else if (before !== null && after !== null) {

@@ -15,6 +15,7 @@ import type {
   SourceTraits,
 } from '../source.ts'
 import { confirmLog } from './check/confirm.ts'
+import { preflightSource } from './check/preflight.ts'
 import { estimateTables } from './estimate.ts'
 import { Places } from './places.ts'
 import { blueprintOf, readSource } from './schema/inspect.ts'
@@ -65,7 +66,15 @@ class MysqlSource implements Source {
   }
 
   async preflight(): Promise<readonly Finding[]> {
-    return []
+    const { endpoint, mirror, selection } = this.#options
+    return await preflightSource(this.#control, {
+      endpoint,
+      selection,
+      home: endpoint.database,
+      server: this.#server,
+      logsCascades: logsCascades(this.#control, this.#server),
+      another: (purpose) => connect(endpoint, { side: 'source', mirror, purpose }),
+    })
   }
 
   async inspect(): Promise<Blueprint> {
@@ -143,7 +152,7 @@ class MysqlSource implements Source {
         landmark,
         head: () => logEnd(this.#control, this.#places.server),
         folded: this.#server.variables.get('lower_case_table_names') !== '0',
-        logsCascades: logsCascades(this.#control),
+        logsCascades: logsCascades(this.#control, this.#server),
       },
       signal,
     )

@@ -249,7 +249,7 @@ export class Reading {
     if (open === null) throw misread('the log holds rows outside of a transaction')
     const followed = open.wanted ? this.#force.of(map) : null
     if (followed === null) return
-    this.#images.take(followed, rows, followed.read(map, rows), open.changes)
+    this.#images.take(followed, followed.read(map, rows), open.changes)
     open.grown(rows.rows.length, items)
   }
 

@@ -100,7 +100,8 @@ export async function preparedNow(session: Session): Promise<number | null> {
   }
 }
 
-/** Since 9.6 foreign keys are carried out where they are logged. */
-export function logsCascades({ version }: Session): boolean {
-  return version.flavour === 'mysql' && version.number >= 90600
+/** Since 9.6 foreign keys are carried out where they are logged, unless that is turned off. */
+export function logsCascades({ version }: Session, { variables }: Server): boolean {
+  const native = variables.get('innodb_native_foreign_key_cascade') === 'ON'
+  return version.flavour === 'mysql' && version.number >= 90600 && !native
 }

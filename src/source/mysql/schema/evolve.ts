@@ -21,13 +21,9 @@ export interface Circumstances {
 }
 
 /** A table that can no longer be followed. */
-export function drifted(code: FaultCode, table: Table, what: string, why?: string): Fault {
-  return new Fault(code, {
-    what: `${tableName(table)}: ${what}`,
-    ...(why === undefined ? {} : { why }),
-    side: 'source',
-    table: tableName(table),
-  })
+export function drifted(code: FaultCode, table: Table, what: string): Fault {
+  const name = tableName(table)
+  return new Fault(code, { what: `${name}: ${what}`, side: 'source', table: name })
 }
 
 /**
@@ -136,8 +132,7 @@ function carryOut(draft: Draft, action: AlterAction): void {
 }
 
 function renamed({ table }: Draft, from: string, to: string): Fault {
-  const why = 'Under another name a column is another one at the target.'
-  return drifted('HF-D402', table, `its column ${from} is called ${to} now`, why)
+  return drifted('HF-D402', table, `its column ${from} is called ${to} now`)
 }
 
 function add(draft: Draft, action: Extract<AlterAction, { readonly kind: 'add' }>): void {
