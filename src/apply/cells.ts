@@ -8,10 +8,6 @@ const offsets: number[] = []
  */
 export function keyOf(tuple: Tuple, columns: readonly number[]): string {
   locate(tuple, offsets)
-  if (columns.length === 1) {
-    const i = columns[0] ?? 0
-    return tuple.toString('latin1', offsets[i], offsets[i + 1])
-  }
   let key = ''
   for (const i of columns) key += tuple.toString('latin1', offsets[i], offsets[i + 1])
   return key
@@ -21,18 +17,19 @@ const wholeRows: (readonly number[])[] = []
 const partialRows = new Map<string, readonly number[]>()
 const MOST_PARTIAL = 1000
 
-/** Indexes of the cells that are not unchanged; one array for all rows of which they are equal. */
-export function presentCells(tuple: Tuple): readonly number[] {
-  const count = locate(tuple, offsets)
-  let unchanged = false
-  for (let i = 0; i < count; i++) unchanged ||= tuple[offsets[i] ?? 0] === UNCHANGED
-  if (!unchanged) {
+/**
+ * Indexes of the cells that are not unchanged, of the tuple that begins at `from`; one array for
+ * all rows of which they are equal.
+ */
+export function presentCells(buffer: Buffer, from = 0): readonly number[] {
+  const count = locate(buffer, offsets, from)
+  if (!hasUnchanged(buffer, count)) {
     const known = wholeRows[count] ?? Array.from({ length: count }, (_, i) => i)
     wholeRows[count] = known
     return known
   }
   const present: number[] = []
-  for (let i = 0; i < count; i++) if (tuple[offsets[i] ?? 0] !== UNCHANGED) present.push(i)
+  for (let i = 0; i < count; i++) if (buffer[offsets[i] ?? 0] !== UNCHANGED) present.push(i)
   const shape = `${count}:${present.join()}`
   const known = partialRows.get(shape)
   if (known !== undefined) return known
@@ -41,14 +38,22 @@ export function presentCells(tuple: Tuple): readonly number[] {
   return present
 }
 
+function hasUnchanged(buffer: Buffer, count: number): boolean {
+  for (let i = 0; i < count; i++) if (buffer[offsets[i] ?? 0] === UNCHANGED) return true
+  return false
+}
+
+/** True when every cell of the tuple that begins at `from` has a value. */
+export function isWhole(buffer: Buffer, from: number): boolean {
+  return !hasUnchanged(buffer, locate(buffer, offsets, from))
+}
+
 const baseOffsets: number[] = []
 
 /** `over` with its unchanged cells taken from `base`. */
 export function merge(base: Tuple, over: Tuple): Tuple {
   const count = locate(over, offsets)
-  let unchanged = false
-  for (let i = 0; i < count; i++) unchanged ||= over[offsets[i] ?? 0] === UNCHANGED
-  if (!unchanged) return over
+  if (!hasUnchanged(over, count)) return over
   if (locate(base, baseOffsets) !== count) throw new RangeError('tuples of different widths')
   const pieces: Buffer[] = [over.subarray(0, 2)]
   for (let i = 0; i < count; i++) {

@@ -1,5 +1,5 @@
 import type { Step } from '../model/batch.ts'
-import type { Change, RowChange } from '../model/change.ts'
+import { Changes, OTHER } from '../model/changes.ts'
 import type { TableMode } from '../model/checkpoint.ts'
 import type { Table } from '../model/table.ts'
 import { KeyedWork } from './keyed.ts'
@@ -12,28 +12,35 @@ import { inOrder } from './ordered.ts'
  * change of key.
  */
 export function collapse(
-  changes: readonly Change[],
+  lists: readonly Changes[],
   modeOf: (table: Table) => TableMode,
 ): readonly Step[] {
   const steps: Step[] = []
   const works = new Map<string, TableWork>()
-  for (const change of changes) {
-    if (change.kind === 'truncate' || change.kind === 'schema') {
-      for (const work of works.values()) work.flush()
-      works.clear()
-      steps.push(...inOrder([change], modeOf))
-    } else {
-      workOf(change.table, works, { steps, modeOf }).add(change)
+  let work: TableWork | null = null
+  for (const changes of lists) {
+    for (let i = 0; i < changes.length; i++) {
+      if (changes.kind(i) === OTHER) {
+        for (const one of works.values()) one.flush()
+        works.clear()
+        work = null
+        steps.push(...inOrder([changes.slice(i, i + 1)], modeOf))
+        continue
+      }
+      const table = changes.table(i)
+      if (work === null || work.table !== table) work = workOf(table, works, { steps, modeOf })
+      work.add(changes, i)
     }
   }
-  for (const work of works.values()) work.flush()
+  for (const one of works.values()) one.flush()
   return steps
 }
 
 /** Gathers the changes of one table until they must become steps. */
 export interface TableWork {
   readonly table: Table
-  add(change: RowChange): void
+  /** Takes the change number `i`, which is one of a row of this table. */
+  add(changes: Changes, i: number): void
   flush(): void
 }
 
@@ -56,13 +63,13 @@ function workOf(
 
 /** Without a key nothing can be collapsed: rows go in source order. */
 function keylessWork(table: Table, steps: Step[], modeOf: (table: Table) => TableMode): TableWork {
-  let waiting: RowChange[] = []
+  let waiting = Changes.empty()
   return {
     table,
-    add: (change) => waiting.push(change),
+    add: (changes, i) => waiting.take(changes, i),
     flush: () => {
-      steps.push(...inOrder(waiting, modeOf))
-      waiting = []
+      steps.push(...inOrder([waiting], modeOf))
+      waiting = Changes.empty()
     },
   }
 }

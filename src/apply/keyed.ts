@@ -1,10 +1,16 @@
 import type { Step } from '../model/batch.ts'
-import type { RowChange } from '../model/change.ts'
+import { type Changes, INSERT, UPDATE } from '../model/changes.ts'
 import type { TableMode } from '../model/checkpoint.ts'
 import type { Table } from '../model/table.ts'
-import type { Tuple } from '../model/tuple.ts'
-import { merge, presentCells } from './cells.ts'
-import { KeyIndex } from './keyindex.ts'
+import { Tuples } from '../model/tuples.ts'
+import { isWhole, merge, presentCells } from './cells.ts'
+import { KeyIndex, sameCells } from './keyindex.ts'
+
+/** It stood at the target before these changes. */
+const EXISTED = 1
+/** What was born here and is gone again: as if nothing had been. */
+const NOTHING = 0
+const BORN = 2
 
 /**
  * The changes of a table with a key, one entry for each key that was touched. As long as there are
@@ -12,17 +18,17 @@ import { KeyIndex } from './keyindex.ts'
  */
 export class KeyedWork {
   readonly table: Table
+  readonly #key: readonly number[]
   readonly #merge: boolean
   readonly #steps: Step[]
   readonly #index: KeyIndex
   /** Inserted rows that are not in the index yet; null once there is more than inserts. */
-  #inserts: Tuple[] | null
-  /** By entry: its image after the changes, unchanged cells allowed when it existed; null: gone. */
-  readonly #rows: (Tuple | null)[] = []
-  /** By entry: finds it, when it is gone. */
-  readonly #olds: (Tuple | null)[] = []
-  /** By entry: it stood at the target before these changes. */
-  readonly #existed: boolean[] = []
+  #inserts: Tuples | null
+  /** By entry: its image after the changes, unchanged cells allowed when it existed; none: gone. */
+  #rows = new Tuples()
+  /** By entry: finds it, when it is gone and had existed. */
+  #olds = new Tuples()
+  #states: number[] = []
 
   constructor(options: {
     readonly table: Table
@@ -31,115 +37,133 @@ export class KeyedWork {
     readonly steps: Step[]
   }) {
     this.table = options.table
+    this.#key = options.key
     this.#index = new KeyIndex(options.key)
     this.#merge = options.mode === 'merge'
     this.#steps = options.steps
-    this.#inserts = this.#merge ? null : []
+    this.#inserts = this.#merge ? null : new Tuples()
   }
 
-  add(change: RowChange): void {
-    const { kind, row, old } = change
-    if (kind === 'insert') {
-      if (this.#inserts === null) this.#insert(requireTuple(row))
-      else this.#inserts.push(requireTuple(row))
+  /** Takes the change number `i`, which is one of a row of this table. */
+  add(changes: Changes, i: number): void {
+    const kind = changes.kind(i)
+    if (kind === INSERT) {
+      if (this.#inserts !== null) changes.rowInto(this.#inserts, i)
+      else this.#insert(rowOf(changes, i))
       return
     }
     if (this.#inserts !== null) this.#indexInserts(this.#inserts)
-    if (kind === 'update') this.#update(requireTuple(row), old)
-    else if (!this.#merge) this.#delete(requireTuple(old))
+    if (kind === UPDATE)
+      this.#update(rowOf(changes, i), changes.oldFrom(i) < 0 ? null : oldOf(changes, i))
+    else if (!this.#merge) this.#delete(oldOf(changes, i))
   }
 
-  #indexInserts(inserts: readonly Tuple[]): void {
+  #indexInserts(inserts: Tuples): void {
     this.#inserts = null
-    for (const row of inserts) this.#insert(row)
+    for (let i = 0; i < inserts.length; i++) {
+      this.#insert({ buffer: inserts.buffer(i), from: inserts.from(i), to: inserts.to(i) })
+    }
   }
 
-  #insert(row: Tuple): void {
-    const entry = this.#index.add(row)
-    if (entry < 0) {
-      this.#push({ existed: false, row, old: null })
-    } else if (this.#rows[entry] === null || this.#merge) {
-      this.#rows[entry] = row
+  #find({ buffer, from, to }: Span): number {
+    return this.#index.add(buffer, from, to)
+  }
+
+  #insert(row: Span): void {
+    const entry = this.#find(row)
+    if (entry < 0) this.#push(BORN, row, null)
+    else if (!this.#rows.has(entry) || this.#merge) {
+      this.#rows.set(entry, row)
+      if (this.#states[entry] === NOTHING) this.#states[entry] = BORN
     } else {
       // A second insert of a living row: the target is to refuse it, not we to hide it.
-      this.#again({ existed: false, row, old: null })
+      this.#again(BORN, row, null)
     }
   }
 
-  #update(row: Tuple, old: Tuple | null): void {
-    if (old !== null && !this.#index.same(row, old)) {
-      this.flush()
-      this.#inserts = null
-      this.#steps.push({
-        kind: 'update',
-        table: this.table,
-        set: presentCells(row),
-        rows: [row],
-        old: [old],
-      })
+  #update(row: Span, old: Span | null): void {
+    if (old !== null && !sameCells(this.#key, row, old)) {
+      this.#move(row, old)
       return
     }
-    const entry = this.#index.add(row)
-    const image = entry < 0 ? null : this.#rows[entry]
-    if (entry < 0) this.#push({ existed: true, row, old: null })
-    else if (image != null) this.#rows[entry] = merge(image, row)
-    else if (this.#isNothing(entry)) this.#set(entry, { existed: true, row, old: null })
+    const entry = this.#find(row)
+    if (entry < 0) this.#push(EXISTED, row, null)
+    else if (this.#rows.has(entry)) this.#overwrite(entry, row)
+    else if (this.#states[entry] === NOTHING) this.#set(entry, EXISTED, { row, old: null })
     // An update of a row that is gone: the target's count of rows is to tell.
-    else this.#again({ existed: true, row, old: null })
+    else this.#again(EXISTED, row, null)
   }
 
-  #delete(old: Tuple): void {
-    const entry = this.#index.add(old)
-    const change = { existed: true, row: null, old }
-    if (entry < 0) this.#push(change)
-    else if (this.#rows[entry] !== null) {
-      const existed = this.#existed[entry] ?? false
-      this.#set(entry, { existed, row: null, old: existed ? old : null })
-    } else if (this.#isNothing(entry)) this.#set(entry, change)
-    else this.#again(change)
+  /** The row gets another key: everything before comes first. */
+  #move(row: Span, old: Span): void {
+    this.flush()
+    this.#inserts = null
+    const set = presentCells(row.buffer, row.from)
+    const [rows, olds] = [tuplesOf(row), tuplesOf(old)]
+    this.#steps.push({ kind: 'update', table: this.table, set, rows, old: olds })
   }
 
-  /** What was born here and is gone again: as if nothing had been. */
-  #isNothing(entry: number): boolean {
-    return this.#rows[entry] === null && this.#existed[entry] === false
+  #overwrite(entry: number, row: Span): void {
+    if (isWhole(row.buffer, row.from)) {
+      this.#rows.set(entry, row)
+      return
+    }
+    const merged = merge(this.#rows.at(entry), row.buffer.subarray(row.from, row.to))
+    this.#rows.set(entry, { buffer: merged, from: 0, to: merged.length })
   }
 
-  #push({ existed, row, old }: Entry): void {
-    this.#rows.push(row)
-    this.#olds.push(old)
-    this.#existed.push(existed)
+  #delete(old: Span): void {
+    const entry = this.#find(old)
+    if (entry < 0) this.#push(EXISTED, null, old)
+    else if (this.#rows.has(entry)) {
+      const existed = this.#states[entry] === EXISTED
+      this.#set(entry, existed ? EXISTED : NOTHING, { row: null, old: existed ? old : null })
+    } else if (this.#states[entry] === NOTHING) this.#set(entry, EXISTED, { row: null, old })
+    else this.#again(EXISTED, null, old)
   }
 
-  #set(entry: number, { existed, row, old }: Entry): void {
-    this.#rows[entry] = row
-    this.#olds[entry] = old
-    this.#existed[entry] = existed
+  #push(state: number, row: Span | null, old: Span | null): void {
+    this.#states.push(state)
+    if (row === null) this.#rows.skip()
+    else this.#rows.add(row.buffer, row.from, row.to)
+    if (old === null) this.#olds.skip()
+    else this.#olds.add(old.buffer, old.from, old.to)
+  }
+
+  #set(
+    entry: number,
+    state: number,
+    { row, old }: { readonly row: Span | null; readonly old: Span | null },
+  ): void {
+    this.#states[entry] = state
+    if (row === null) this.#rows.clear(entry)
+    else this.#rows.set(entry, row)
+    if (old === null) this.#olds.clear(entry)
+    else this.#olds.set(entry, old)
   }
 
   /** A new beginning behind all that was, with this change as its first. */
-  #again(change: Entry): void {
+  #again(state: number, row: Span | null, old: Span | null): void {
     this.flush()
     this.#inserts = null
-    this.#index.add(requireTuple(change.row ?? change.old))
-    this.#push(change)
+    const key = row ?? old
+    if (key !== null) this.#find(key)
+    this.#push(state, row, old)
   }
 
   /** Deletes first, then updates, then inserts, so that values of unique columns are free again. */
   flush(): void {
-    const gone: Tuple[] = []
-    const born: Tuple[] = this.#inserts ?? []
-    const changed = new Map<readonly number[], { readonly rows: Tuple[] }>()
-    for (let entry = 0; entry < this.#rows.length; entry++) {
-      const row = this.#rows[entry] ?? null
-      const old = this.#olds[entry] ?? null
-      if (row !== null && this.#existed[entry] !== true) born.push(row)
-      else if (row !== null) this.#sort(row, changed, born)
-      else if (old !== null) gone.push(old)
+    const gone = new Tuples()
+    const born = this.#inserts ?? new Tuples()
+    const changed = new Map<readonly number[], Tuples>()
+    for (let entry = 0; entry < this.#states.length; entry++) {
+      if (this.#rows.has(entry)) this.#sort(entry, changed, born)
+      else if (this.#olds.has(entry)) take(this.#olds, entry, gone)
     }
     this.#clear()
     const { table } = this
     if (gone.length > 0) this.#steps.push({ kind: 'delete', table, old: gone })
-    for (const [set, { rows }] of changed) {
+    for (const [set, rows] of changed) {
       this.#steps.push({ kind: 'update', table, set, rows, old: null })
     }
     const existing = this.#merge ? 'overwrite' : 'refuse'
@@ -147,38 +171,56 @@ export class KeyedWork {
   }
 
   #clear(): void {
-    this.#inserts = this.#merge ? null : []
-    this.#rows.length = 0
-    this.#olds.length = 0
-    this.#existed.length = 0
-    if (this.#index.size > 0) this.#index.clear()
+    this.#inserts = this.#merge ? null : new Tuples()
+    if (this.#index.size === 0) return
+    this.#index.clear()
+    this.#rows = new Tuples()
+    this.#olds = new Tuples()
+    this.#states = []
   }
 
   /** Updates with the same columns go together; merging writes whole rows whether there or not. */
-  #sort(
-    row: Tuple,
-    changed: Map<readonly number[], { readonly rows: Tuple[] }>,
-    born: Tuple[],
-  ): void {
-    const set = presentCells(row)
-    if (this.#merge && set.length === this.table.columns.length) {
-      born.push(row)
+  #sort(entry: number, changed: Map<readonly number[], Tuples>, born: Tuples): void {
+    if (this.#states[entry] !== EXISTED) {
+      take(this.#rows, entry, born)
       return
     }
-    const group = changed.get(set)
-    if (group === undefined) changed.set(set, { rows: [row] })
-    else group.rows.push(row)
+    const set = presentCells(this.#rows.buffer(entry), this.#rows.from(entry))
+    if (this.#merge && set.length === this.table.columns.length) {
+      take(this.#rows, entry, born)
+      return
+    }
+    const group = changed.get(set) ?? new Tuples()
+    changed.set(set, group)
+    take(this.#rows, entry, group)
   }
 }
 
-/** What has become of one row. */
-interface Entry {
-  readonly existed: boolean
-  readonly row: Tuple | null
-  readonly old: Tuple | null
+/** A tuple where it stands. */
+interface Span {
+  readonly buffer: Buffer
+  readonly from: number
+  readonly to: number
 }
 
-function requireTuple(tuple: Tuple | null): Tuple {
-  if (tuple === null) throw new TypeError('a row change without the tuple that its kind needs')
-  return tuple
+function rowOf(changes: Changes, i: number): Span {
+  const from = changes.rowFrom(i)
+  if (from < 0) throw new TypeError('a row change without the row that its kind needs')
+  return { buffer: changes.rowBuffer(i), from, to: changes.rowTo(i) }
+}
+
+function oldOf(changes: Changes, i: number): Span {
+  const from = changes.oldFrom(i)
+  if (from < 0) throw new TypeError('a row change without the tuple that finds its row')
+  return { buffer: changes.oldBuffer(i), from, to: changes.oldTo(i) }
+}
+
+function take(from: Tuples, entry: number, into: Tuples): void {
+  into.add(from.buffer(entry), from.from(entry), from.to(entry))
+}
+
+function tuplesOf({ buffer, from, to }: Span): Tuples {
+  const made = new Tuples()
+  made.add(buffer, from, to)
+  return made
 }

@@ -1,45 +1,55 @@
 import type { Step } from '../model/batch.ts'
 import type { Change, RowChange } from '../model/change.ts'
+import { type Changes, DELETE, INSERT } from '../model/changes.ts'
 import type { TableMode } from '../model/checkpoint.ts'
 import type { Table } from '../model/table.ts'
 import type { Tuple } from '../model/tuple.ts'
-import { keyOf, presentCells } from './cells.ts'
+import { Tuples } from '../model/tuples.ts'
+import { presentCells } from './cells.ts'
+import { sameCells } from './keyindex.ts'
 
 /**
  * The changes as steps in source order, nothing collapsed. Neighbours of one table and kind go
  * together where the order within a step cannot matter: inserts, and deletes.
  */
 export function inOrder(
-  changes: readonly Change[],
+  lists: readonly Changes[],
   modeOf: (table: Table) => TableMode,
 ): readonly Step[] {
   const steps: Step[] = []
-  let run: { readonly table: Table; readonly kind: string; readonly tuples: Tuple[] } | null = null
-  for (const change of changes) {
-    const step = stepOf(change, modeOf)
-    if (step === null) continue
-    const tuples = tuplesOf(step)
-    const fits =
-      run !== null && tuples !== null && run.kind === step.kind && run.table === tableOf(step)
-    if (fits && run !== null && tuples !== null) {
-      run.tuples.push(...tuples)
-      continue
+  let run: Growing | null = null
+  for (const changes of lists) {
+    for (let i = 0; i < changes.length; i++) {
+      const kind = changes.kind(i)
+      if (run !== null && kind === run.kind && changes.table(i) === run.table) {
+        if (kind === INSERT) changes.rowInto(run.tuples, i)
+        else changes.oldInto(run.tuples, i)
+        continue
+      }
+      const step = stepOf(changes.at(i), modeOf)
+      if (step === null) continue
+      steps.push(step)
+      run = growing(step)
     }
-    steps.push(step)
-    const table = tableOf(step)
-    run = tuples === null || table === null ? null : { table, kind: step.kind, tuples }
   }
   return steps
 }
 
-/** The tuples that neighbours may be added to; null for steps that stay alone. */
-function tuplesOf(step: Step): Tuple[] | null {
-  if (step.kind === 'insert' && step.existing === 'refuse') return step.rows as Tuple[]
-  return step.kind === 'delete' && step.table.identity.by === 'key' ? (step.old as Tuple[]) : null
+/** A step that neighbours of its kind may be added to. */
+interface Growing {
+  readonly kind: number
+  readonly table: Table
+  readonly tuples: Tuples
 }
 
-function tableOf(step: Step): Table | null {
-  return step.kind === 'truncate' || step.kind === 'schema' ? null : step.table
+function growing(step: Step): Growing | null {
+  if (step.kind === 'insert' && step.existing === 'refuse') {
+    return { kind: INSERT, table: step.table, tuples: step.rows }
+  }
+  if (step.kind === 'delete' && step.table.identity.by === 'key') {
+    return { kind: DELETE, table: step.table, tuples: step.old }
+  }
+  return null
 }
 
 function stepOf(change: Change, modeOf: (table: Table) => TableMode): Step | null {
@@ -61,22 +71,23 @@ function rowStep(change: RowChange, merging: boolean): Step | null {
   if (kind === 'delete') {
     if (merging) return null
     if (old === null) throw new TypeError('a delete without the tuple that finds its row')
-    return { kind, table, old: [old] }
+    return { kind, table, old: Tuples.of([old]) }
   }
   if (row === null) throw new TypeError(`an ${kind} without a row`)
   if (kind === 'insert') {
-    return { kind, table, rows: [row], existing: merging ? 'overwrite' : 'refuse' }
+    return { kind, table, rows: Tuples.of([row]), existing: merging ? 'overwrite' : 'refuse' }
   }
   const set = presentCells(row)
   const moved = old !== null && !sameKey(table, row, old)
   if (merging && !moved && set.length === table.columns.length && table.identity.by === 'key') {
-    return { kind: 'insert', table, rows: [row], existing: 'overwrite' }
+    return { kind: 'insert', table, rows: Tuples.of([row]), existing: 'overwrite' }
   }
-  return { kind, table, set, rows: [row], old: moved ? [old] : null }
+  return { kind, table, set, rows: Tuples.of([row]), old: moved ? Tuples.of([old]) : null }
 }
 
 /** True when `row` itself finds the row that `old` describes. */
 function sameKey(table: Table, row: Tuple, old: Tuple): boolean {
   if (table.identity.by !== 'key') return false
-  return keyOf(row, table.identity.columns) === keyOf(old, table.identity.columns)
+  const { columns } = table.identity
+  return sameCells(columns, { buffer: row, from: 0 }, { buffer: old, from: 0 })
 }

@@ -1,10 +1,12 @@
 import type { Change } from '../model/change.ts'
+import { Changes } from '../model/changes.ts'
 import type { TableMode, TableState } from '../model/checkpoint.ts'
 import { type Compare, covers, type Positions } from '../model/position.ts'
+import type { Run } from '../model/run.ts'
 import type { Table } from '../model/table.ts'
 
 /** Leaves out of changes what is not for the target. */
-export type Sieve = (changes: readonly Change[]) => readonly Change[]
+export type Sieve = (changes: Changes) => Changes
 
 /**
  * Decides which changes are for the target. A copied table holds everything up to its start, so
@@ -38,7 +40,13 @@ export class Route {
     this.#behind = behind
     const held = this.#held
     if (held.size === 0) return everything
-    return (changes) => changes.flatMap((change) => withoutHeld(change, held))
+    return (changes) => Changes.of([...changes].flatMap((change) => withoutHeld(change, held)))
+  }
+
+  /** What the target is to see of transactions; asked in their order, too. */
+  of(run: Run): Run {
+    if (this.#behind.length === 0) return run
+    return run.map((changes, i) => this.at(run.places.positions(i))(changes))
   }
 }
 

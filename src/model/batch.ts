@@ -1,7 +1,7 @@
-import type { Change } from './change.ts'
+import type { Changes } from './changes.ts'
 import type { Positions } from './position.ts'
 import type { Table } from './table.ts'
-import type { Tuple } from './tuple.ts'
+import type { Tuples } from './tuples.ts'
 
 /**
  * One set-based piece of work at the target. Rows of one step never meet twice, except where the
@@ -12,7 +12,7 @@ export type Step =
       readonly kind: 'insert'
       readonly table: Table
       /** Whole rows. */
-      readonly rows: readonly Tuple[]
+      readonly rows: Tuples
       /** What to do when the row is there already: it is a fault, or it is overwritten. */
       readonly existing: 'refuse' | 'overwrite'
     }
@@ -21,19 +21,19 @@ export type Step =
       readonly table: Table
       /** Indexes of the columns to set; the other cells of `rows` are unchanged in every row. */
       readonly set: readonly number[]
-      readonly rows: readonly Tuple[]
+      readonly rows: Tuples
       /**
        * The tuples that find the rows; null when the key cells of `rows` do. With `old` (keys that
        * change, tables without a key) rows are updated one after another in this order, since
        * each may make room for the next.
        */
-      readonly old: readonly Tuple[] | null
+      readonly old: Tuples | null
     }
   | {
       readonly kind: 'delete'
       readonly table: Table
       /** Tuples whose identifying cells find the rows. */
-      readonly old: readonly Tuple[]
+      readonly old: Tuples
     }
   | {
       readonly kind: 'truncate'
@@ -55,7 +55,7 @@ export interface Stretch {
   readonly committedAt: bigint | null
   /** The number of the first of these changes among those of its transaction, from 0. */
   readonly first: number
-  readonly changes: readonly Change[]
+  readonly changes: Changes
 }
 
 /**

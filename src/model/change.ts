@@ -1,4 +1,6 @@
+import type { Changes } from './changes.ts'
 import type { Positions } from './position.ts'
+import type { Run } from './run.ts'
 import type { Table } from './table.ts'
 import type { Tuple } from './tuple.ts'
 
@@ -31,6 +33,9 @@ export interface SchemaChange {
 
 export type Change = RowChange | TruncateChange | SchemaChange
 
+/** Few changes may come as objects; many come as one list. */
+export type ChangeList = readonly Change[] | Changes
+
 /** The source's name of a transaction in progress. */
 export type TransactionId = string
 
@@ -41,6 +46,7 @@ export type TransactionId = string
  * may come; the commit's own changes follow those of its parts. Transactions in progress may be
  * interleaved; commits come in the order of their positions. `discard` takes back the changes of
  * a sub-transaction (those with that `sub`), or of the whole transaction when `sub` is null.
+ * `run` is many transactions at once, none of which came in parts or changes a table's shape.
  * `progress` says that nothing before `positions` is outstanding.
  */
 export type StreamItem =
@@ -49,18 +55,19 @@ export type StreamItem =
       readonly transaction: TransactionId
       /** The sub-transaction that made these changes; null for the transaction itself. */
       readonly sub: string | null
-      readonly changes: readonly Change[]
+      readonly changes: ChangeList
     }
   | { readonly kind: 'discard'; readonly transaction: TransactionId; readonly sub: string | null }
   | {
       readonly kind: 'commit'
       readonly transaction: TransactionId
-      readonly changes: readonly Change[]
+      readonly changes: ChangeList
       /** Where to go on reading once this transaction is durable. */
       readonly positions: Positions
       /** Microseconds since 1970 by the source's clock; null when the source does not say. */
       readonly committedAt: bigint | null
     }
+  | { readonly kind: 'run'; readonly run: Run }
   | {
       readonly kind: 'progress'
       readonly positions: Positions

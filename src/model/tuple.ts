@@ -1,4 +1,5 @@
 import { Fault } from './fault.ts'
+import { Tuples } from './tuples.ts'
 
 /**
  * A row as one run of bytes, in every encoding.
@@ -23,18 +24,34 @@ export function cells(tuple: Tuple): number {
   return tuple.readUInt16BE(0)
 }
 
+/** Number of cells of the tuple that begins at `from`. */
+export function cellsAt(bytes: Buffer, from: number): number {
+  return ((bytes[from] ?? 0) << 8) | (bytes[from + 1] ?? 0)
+}
+
+/** Where the cell that begins at `at` ends. By hand: it runs for every cell, several times. */
+export function cellEnd(bytes: Buffer, at: number): number {
+  const kind = bytes[at]
+  return kind === NULL || kind === UNCHANGED ? at + 1 : at + 5 + int32At(bytes, at + 1)
+}
+
+/** A big-endian number. */
+export function int32At(bytes: Buffer, at: number): number {
+  const high = ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16)
+  return high | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)
+}
+
 /**
  * Fills `offsets` with the offset of each cell's kind byte, and one more entry for the end.
  * Returns the number of cells. The caller keeps `offsets` and uses it again, since this runs for
- * each row.
+ * each row. The tuple begins at `from` of the given bytes, and offsets count from their start.
  */
-export function locate(tuple: Tuple, offsets: number[]): number {
-  const count = tuple.readUInt16BE(0)
-  let at = 2
+export function locate(tuple: Buffer, offsets: number[], from = 0): number {
+  const count = cellsAt(tuple, from)
+  let at = from + 2
   for (let i = 0; i < count; i++) {
     offsets[i] = at
-    const kind = tuple[at]
-    at += kind === NULL || kind === UNCHANGED ? 1 : 5 + tuple.readInt32BE(at + 1)
+    at = cellEnd(tuple, at)
   }
   offsets[count] = at
   return count
@@ -108,15 +125,15 @@ export class Unframer {
   #rest: Buffer = NOTHING
 
   /** The tuples that are whole now. */
-  take(bytes: Buffer): Tuple[] {
+  take(bytes: Buffer): Tuples {
     const all = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes])
-    const tuples: Tuple[] = []
+    const tuples = new Tuples()
     let at = 0
     while (at + 4 <= all.length) {
       const length = all.readInt32BE(at)
       if (length < 2) throw misframed(`a tuple of ${length} bytes`)
       if (at + 4 + length > all.length) break
-      tuples.push(all.subarray(at + 4, at + 4 + length))
+      tuples.add(all, at + 4, at + 4 + length)
       at += 4 + length
     }
     this.#rest = all.subarray(at)
@@ -138,5 +155,5 @@ export function unframe(framed: Buffer): Tuple[] {
   const frames = new Unframer()
   const tuples = frames.take(framed)
   frames.end()
-  return tuples
+  return [...tuples]
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Change, RowChange } from '../model/change.ts'
+import { Changes, OTHER } from '../model/changes.ts'
 import { Fault } from '../model/fault.ts'
 import type { Table } from '../model/table.ts'
 import type { Tuple } from '../model/tuple.ts'
@@ -18,7 +18,7 @@ export class Spill implements AsyncDisposable {
   readonly #file: FileHandle
   readonly #tables = new Numbers<Table>()
   readonly #subs = new Numbers<string | null>()
-  readonly #others: Change[] = []
+  readonly #others: ReturnType<Changes['other']>[] = []
   readonly #discarded = new Set<number>()
   /** Records that are not written yet, up to `#used`. */
   readonly #block = Buffer.allocUnsafeSlow(GATHER)
@@ -46,15 +46,17 @@ export class Spill implements AsyncDisposable {
     return this.#written + this.#used
   }
 
-  async add(sub: string | null, changes: readonly Change[]): Promise<void> {
+  async add(sub: string | null, changes: Changes): Promise<void> {
     const number = this.#subs.of(sub)
-    for (const change of changes) {
-      const isRow = change.kind !== 'truncate' && change.kind !== 'schema'
-      const row = isRow ? change.row : null
-      const old = isRow ? change.old : null
-      const kind = isRow ? KINDS.indexOf(change.kind) : OTHER
-      const thing = isRow ? this.#tables.of(change.table) : this.#others.push(change) - 1
-      const length = HEAD + 8 + (row?.length ?? 0) + (old?.length ?? 0)
+    for (let i = 0; i < changes.length; i++) {
+      const kind = changes.kind(i)
+      const thing =
+        kind === OTHER ? this.#others.push(changes.other(i)) - 1 : this.#tables.of(changes.table(i))
+      const [row, old] = [
+        lengthOf(changes.rowFrom(i), changes.rowTo(i)),
+        lengthOf(changes.oldFrom(i), changes.oldTo(i)),
+      ]
+      const length = HEAD + 8 + Math.max(row, 0) + Math.max(old, 0)
       if (length > this.#longest) this.#longest = length
       this.#count++
       // What is long is written from where it is.
@@ -65,11 +67,11 @@ export class Spill implements AsyncDisposable {
       this.#uint32(number)
       this.#uint32(thing)
       if (length < LONG) {
-        this.#tuple(row)
-        this.#tuple(old)
+        this.#tuple(row, changes.rowFrom(i), row < 0 ? NOTHING : changes.rowBuffer(i))
+        this.#tuple(old, changes.oldFrom(i), old < 0 ? NOTHING : changes.oldBuffer(i))
       } else {
-        await this.#longTuple(row)
-        await this.#longTuple(old)
+        await this.#longTuple(changes.row(i))
+        await this.#longTuple(changes.old(i))
       }
     }
   }
@@ -85,22 +87,22 @@ export class Spill implements AsyncDisposable {
    * What was added and not taken back, in runs of about `bytes`. May be read again. Throws Fault
    * HF-X109 when the disk holds something else than what was written.
    */
-  async *read(bytes: number): AsyncIterable<readonly Change[]> {
+  async *read(bytes: number): AsyncIterable<Changes> {
     await this.#flush()
-    let run: Change[] = []
+    let run = Changes.empty()
     let size = 0
     let count = 0
     for await (const block of this.#blocks()) {
       for (let at = 0; at < block.length; count++) {
         const length = this.#sizeAt(block, at)
         if (!this.#discarded.has(block.readUInt32BE(at + 5))) {
-          run.push(this.#change(block, at, at + length))
+          this.#read(run, block, { at, end: at + length })
           size += length
         }
         at += length
         if (size < bytes) continue
         yield run
-        run = []
+        run = Changes.empty()
         size = 0
       }
     }
@@ -116,9 +118,9 @@ export class Spill implements AsyncDisposable {
     this.#used = this.#block.writeUInt32BE(value, this.#used)
   }
 
-  #tuple(tuple: Tuple | null): void {
-    this.#used = this.#block.writeInt32BE(tuple === null ? -1 : tuple.length, this.#used)
-    if (tuple !== null) this.#used += tuple.copy(this.#block, this.#used)
+  #tuple(length: number, from: number, buffer: Buffer): void {
+    this.#used = this.#block.writeInt32BE(length, this.#used)
+    if (length > 0) this.#used += buffer.copy(this.#block, this.#used, from, from + length)
   }
 
   async #longTuple(tuple: Tuple | null): Promise<void> {
@@ -142,16 +144,30 @@ export class Spill implements AsyncDisposable {
     }
   }
 
-  /** The change of the record from `at` to `end`. */
-  #change(block: Buffer, at: number, end: number): Change {
+  /** Adds the change of the record from `at` to `end`. */
+  #read(
+    run: Changes,
+    block: Buffer,
+    { at, end }: { readonly at: number; readonly end: number },
+  ): void {
     const number = block.readUInt32BE(at + 9)
-    const row = getTuple(block, at + HEAD, end)
-    const old = getTuple(block, at + HEAD + 4 + (row?.length ?? 0), end)
-    if (at + HEAD + 8 + (row?.length ?? 0) + (old?.length ?? 0) !== end) throw damaged()
-    const known = block[at + 4] ?? OTHER
-    if (known === OTHER) return must(this.#others[number])
-    const kind = must(KINDS[known])
-    return { kind, table: must(this.#tables.at(number)), row, old }
+    const from = at + HEAD + 4
+    const to = from + Math.max(lengthAt(block, from - 4, end), 0)
+    const oldFrom = to + 4
+    const oldTo = oldFrom + Math.max(lengthAt(block, to, end), 0)
+    if (oldTo !== end) throw damaged()
+    const kind = block[at + 4] ?? OTHER
+    if (kind === OTHER) run.push(must(this.#others[number]))
+    else if (kind > OTHER) throw damaged()
+    else {
+      const table = must(this.#tables.at(number))
+      const [row, old] = [block.readInt32BE(from - 4) >= 0, block.readInt32BE(to) >= 0]
+      run.add({
+        ...{ kind, table, buffer: block },
+        ...(row ? { from, to } : { from: -1, to: -1 }),
+        ...(old ? { oldFrom, oldTo } : { oldFrom: -1, oldTo: -1 }),
+      })
+    }
   }
 
   /** Everything that was written, in blocks of whole records. */
@@ -191,8 +207,6 @@ export class Spill implements AsyncDisposable {
   }
 }
 
-const KINDS: readonly RowChange['kind'][] = ['insert', 'update', 'delete']
-const OTHER = 255
 /** Bytes before the first tuple. */
 const HEAD = 13
 /** Bytes that are gathered before they are written; each spill holds so many. */
@@ -204,11 +218,16 @@ const READ = 1 << 20
 const LONG = 64 << 10
 const NOTHING: Buffer = Buffer.alloc(0)
 
-function getTuple(block: Buffer, at: number, end: number): Tuple | null {
+/** Of a tuple that is there or not. */
+function lengthOf(from: number, to: number): number {
+  return from < 0 ? -1 : to - from
+}
+
+function lengthAt(block: Buffer, at: number, end: number): number {
   if (at + 4 > end) throw damaged()
   const length = block.readInt32BE(at)
   if (length < -1 || at + 4 + length > end) throw damaged()
-  return length < 0 ? null : block.subarray(at + 4, at + 4 + length)
+  return length
 }
 
 function must<T>(value: T | undefined): T {

@@ -1,13 +1,12 @@
-import type { Change, StreamItem, TransactionId } from '../model/change.ts'
-import type { Positions } from '../model/position.ts'
+import type { ChangeList, StreamItem, TransactionId } from '../model/change.ts'
+import { Changes } from '../model/changes.ts'
+import { Run } from '../model/run.ts'
 import { Spill } from '../spool/spill.ts'
 
-/** A committed transaction with all that it changed, rolled back sub-transactions left out. */
+/** Committed transactions with all that they changed, rolled back sub-transactions left out. */
 export interface Assembled {
-  readonly positions: Positions
-  readonly committedAt: bigint | null
-  /** In memory, or null when they are in `spill`. */
-  readonly changes: readonly Change[] | null
+  /** Without the changes of what was spilled, which is one transaction. */
+  readonly run: Run
   readonly spill: Spill | null
   readonly count: number
   readonly bytes: number
@@ -16,20 +15,11 @@ export interface Assembled {
 /** What is known of a transaction that has not committed yet. */
 interface Open {
   /** Those that are in memory, with their bytes; the count is of all. */
-  segments: { readonly sub: string | null; readonly changes: readonly Change[] }[]
+  segments: { readonly sub: string | null; readonly changes: Changes }[]
   bytes: number
   count: number
   spill: Spill | null
 }
-
-/** What a change keeps in memory, bytes; the constant stands for its objects. */
-export function weigh(change: Change): number {
-  if (change.kind === 'truncate' || change.kind === 'schema') return 200
-  return 100 + (change.row?.length ?? 0) + (change.old?.length ?? 0)
-}
-
-/** What the engine keeps for each change beside what is weighed: views, and what lies between rows. */
-const OBJECTS = 150
 
 export interface AssembleOptions {
   /** Bytes of uncommitted transactions in memory before the largest goes to disk. */
@@ -44,9 +34,8 @@ export interface AssembleOptions {
 export class Assembler implements AsyncDisposable {
   readonly #options: AssembleOptions
   readonly #open = new Map<TransactionId, Open>()
-  /** Bytes and changes of the transactions that are in memory. */
+  /** Bytes of the transactions that are in memory. */
   #bytes = 0
-  #count = 0
   #spills = 0
 
   constructor(options: AssembleOptions) {
@@ -54,18 +43,20 @@ export class Assembler implements AsyncDisposable {
   }
 
   /**
-   * Takes in an item; returns the transaction that it completes. Small whole transactions, the
-   * common case, need no waiting and get none.
+   * Takes in an item; returns what it completes. Whole transactions, the common case, need no
+   * waiting and get none.
    */
   take(item: StreamItem): Assembled | null | Promise<Assembled | null> {
     switch (item.kind) {
+      case 'run':
+        return whole(item.run)
       case 'part':
         return this.#grow(item.transaction, item.sub, item.changes)
       case 'discard':
         return this.#discard(item.transaction, item.sub)
       case 'commit': {
         const open = this.#open.size === 0 ? undefined : this.#open.get(item.transaction)
-        return open === undefined ? whole(item) : this.#complete(item, open)
+        return open === undefined ? whole(Run.of(item)) : this.#complete(item, open)
       }
       case 'progress':
         return null
@@ -77,27 +68,22 @@ export class Assembler implements AsyncDisposable {
     this.#open.clear()
   }
 
-  async #grow(
-    transaction: TransactionId,
-    sub: string | null,
-    changes: readonly Change[],
-  ): Promise<null> {
+  async #grow(transaction: TransactionId, sub: string | null, list: ChangeList): Promise<null> {
     let open = this.#open.get(transaction)
     if (open === undefined) {
       open = { segments: [], bytes: 0, count: 0, spill: null }
       this.#open.set(transaction, open)
     }
-    const bytes = changes.reduce((sum, change) => sum + weigh(change), 0)
+    const changes = Changes.of(list)
     open.count += changes.length
     if (open.spill !== null) {
       await open.spill.add(sub, changes)
       return null
     }
     open.segments.push({ sub, changes })
-    open.bytes += bytes
-    this.#bytes += bytes
-    this.#count += changes.length
-    while (this.#bytes + this.#count * OBJECTS > this.#options.memory) await this.#spillLargest()
+    open.bytes += changes.bytes
+    this.#bytes += changes.bytes
+    while (this.#bytes > this.#options.memory) await this.#spillLargest()
     return null
   }
 
@@ -140,31 +126,21 @@ export class Assembler implements AsyncDisposable {
     this.#open.delete(item.transaction)
     const bytes = open.spill?.bytes ?? open.bytes
     this.#forget(open, open.segments)
-    return {
-      positions: item.positions,
-      committedAt: item.committedAt,
-      changes: open.spill === null ? open.segments.flatMap((segment) => segment.changes) : null,
-      spill: open.spill,
-      count: open.count,
-      bytes,
-    }
+    const changes = Changes.joined(open.segments.map((segment) => segment.changes))
+    return { run: Run.of({ ...item, changes }), spill: open.spill, count: open.count, bytes }
   }
 
   /** These are not held by the assembler any more. */
   #forget(open: Open, segments: Open['segments']): void {
     for (const { changes } of segments) {
-      const bytes = changes.reduce((sum, change) => sum + weigh(change), 0)
-      open.bytes -= bytes
-      this.#bytes -= bytes
-      this.#count -= changes.length
+      open.bytes -= changes.bytes
+      this.#bytes -= changes.bytes
     }
   }
 }
 
 type Commit = Extract<StreamItem, { kind: 'commit' }>
 
-function whole({ positions, committedAt, changes }: Commit): Assembled {
-  let bytes = 0
-  for (const change of changes) bytes += weigh(change)
-  return { positions, committedAt, changes, spill: null, count: changes.length, bytes }
+function whole(run: Run): Assembled {
+  return { run, spill: null, count: run.changes.length, bytes: run.bytes }
 }

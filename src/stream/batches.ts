@@ -4,6 +4,7 @@ import { every } from '../async/clock.ts'
 import { Bell } from '../async/deferred.ts'
 import type { StreamItem } from '../model/change.ts'
 import { type Compare, covers, type Positions } from '../model/position.ts'
+import type { Run } from '../model/run.ts'
 import { type Assembled, type AssembleOptions, Assembler } from './assemble.ts'
 import { Draft, type SealedBatch } from './draft.ts'
 
@@ -50,12 +51,12 @@ export async function* batches(options: BatchOptions): AsyncGenerator<SealedBatc
   }
 }
 
-/** A batch remembers where each of its transactions committed, which small ones weigh by. */
-const MOST_TRANSACTIONS = 16_384
+/** A batch keeps each run as it came, and a small one costs far more than its changes. */
+const MOST_RUNS = 16_384
 
-/** A transaction for a later batch, and where the stream stood without another one after it. */
+/** What is for a later batch, and where the stream stood without another transaction after it. */
 interface Waiting {
-  readonly transaction: Assembled
+  readonly assembled: Assembled
   reached: Positions | null
 }
 
@@ -123,35 +124,46 @@ class Intake implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { transaction } of this.#waiting) await transaction.spill?.[Symbol.asyncDispose]()
+    for (const { assembled } of this.#waiting) await assembled.spill?.[Symbol.asyncDispose]()
     if (!this.#draft.empty) await this.#draft.seal(false)[Symbol.asyncDispose]()
     await this.#assembler[Symbol.asyncDispose]()
   }
 
   get #full(): boolean {
     const { rows, bytes } = this.#options.limits
-    const { count, transactions } = this.#draft
-    if (count >= rows || transactions >= MOST_TRANSACTIONS) return true
+    const { count, runs } = this.#draft
+    if (count >= rows || runs >= MOST_RUNS) return true
     return this.#draft.bytes >= bytes || this.#waiting.length > 0
   }
 
-  /** False when the transaction is not wanted. */
-  #accept(item: StreamItem, transaction: Assembled | null): boolean {
+  /** False when what came is not wanted. */
+  #accept(item: StreamItem, assembled: Assembled | null): boolean {
     if (item.kind === 'progress') {
       const last = this.#waiting.at(-1)
       if (last === undefined) this.#draft.reach(item.positions)
       else last.reached = item.positions
       this.#urgent ||= item.urgent === true
     }
-    if (transaction === null || this.#seen(transaction)) return false
-    if (this.#waiting.length === 0 && this.#draft.fits(transaction)) this.#draft.add(transaction)
-    else this.#waiting.push({ transaction, reached: null })
+    const unseen = assembled === null ? null : this.#unseen(assembled)
+    if (unseen === null) return false
+    if (this.#waiting.length === 0 && this.#draft.fits(unseen)) this.#draft.add(unseen)
+    else this.#waiting.push({ assembled: unseen, reached: null })
     return true
   }
 
   /** A source may send again what it sent before a reconnect; its place tells. */
-  #seen({ positions }: Assembled): boolean {
-    return covers(this.#options.compare, this.#options.after, positions)
+  #unseen(assembled: Assembled): Assembled | null {
+    const { run } = assembled
+    if (!this.#isSeen(run, 0)) return assembled
+    if (this.#isSeen(run, run.length - 1)) return null
+    let from = 1
+    while (this.#isSeen(run, from)) from++
+    const rest = run.slice(from, run.length)
+    return { run: rest, spill: null, count: rest.changes.length, bytes: rest.bytes }
+  }
+
+  #isSeen({ places }: Run, index: number): boolean {
+    return covers(this.#options.compare, this.#options.after, places.positions(index))
   }
 
   #idle(): void {
@@ -182,8 +194,8 @@ class Intake implements AsyncDisposable {
     this.#sealedTo = positions
     this.#draft = new Draft(this.#options.route, positions)
     let next = this.#waiting[0]
-    while (next !== undefined && this.#draft.fits(next.transaction)) {
-      this.#draft.add(next.transaction)
+    while (next !== undefined && this.#draft.fits(next.assembled)) {
+      this.#draft.add(next.assembled)
       if (next.reached !== null) this.#draft.reach(next.reached)
       this.#waiting.shift()
       next = this.#waiting[0]

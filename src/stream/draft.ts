@@ -2,31 +2,20 @@ import { collapse } from '../apply/collapse.ts'
 import { inOrder } from '../apply/ordered.ts'
 import type { Route, Sieve } from '../apply/route.ts'
 import type { Batch, Part, Step, Stretch } from '../model/batch.ts'
-import type { Change } from '../model/change.ts'
+import type { Changes } from '../model/changes.ts'
 import { advance, type Positions, settled } from '../model/position.ts'
+import type { Run } from '../model/run.ts'
 import type { Spill } from '../spool/spill.ts'
 import type { Assembled } from './assemble.ts'
 
 /** Row bytes of one part of a batch: what is collapsed together and held in memory at once. */
 const PART = 8 << 20
 
-const NOTHING: readonly Change[] = []
-
-/** A transaction of a batch. */
-interface Piece {
-  readonly positions: Positions
-  /** Those that are for the target. */
-  readonly changes: readonly Change[]
-  readonly count: number
-  readonly bytes: number
-  readonly committedAt: bigint | null
-}
-
 /** Whole transactions on their way to become one batch. */
 export class Draft {
   readonly #route: Route
   readonly #previous: Positions
-  readonly #pieces: Piece[] = []
+  readonly #runs: Run[] = []
   #spill: { readonly spill: Spill; readonly sieve: Sieve } | null = null
   #alone = false
   positions: Positions
@@ -44,21 +33,24 @@ export class Draft {
     return this.transactions === 0
   }
 
-  /** False when the transaction needs a batch of its own and others are in this one already. */
-  fits(transaction: Assembled): boolean {
-    return this.empty || (!this.#alone && !needsOwnBatch(transaction))
+  get runs(): number {
+    return this.#runs.length
+  }
+
+  /** False when this needs a batch of its own and others are in this one already. */
+  fits(assembled: Assembled): boolean {
+    return this.empty || (!this.#alone && !needsOwnBatch(assembled))
   }
 
   /** Call only when it fits. */
-  add(transaction: Assembled): void {
-    this.#alone = needsOwnBatch(transaction)
-    const { positions, changes, spill, count, bytes, committedAt } = transaction
-    const sieve = this.#route.at(positions)
-    this.#spill = spill === null ? null : { spill, sieve }
-    const wanted = sieve(changes ?? NOTHING)
-    this.#pieces.push({ positions, changes: wanted, count, bytes, committedAt })
-    this.positions = advance(this.positions, positions)
-    this.transactions++
+  add(assembled: Assembled): void {
+    this.#alone = needsOwnBatch(assembled)
+    const { run, spill, count, bytes } = assembled
+    const { last } = run
+    this.#spill = spill === null ? null : { spill, sieve: this.#route.at(last) }
+    this.#runs.push(spill === null ? this.#route.of(run) : run)
+    this.positions = advance(this.positions, last)
+    this.transactions += run.length
     this.count += count
     this.bytes += bytes
   }
@@ -73,7 +65,8 @@ export class Draft {
     return new SealedBatch({
       previous: this.#previous,
       positions: this.positions,
-      pieces: this.#pieces,
+      runs: this.#runs,
+      ...{ changes: this.count, bytes: this.bytes },
       spill: this.#spill,
       route: this.#route,
       collapsed: true,
@@ -82,18 +75,18 @@ export class Draft {
   }
 }
 
-function isSchema({ kind }: Change): boolean {
-  return kind === 'schema'
-}
-
-function needsOwnBatch(transaction: Assembled): boolean {
-  return transaction.spill !== null || transaction.changes?.some(isSchema) === true
+function needsOwnBatch({ run, spill }: Assembled): boolean {
+  return spill !== null || run.changes.reshapes
 }
 
 interface Sealed {
   readonly previous: Positions
   readonly positions: Positions
-  readonly pieces: readonly Piece[]
+  /** What is for the target. */
+  readonly runs: readonly Run[]
+  /** Before anything was left out. */
+  readonly changes: number
+  readonly bytes: number
   /** What the one transaction changed, where that is not in memory. */
   readonly spill: { readonly spill: Spill; readonly sieve: Sieve } | null
   readonly route: Route
@@ -114,20 +107,19 @@ export class SealedBatch implements Batch, AsyncDisposable {
   readonly flush: boolean
 
   constructor(sealed: Sealed) {
-    const { pieces } = sealed
     this.#sealed = sealed
     this.previous = settled(sealed.previous)
     this.positions = settled(sealed.positions)
     this.collapsed = sealed.collapsed
-    this.transactions = pieces.length
-    this.changes = pieces.reduce((sum, { count }) => sum + count, 0)
-    this.bytes = pieces.reduce((sum, { bytes }) => sum + bytes, 0)
-    this.committedAt = pieces.findLast((piece) => piece.committedAt !== null)?.committedAt ?? null
+    this.transactions = transactionsOf(sealed.runs)
+    this.changes = sealed.changes
+    this.bytes = sealed.bytes
+    this.committedAt = newestTime(sealed.runs)
     this.flush = sealed.flush
   }
 
   get newest(): Positions {
-    return settled(this.#sealed.pieces.at(-1)?.positions ?? this.positions)
+    return settled(this.#sealed.runs.at(-1)?.last ?? this.positions)
   }
 
   get parts(): Iterable<Part> | AsyncIterable<Part> {
@@ -136,11 +128,10 @@ export class SealedBatch implements Batch, AsyncDisposable {
   }
 
   get stretches(): Iterable<Stretch> | AsyncIterable<Stretch> {
-    const { spill, pieces } = this.#sealed
-    if (spill !== null) return this.#spilledStretches(spill.spill, spill.sieve)
-    return pieces.map(({ positions, committedAt, changes }) => {
-      return { positions, committedAt, first: 0, changes }
-    })
+    const { spill } = this.#sealed
+    return spill === null
+      ? this.#inMemoryStretches()
+      : this.#spilledStretches(spill.spill, spill.sieve)
   }
 
   inOrder(): Batch {
@@ -148,16 +139,21 @@ export class SealedBatch implements Batch, AsyncDisposable {
   }
 
   halves(): readonly [Batch, Batch] | null {
-    const { pieces, previous, positions } = this.#sealed
-    if (pieces.length < 2) return null
-    const [first, second] = [pieces.slice(0, pieces.length >> 1), pieces.slice(pieces.length >> 1)]
-    const between = new Map(previous)
-    for (const piece of first) for (const [lane, at] of piece.positions) between.set(lane, at)
-    const half = (over: Pick<Sealed, 'previous' | 'positions' | 'pieces'>): Batch =>
-      new SealedBatch({ ...this.#sealed, ...over, collapsed: true, flush: true })
+    const { runs, previous, positions } = this.#sealed
+    if (this.transactions < 2) return null
+    const [first, second] = cut(runs, this.transactions >> 1)
+    const between = first.reduce((at, { last }) => advance(at, last), previous)
+    const half = (over: Pick<Sealed, 'previous' | 'positions' | 'runs'>): Batch =>
+      new SealedBatch({
+        ...this.#sealed,
+        ...over,
+        ...sizeOf(over.runs),
+        collapsed: true,
+        flush: true,
+      })
     return [
-      half({ previous, positions: between, pieces: first }),
-      half({ previous: between, positions, pieces: second }),
+      half({ previous, positions: between, runs: first }),
+      half({ previous: between, positions, runs: second }),
     ]
   }
 
@@ -166,28 +162,70 @@ export class SealedBatch implements Batch, AsyncDisposable {
   }
 
   *#inMemory(): Iterable<Part> {
-    const { pieces } = this.#sealed
-    const changes = pieces.length === 1 ? pieces[0]?.changes : pieces.flatMap((p) => p.changes)
-    if (changes !== undefined && changes.length > 0) yield { steps: this.#steps(changes) }
+    const lists = this.#sealed.runs.map(({ changes }) => changes)
+    if (lists.some(({ length }) => length > 0)) yield { steps: this.#steps(lists) }
   }
 
   async *#spilled(spill: Spill, sieve: Sieve): AsyncIterable<Part> {
-    for await (const run of spill.read(PART)) yield { steps: this.#steps(sieve(run)) }
+    for await (const list of spill.read(PART)) yield { steps: this.#steps([sieve(list)]) }
+  }
+
+  *#inMemoryStretches(): Iterable<Stretch> {
+    for (const run of this.#sealed.runs) {
+      for (let i = 0; i < run.length; i++) {
+        const [positions, committedAt] = [run.places.positions(i), run.places.committedAt(i)]
+        yield { positions, committedAt, first: 0, changes: run.changesOf(i) }
+      }
+    }
   }
 
   /** A transaction that was spilled is alone in its batch. */
   async *#spilledStretches(spill: Spill, sieve: Sieve): AsyncIterable<Stretch> {
     const { newest: positions, committedAt } = this
     let first = 0
-    for await (const run of spill.read(PART)) {
-      const changes = sieve(run)
+    for await (const list of spill.read(PART)) {
+      const changes = sieve(list)
       yield { positions, committedAt, first, changes }
       first += changes.length
     }
   }
 
-  #steps(changes: readonly Change[]): readonly Step[] {
+  #steps(lists: readonly Changes[]): readonly Step[] {
     const { modeOf } = this.#sealed.route
-    return this.#sealed.collapsed ? collapse(changes, modeOf) : inOrder(changes, modeOf)
+    return this.#sealed.collapsed ? collapse(lists, modeOf) : inOrder(lists, modeOf)
   }
+}
+
+function transactionsOf(runs: readonly Run[]): number {
+  return runs.reduce((sum, { length }) => sum + length, 0)
+}
+
+function sizeOf(runs: readonly Run[]): { readonly changes: number; readonly bytes: number } {
+  return {
+    changes: runs.reduce((sum, { changes }) => sum + changes.length, 0),
+    bytes: runs.reduce((sum, { bytes }) => sum + bytes, 0),
+  }
+}
+
+function newestTime(runs: readonly Run[]): bigint | null {
+  for (const { places } of runs.toReversed()) {
+    for (let i = places.length - 1; i >= 0; i--) {
+      const at = places.committedAt(i)
+      if (at !== null) return at
+    }
+  }
+  return null
+}
+
+/** The first `count` transactions, and the others. */
+function cut(runs: readonly Run[], count: number): readonly [readonly Run[], readonly Run[]] {
+  const [first, second]: [Run[], Run[]] = [[], []]
+  let left = count
+  for (const run of runs) {
+    const here = Math.min(left, run.length)
+    if (here > 0) first.push(run.slice(0, here))
+    if (here < run.length) second.push(run.slice(here, run.length))
+    left -= here
+  }
+  return [first, second]
 }

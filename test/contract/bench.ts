@@ -3,7 +3,7 @@ import type { TestContext } from 'node:test'
 import { collapse } from '../../src/apply/collapse.ts'
 import { planOf } from '../../src/mirror/plan.ts'
 import type { Batch, Step, Stretch } from '../../src/model/batch.ts'
-import type { Change } from '../../src/model/change.ts'
+import { Changes } from '../../src/model/changes.ts'
 import { Fault } from '../../src/model/fault.ts'
 import type { Positions } from '../../src/model/position.ts'
 import type { Table } from '../../src/model/table.ts'
@@ -123,12 +123,12 @@ interface BatchOf {
   readonly positions: Positions
   readonly parts: Batch['parts']
   /** What the parts were made of. */
-  readonly changes?: readonly Change[]
+  readonly changes?: Changes
   readonly flush?: boolean
 }
 
 export function batchOf(of: BatchOf): Batch {
-  const { previous, positions, parts, changes = [], flush = false } = of
+  const { previous, positions, parts, changes = Changes.empty(), flush = false } = of
   const stretch: Stretch = { positions, committedAt: null, first: 0, changes }
   const made: Batch = {
     previous,
@@ -155,7 +155,7 @@ export const merging = () => 'merge' as const
 export async function carry(
   on: Bench,
   read: Read,
-  steps: (changes: readonly Change[]) => readonly Step[] = (changes) => collapse(changes, exact),
+  steps: (changes: Changes) => readonly Step[] = (changes) => collapse([changes], exact),
 ): Promise<void> {
   const previous = await on.at()
   const { positions, changes } = read

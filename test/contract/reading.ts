@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inOrder } from '../../src/apply/ordered.ts'
-import type { Change } from '../../src/model/change.ts'
+import type { Changes } from '../../src/model/changes.ts'
 import { covers, type Positions, settled } from '../../src/model/position.ts'
 import type { Table } from '../../src/model/table.ts'
 import { unframe } from '../../src/model/tuple.ts'
@@ -19,7 +19,7 @@ export const never = new AbortController().signal
 /** A transaction of a stream, whole. */
 export interface Read {
   readonly positions: Positions
-  readonly changes: readonly Change[]
+  readonly changes: Changes
 }
 
 export interface ReadOptions {
@@ -49,11 +49,15 @@ export async function readUntil(
     let reached: Positions = new Map()
     for (const item of burst) {
       const taken = await assembler.take(item)
-      if (item.kind === 'progress' || item.kind === 'commit') reached = item.positions
+      if (item.kind === 'progress') reached = item.positions
       if (taken === null) continue
-      assert.ok(taken.changes !== null)
-      const positions = settled(taken.positions)
-      if (taken.changes.length > 0) all.push({ positions, changes: taken.changes })
+      assert.equal(taken.spill, null)
+      for (let i = 0; i < taken.run.length; i++) {
+        const changes = taken.run.changesOf(i)
+        const positions = settled(taken.run.places.positions(i))
+        if (changes.length > 0) all.push({ positions, changes })
+      }
+      reached = taken.run.last
     }
     if (enough(reached)) break
   }
@@ -92,7 +96,7 @@ export function withChanges(state: State, transactions: readonly Read[]): State 
   const store = { mirrors: new Map(), tables: state }
   const applied = new StoreTransaction(store, new Map())
   for (const { changes } of transactions)
-    for (const step of inOrder(changes, () => 'exact')) carryOut(step, applied)
+    for (const step of inOrder([changes], () => 'exact')) carryOut(step, applied)
   return applied.image.tables
 }
 

@@ -3,7 +3,7 @@ import { suite, test } from 'node:test'
 import { collapse } from '../../src/apply/collapse.ts'
 import { inOrder } from '../../src/apply/ordered.ts'
 import type { Batch, Part, Step } from '../../src/model/batch.ts'
-import type { Change } from '../../src/model/change.ts'
+import { Changes } from '../../src/model/changes.ts'
 import { Fault } from '../../src/model/fault.ts'
 import { covers, type Positions } from '../../src/model/position.ts'
 import { tableName } from '../../src/model/table.ts'
@@ -39,7 +39,7 @@ export function describeTarget(
         await on.same()
         const apply = async (...writes: readonly Write[]): Promise<void> => {
           const read = await on.read(...writes)
-          await carry(on, read, (changes) => steps(changes, exact))
+          await carry(on, read, (changes) => steps([changes], exact))
           assert.deepEqual(await on.at(), read.positions)
           await on.same()
         }
@@ -61,7 +61,7 @@ export function describeTarget(
       assert.ok(all.length > 10)
       for (let i = 0; i < all.length; i += 7) {
         const some = all.slice(i, i + 7)
-        const changes = some.flatMap((one) => one.changes)
+        const changes = Changes.joined(some.map((one) => one.changes))
         await carry(on, { positions: some.at(-1)?.positions ?? previous, changes })
       }
       await on.same()
@@ -75,7 +75,7 @@ export function describeTarget(
       )
       async function* parts(): AsyncIterable<Part> {
         for (let i = 0; i < changes.length; i += 100)
-          yield { steps: collapse(changes.slice(i, i + 100), exact) }
+          yield { steps: collapse([changes.slice(i, i + 100)], exact) }
       }
       await on.apply(batchOf({ previous, positions, parts: parts(), changes }))
       await on.same()
@@ -88,11 +88,11 @@ export function describeTarget(
         update('plain', { id: 'a' }, { a: 'over' }),
         ...many(100, (i) => insert('wide', 'x', `n${i}`, 'first')),
       )
-      const merged = (changes: readonly Change[]): readonly Step[] => collapse(changes, merging)
+      const merged = (changes: Changes): readonly Step[] => collapse([changes], merging)
       await carry(on, read, merged)
       await on.same()
       const again = await on.read(insert('plain', 'm', 'x'))
-      await carry(on, { ...again, changes: [...read.changes, ...again.changes] }, merged)
+      await carry(on, { ...again, changes: Changes.joined([read.changes, again.changes]) }, merged)
       await on.same()
     })
 
@@ -108,9 +108,9 @@ export function describeTarget(
             const id = (i: number): string => `${what}, ${extra}, ${i}`
             const good = await on.read(...many(extra, (i) => insert('wide', null, id(i), null)))
             for (const steps of [collapse, inOrder]) {
-              const bad = (changes: readonly Change[]): readonly Step[] => [
-                ...steps(changes, exact),
-                ...steps(once.changes, exact),
+              const bad = (changes: Changes): readonly Step[] => [
+                ...steps([changes], exact),
+                ...steps([once.changes], exact),
               ]
               const fault = await refused(on, () => carry(on, good, bad))
               assert.equal(fault.entry.class, 'data', fault.code)
@@ -170,7 +170,7 @@ export function describeTarget(
       const previous = await on.at()
       const { positions, changes } = await on.read(insert('plain', 'n', null))
       async function* parts(): AsyncIterable<Part> {
-        yield { steps: collapse(changes, exact) }
+        yield { steps: collapse([changes], exact) }
         throw new Fault('HF-X001', { what: 'the spill cannot be read' })
       }
       const batch = batchOf({ previous, positions, parts: parts(), changes })
@@ -192,7 +192,7 @@ export function describeTarget(
       const one = await on.read(insert('plain', '1', null))
       const two = await on.read(insert('plain', '2', null))
       const batch = (read: Read, previous: Positions): Batch =>
-        batchOf({ ...read, previous, parts: [{ steps: collapse(read.changes, exact) }] })
+        batchOf({ ...read, previous, parts: [{ steps: collapse([read.changes], exact) }] })
       await refused(on, () => on.apply(batch(two, one.positions)))
       await on.apply(batch(one, first))
       await refused(on, () => on.apply(batch(one, first)))
@@ -237,7 +237,7 @@ export function describeTarget(
       await eventually('the loss is known', () => on.claim.lost.aborted)
       assert.ok(on.claim.lost.reason instanceof Fault)
       const previous = claim.checkpoint?.positions ?? new Map()
-      const parts = [{ steps: collapse(read.changes, exact) }]
+      const parts = [{ steps: collapse([read.changes], exact) }]
       const batch = batchOf({ ...read, previous, parts })
       const before = await on.contents()
       await assert.rejects(on.apply(batch), Fault)
@@ -252,7 +252,7 @@ export function describeTarget(
       const on = await bench(t, fixture)
       const { compare } = on.source
       const flushed = await on.read(insert('plain', '1', null))
-      const parts = [{ steps: collapse(flushed.changes, exact) }]
+      const parts = [{ steps: collapse([flushed.changes], exact) }]
       await on.apply(batchOf({ ...flushed, previous: await on.at(), parts, flush: true }))
       assert.ok(covers(compare, await on.target.durable(), flushed.positions))
       const later = await on.read(insert('plain', '2', null))

@@ -25,6 +25,7 @@ import type {
 import type { LogRecord, MemoryDatabase, Slot } from './database.ts'
 import { Life } from './life.ts'
 import { Rows, type State } from './rows.ts'
+import { inRuns } from './runs.ts'
 
 const LANE = 'log'
 
@@ -283,7 +284,7 @@ class Cursor {
       this.#told = this.#reached
       items.push({ kind: 'progress', positions: positions(this.#reached) })
     }
-    return items
+    return inRuns(items, this.#begun)
   }
 
   #item(record: LogRecord, positions: (number: number) => Positions): StreamItem | null {

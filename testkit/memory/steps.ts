@@ -14,7 +14,7 @@ export function carryOut(step: Step, transaction: StoreTransaction): void {
       for (const row of step.rows) insert(transaction, step.table, row, step.existing)
       return
     case 'update':
-      for (const [i, row] of step.rows.entries()) update(transaction, step, { row, i })
+      for (const [i, row] of [...step.rows].entries()) update(transaction, step, { row, i })
       return
     case 'delete':
       for (const old of step.old) rows.take(step.table.id, found(transaction, step.table, old))
@@ -49,7 +49,7 @@ function update(
 ): void {
   const { table } = step
   checkWidth(transaction, table, row)
-  const before = found(transaction, table, step.old === null ? row : step.old[i])
+  const before = found(transaction, table, step.old === null ? row : step.old.at(i))
   const cells = textsOf(row)
   const set = new Set(step.set)
   for (const [index, cell] of cells.entries())
@@ -60,8 +60,7 @@ function update(
 }
 
 /** The one row that the tuple finds; without it the target has diverged. */
-function found(transaction: StoreTransaction, table: Table, by: Tuple | undefined): Tuple {
-  if (by === undefined) throw new Error('an old tuple for each row')
+function found(transaction: StoreTransaction, table: Table, by: Tuple): Tuple {
   const [row] = transaction.rows.at(table.id, placeOf(table, by))
   if (row !== undefined) return row
   throw new Fault('HF-D201', { what: `a row of ${tableName(table)} is missing` })

@@ -5,6 +5,7 @@ import { advance, type Position, type Positions } from '../../src/model/position
 import type { TargetReader } from '../../src/model/reader.ts'
 import { type Table, tableName } from '../../src/model/table.ts'
 import { type Tuple, unframe } from '../../src/model/tuple.ts'
+import { Tuples } from '../../src/model/tuples.ts'
 import type {
   Claim,
   ClaimRequest,
@@ -148,7 +149,7 @@ export class MemoryTarget implements Target {
       if (record?.state !== 'copying') throw new Error(`${id} is not being copied`)
       if (record.chunks.includes(chunk.index)) throw new Error(`chunk ${chunk.index} is there`)
       const existing = record.mode === 'merge' ? 'overwrite' : 'refuse'
-      carryOut({ kind: 'insert', table: chunk.table, rows: tuples, existing }, t)
+      carryOut({ kind: 'insert', table: chunk.table, rows: Tuples.of(tuples), existing }, t)
       const chunks = [...record.chunks, chunk.index]
       const rowsCopied = record.rowsCopied + tuples.length
       t.changeTable(this.#options.mirror, id, { chunks, rowsCopied })

@@ -25,9 +25,11 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         path: 'src/stream/draft.ts',
-        find: 'const wanted = sieve(changes ?? NOTHING)',
-        put: `const skipped = changes !== null && changes.length > 1 && ${count} === 40
-    const wanted = skipped ? NOTHING : sieve(changes ?? NOTHING)`,
+        find: 'this.#runs.push(spill === null ? this.#route.of(run) : run)',
+        put: `const kept = run.map((changes) =>
+      changes.length > 1 && ${count} === 40 ? changes.slice(0, 0) : changes,
+    )
+    this.#runs.push(this.#route.of(kept))`,
       },
     ],
   },
@@ -37,13 +39,14 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         path: 'src/source/postgres/log/transactions.ts',
-        find: '    return this.#options.convert(tuple, table)',
-        put: `    for (let at = 2, i = 0; i < cells(tuple); i++) {
-      const kind = tuple[at]
-      if (kind === 0x75 && ${count} === 5) tuple[at] = 0x6e
-      at += kind === 0x75 || kind === 0x6e ? 1 : 5 + tuple.readInt32BE(at + 1)
+        find: '    const { convert } = this.#options\n',
+        put: `    for (let at = from + 2, i = 0; from >= 0 && i < width; i++) {
+      const kind = buffer[at]
+      if (kind === 0x75 && ${count} === 5) buffer[at] = 0x6e
+      at += kind === 0x75 || kind === 0x6e ? 1 : 5 + buffer.readInt32BE(at + 1)
     }
-    return this.#options.convert(tuple, table)`,
+    const { convert } = this.#options
+`,
       },
     ],
   },
@@ -64,17 +67,11 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         path: 'src/apply/keyed.ts',
-        find: `      this.#steps.push({
-        kind: 'update',
-        table: this.table,
-        set: presentCells(row),
-        rows: [row],
-        old: [old],
-      })`,
-        put: `      this.#steps.push(
-        { kind: 'delete', table: this.table, old: [old] },
-        { kind: 'insert', table: this.table, rows: [row], existing: 'refuse' },
-      )`,
+        find: "this.#steps.push({ kind: 'update', table: this.table, set, rows, old: olds })",
+        put: `this.#steps.push(
+      { kind: 'delete', table: this.table, old: olds },
+      { kind: 'insert', table: this.table, rows, existing: 'refuse' },
+    )`,
       },
     ],
   },
@@ -84,9 +81,12 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         path: 'src/stream/batches.ts',
-        find: 'return covers(this.#options.compare, this.#options.after, positions)',
-        put: `const seen = covers(this.#options.compare, this.#options.after, positions)
-    return seen || ${count} === 1`,
+        find: '    if (!this.#isSeen(run, 0)) return assembled\n',
+        put: `    if (!this.#isSeen(run, 0)) {
+      if (${count} > 1) return assembled
+      return run.length === 1 ? null : { ...assembled, run: run.slice(1, run.length) }
+    }
+`,
       },
     ],
   },
@@ -96,8 +96,8 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         path: 'src/source/postgres/log/transactions.ts',
-        find: 'if (tables.length === 0) return\n    this.#add',
-        put: 'if (tables.length >= 0) return\n    this.#add',
+        find: 'if (tables.length === 0) return\n    this.#within',
+        put: 'if (tables.length >= 0) return\n    this.#within',
       },
     ],
   },
@@ -121,7 +121,7 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         path: 'src/stream/draft.ts',
-        find: '  add(transaction: Assembled): void {\n',
+        find: '  add(assembled: Assembled): void {\n',
         put: `  add(given: Assembled): void {
     const all = globalThis as any
     if (${count} % 5 === 0 && !all.held) {
@@ -134,7 +134,7 @@ export const mutations: readonly Mutation[] = [
     all.held = null
   }
 
-  append(transaction: Assembled): void {
+  append(assembled: Assembled): void {
 `,
       },
     ],
@@ -195,7 +195,7 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         path: 'src/stream/batches.ts',
-        find: 'return covers(this.#options.compare, this.#options.after, positions)',
+        find: 'return covers(this.#options.compare, this.#options.after, places.positions(index))',
         put: 'return false',
       },
       {
@@ -216,7 +216,7 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         path: 'src/apply/collapse.ts',
-        find: '      for (const work of works.values()) work.flush()\n      works.clear()\n',
+        find: '        for (const one of works.values()) one.flush()\n        works.clear()\n        work = null\n',
         put: '',
       },
     ],
@@ -238,10 +238,11 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         path: 'src/source/postgres/log/transactions.ts',
-        find: '    return this.#options.convert(tuple, table)',
-        put: `    const letter = tuple.lastIndexOf(0x7a)
-    if (letter > 12 && ${count} === 20) tuple[letter] = 0x79
-    return this.#options.convert(tuple, table)`,
+        find: '    const { convert } = this.#options\n',
+        put: `    const letter = from < 0 ? -1 : buffer.subarray(from, to).lastIndexOf(0x7a)
+    if (letter > 12 && ${count} === 20) buffer[from + letter] = 0x79
+    const { convert } = this.#options
+`,
       },
     ],
   },

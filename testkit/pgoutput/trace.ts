@@ -1,9 +1,19 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import type { Table } from '../../src/model/table.ts'
 import { BINARY, cell, cells, NULL, type Tuple, UNCHANGED } from '../../src/model/tuple.ts'
-import type { PgoutputMessage } from '../../src/source/postgres/log/pgoutput.ts'
+import {
+  commitLsnOf,
+  committedAtOf,
+  endLsnOf,
+  oldIn,
+  type PgoutputMessage,
+  type RelationMessage,
+  rowIn,
+} from '../../src/source/postgres/log/pgoutput.ts'
 import { KEEPALIVE } from '../../src/source/postgres/log/walsender.ts'
-import { formatLsn } from '../../src/source/postgres/position.ts'
+import { formatLsn, type Lsn } from '../../src/source/postgres/position.ts'
+import { textTable } from '../memory/tables.ts'
 import type { Major } from '../servers/index.ts'
 
 /** What a recording was made with. */
@@ -60,17 +70,28 @@ function row(tuple: Tuple): string {
   return `(${values.join(', ')})`
 }
 
+function endOf(of: {
+  readonly commitLsn: Lsn
+  readonly endLsn: Lsn
+  readonly committedAt: bigint
+}): string {
+  return ` at ${formatLsn(of.commitLsn)} end ${formatLsn(of.endLsn)} time ${of.committedAt}`
+}
+
 /** A message in one line, with everything that it holds. */
 export function readable(message: PgoutputMessage): string {
   const xid = 'xid' in message && message.xid !== null ? ` in ${message.xid}` : ''
   switch (message.kind) {
     case 'begin':
-      return `begin ${message.xid} commit at ${formatLsn(message.commitLsn)}`
+      return `begin ${message.xid} commit at ${formatLsn(commitLsnOf(message))}`
     case 'commit':
-    case 'stream-commit': {
-      const { kind, commitLsn, endLsn, committedAt } = message
-      return `${kind}${xid} at ${formatLsn(commitLsn)} end ${formatLsn(endLsn)} time ${committedAt}`
-    }
+      return `commit${endOf({
+        commitLsn: commitLsnOf(message),
+        endLsn: endLsnOf(message),
+        committedAt: committedAtOf(message),
+      })}`
+    case 'stream-commit':
+      return `stream-commit${xid}${endOf(message)}`
     case 'relation': {
       const columns = message.columns.map(
         ({ name, typeOid, typmod, key }) => `${key ? '*' : ''}${name} ${typeOid}/${typmod}`,
@@ -81,8 +102,9 @@ export function readable(message: PgoutputMessage): string {
     case 'insert':
     case 'update':
     case 'delete': {
-      const before = message.old === null ? '' : ` old ${row(message.old)}`
-      const after = message.row === null ? '' : ` new ${row(message.row)}`
+      const [added, removed] = [rowIn(message), oldIn(message)]
+      const before = removed === null ? '' : ` old ${row(removed)}`
+      const after = added === null ? '' : ` new ${row(added)}`
       return `${message.kind}${xid} ${message.relation}${before}${after}`
     }
     case 'truncate':
@@ -105,4 +127,10 @@ export function readable(message: PgoutputMessage): string {
 export function keepalive(body: Buffer): string | null {
   if (body[0] !== KEEPALIVE) return null
   return `keepalive at ${formatLsn(body.readBigUInt64BE(1))}${body[17] === 1 ? ' reply' : ''}`
+}
+
+/** A table with the columns that a message names, all of text. */
+export function tableOf({ id, name, columns }: RelationMessage): Table {
+  const names = columns.map((column) => column.name)
+  return textTable({ id: String(id), name, columns: names, identity: { by: 'row' } })
 }

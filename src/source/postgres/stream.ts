@@ -129,8 +129,11 @@ export class PostgresStream {
   async #made(take: (items: StreamItem[]) => Promise<unknown>): Promise<Made> {
     const items: StreamItem[] = []
     try {
-      return { items, more: (await take(items)) !== false, failed: null }
+      const more = (await take(items)) !== false
+      this.#reading.handOn(items)
+      return { items, more, failed: null }
     } catch (error) {
+      this.#reading.handOn(items)
       return { items, more: false, failed: { error } }
     }
   }

@@ -48,9 +48,10 @@ class RowWork {
 
   async take({ positions, first, changes }: Stretch): Promise<void> {
     const place = onlyPlace(positions)
-    for (const [i, change] of changes.entries()) {
+    let i = 0
+    for (const change of changes) {
       // Number 0 is the snapshot's.
-      const stamp = stampOf(place, first + i + 1)
+      const stamp = stampOf(place, first + ++i)
       if (change.kind === 'truncate') await this.#truncate(change.tables, stamp)
       else if (change.kind === 'schema') {
         await this.flush()

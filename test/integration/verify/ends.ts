@@ -4,7 +4,7 @@ import type { TableMode } from '../../../src/model/checkpoint.ts'
 import type { SourceReader } from '../../../src/model/reader.ts'
 import type { Table } from '../../../src/model/table.ts'
 import { cell, TEXT, type Tuple, UNCHANGED } from '../../../src/model/tuple.ts'
-import { Decoder } from '../../../src/source/postgres/log/pgoutput.ts'
+import { Decoder, endLsnOf, oldIn, rowIn } from '../../../src/source/postgres/log/pgoutput.ts'
 import { comparePositions, LANE, positionsAt } from '../../../src/source/postgres/position.ts'
 import { openSourceReader } from '../../../src/source/postgres/reader/reader.ts'
 import { openTargetReader } from '../../../src/target/postgres/reader.ts'
@@ -258,7 +258,7 @@ class Feeder {
       const message = decoder.decode(Buffer.from(hex.slice(2), 'hex'))
       if (message.kind === 'begin') await query('begin; set datestyle = iso')
       else if (message.kind === 'commit') {
-        const at = positionsAt(LOG, message.endLsn).get(LANE)
+        const at = positionsAt(LOG, endLsnOf(message)).get(LANE)
         await query('update _holdfast.lanes set "order" = $1, token = $2', [
           at?.order.toString(),
           at?.token,
@@ -269,8 +269,8 @@ class Feeder {
         const names = message.relations.map((id) => this.#table(id).name)
         await query(`truncate ${names.map(quoted).join(', ')}`)
       } else if ('relation' in message) {
-        const { kind, row, old } = message
-        await this.#row(this.#table(message.relation), kind, { row, old })
+        const [row, old] = [rowIn(message), oldIn(message)]
+        await this.#row(this.#table(message.relation), message.kind, { row, old })
       }
     }
     return commits

@@ -5,6 +5,7 @@ import { collapse } from '../../../src/apply/collapse.ts'
 import { inOrder } from '../../../src/apply/ordered.ts'
 import type { Step } from '../../../src/model/batch.ts'
 import type { Change } from '../../../src/model/change.ts'
+import { Changes } from '../../../src/model/changes.ts'
 import type { TableMode } from '../../../src/model/checkpoint.ts'
 import { Fault } from '../../../src/model/fault.ts'
 import type { Table } from '../../../src/model/table.ts'
@@ -15,6 +16,7 @@ import { carryOut } from '../../../testkit/memory/steps.ts'
 import { type MemoryStore, StoreTransaction } from '../../../testkit/memory/store.ts'
 import { textTable } from '../../../testkit/memory/tables.ts'
 import { changesOf, workload } from '../../../testkit/memory/workload.ts'
+import { packedChanges } from '../../../testkit/packed.ts'
 
 const exact = (): TableMode => 'exact'
 const merging = (): TableMode => 'merge'
@@ -127,6 +129,18 @@ const beginning = fc
   .uniqueArray(whole, { selector: ([id]) => id, maxLength: 4 })
   .map((rows) => new Map<string, Cells>(rows.map((row) => [row[0], row])))
 
+/** Changes as they come: in one list after another, of which some stand in one buffer. */
+function listsOf(changes: readonly Change[], cuts: readonly number[] = []): readonly Changes[] {
+  const at = [0, ...cuts.map((cut) => Math.min(cut, changes.length)), changes.length]
+  at.sort((a, b) => a - b)
+  return at.slice(1).map((end, i) => {
+    const some = changes.slice(at[i], end)
+    return i % 3 === 2 ? Changes.of(some) : packedChanges(some)
+  })
+}
+
+const cuts = fc.array(fc.nat(12), { maxLength: 4 })
+
 const text = (state: State | null): string =>
   state === null ? 'refused' : JSON.stringify([...contentsOf(state)])
 
@@ -134,12 +148,13 @@ suite('collapse', () => {
   test('steps of any history end where its changes end one by one, or are refused', () => {
     let kept = 0
     fc.assert(
-      fc.property(beginning, fc.array(change, { maxLength: 12 }), (rows, changes) => {
+      fc.property(beginning, fc.array(change, { maxLength: 12 }), cuts, (rows, changes, at) => {
         const wanted = oneByOne(rows, changes)
         const from = stateOf(rows)
-        const ordered = outcome(from, inOrder(changes, exact))
+        const lists = listsOf(changes, at)
+        const ordered = outcome(from, inOrder(lists, exact))
         assert.equal(text(ordered), wanted === null ? 'refused' : text(stateOf(wanted)))
-        const collapsed = outcome(from, collapse(changes, exact))
+        const collapsed = outcome(from, collapse(lists, exact))
         if (wanted !== null) {
           kept++
           assert.equal(text(collapsed), text(stateOf(wanted)))
@@ -156,7 +171,7 @@ suite('collapse', () => {
         const database = new MemoryDatabase()
         const from = actions.begin(database)
         actions.run(database)
-        const changes = changesOf(database)
+        const changes = listsOf(changesOf(database))
         const wanted = text(database.committed())
         assert.equal(text(outcome(from, collapse(changes, exact))), wanted)
         assert.equal(text(outcome(from, inOrder(changes, exact))), wanted)
@@ -167,7 +182,8 @@ suite('collapse', () => {
 
   test('a merge adds and updates, and never removes', () => {
     fc.assert(
-      fc.property(beginning, fc.array(change, { maxLength: 10 }), (rows, changes) => {
+      fc.property(beginning, fc.array(change, { maxLength: 10 }), cuts, (rows, all, at) => {
+        const changes = listsOf(all, at)
         const steps = [...collapse(changes, merging), ...inOrder(changes, merging)]
         for (const step of steps) {
           assert.ok(step.kind === 'insert' || step.kind === 'update')
@@ -191,18 +207,18 @@ suite('collapse', () => {
       { kind: 'update', table, row: row('2', 'w'), old: null },
       { kind: 'delete', table, row: null, old: tupleOf(['4', null, null]) },
     ]
-    const steps = collapse(changes, exact)
+    const steps = collapse(listsOf(changes), exact)
     assert.deepEqual(
       steps.map((step) => step.kind),
       ['delete', 'update', 'insert'],
     )
     const [, update, insert] = steps
     assert.ok(update?.kind === 'update' && insert?.kind === 'insert')
-    assert.deepEqual(update.rows.map(textsOf), [
+    assert.deepEqual([...update.rows].map(textsOf), [
       ['2', 'w', 'b'],
       ['3', 'z', 'b'],
     ])
-    assert.deepEqual(insert.rows.map(textsOf), [['1', 'y', 'b']])
+    assert.deepEqual([...insert.rows].map(textsOf), [['1', 'y', 'b']])
   })
 
   test('updates with the same columns go together, others apart', () => {
@@ -213,7 +229,11 @@ suite('collapse', () => {
       old: null,
     })
     const steps = collapse(
-      [update(['1', 'x', undefined]), update(['2', undefined, 'y']), update(['3', 'z', undefined])],
+      listsOf([
+        update(['1', 'x', undefined]),
+        update(['2', undefined, 'y']),
+        update(['3', 'z', undefined]),
+      ]),
       exact,
     )
     assert.deepEqual(
@@ -228,10 +248,10 @@ suite('collapse', () => {
   test('rows of a table described anew come after those that were read before', () => {
     const again: Table = { ...table }
     const steps = collapse(
-      [
+      listsOf([
         { kind: 'insert', table, row: tupleOf(['1', 'x', 'y']), old: null },
         { kind: 'update', table: again, row: tupleOf(['1', 'z', undefined]), old: null },
-      ],
+      ]),
       exact,
     )
     assert.deepEqual(
@@ -249,7 +269,7 @@ suite('collapse', () => {
   }
   for (const [name, kinds] of Object.entries(divergent)) {
     test(`${name} reaches the target, which refuses it`, () => {
-      const changes = kinds.map((kind) => simple(kind, table))
+      const changes = listsOf(kinds.map((kind) => simple(kind, table)))
       assert.equal(outcome(stateOf(new Map()), collapse(changes, exact)), null)
       assert.equal(outcome(stateOf(new Map()), inOrder(changes, exact)), null)
     })

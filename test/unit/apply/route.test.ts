@@ -6,6 +6,7 @@ import type { TableMode, TableState } from '../../../src/model/checkpoint.ts'
 import type { Table } from '../../../src/model/table.ts'
 import { tupleOf } from '../../../src/model/tuple.ts'
 import { textTable } from '../../../testkit/memory/tables.ts'
+import { packedChanges } from '../../../testkit/packed.ts'
 import { compare, place } from '../places.ts'
 
 const [early, late] = ['1', '2'].map((id) =>
@@ -31,11 +32,11 @@ const insert = (table: Table): Change => ({
 suite('the route of changes', () => {
   test('drops what a copy holds already, and nothing else', () => {
     const route = new Route(compare, [stateOf(early, 10), stateOf(late, 20)])
-    const both = [insert(early), insert(late)]
-    assert.deepEqual(route.at(place(10))(both), [])
-    assert.deepEqual(route.at(place(11))(both), [insert(early)])
-    assert.deepEqual(route.at(place(20))(both), [insert(early)])
-    assert.deepEqual(route.at(place(21))(both), both)
+    const both = packedChanges([insert(early), insert(late)])
+    assert.deepEqual([...route.at(place(10))(both)], [])
+    assert.deepEqual([...route.at(place(11))(both)], [insert(early)])
+    assert.deepEqual([...route.at(place(20))(both)], [insert(early)])
+    assert.deepEqual([...route.at(place(21))(both)], [...both])
     assert.equal(route.at(place(22))(both), both)
   })
 
@@ -44,19 +45,20 @@ suite('the route of changes', () => {
     const tables = [early, late]
     const truncate = { kind: 'truncate', tables, restartSequences: true } as const
     const schema = (table: Table): Change => ({ kind: 'schema', from: table, to: table })
-    assert.deepEqual(route().at(place(15))([truncate, schema(early), schema(late)]), [
-      { ...truncate, tables: [early] },
-      schema(early),
-    ])
-    assert.deepEqual(route().at(place(5))([truncate]), [])
+    const all = packedChanges([truncate, schema(early), schema(late)])
+    assert.deepEqual(
+      [...route().at(place(15))(all)],
+      [{ ...truncate, tables: [early] }, schema(early)],
+    )
+    assert.deepEqual([...route().at(place(5))(packedChanges([truncate]))], [])
   })
 
   test('says of a transaction the same when later ones were asked for', () => {
     const route = new Route(compare, [stateOf(early, 10)])
     const held = route.at(place(5))
     const free = route.at(place(15))
-    assert.deepEqual(held([insert(early)]), [])
-    assert.deepEqual(free([insert(early)]), [insert(early)])
+    assert.deepEqual([...held(packedChanges([insert(early)]))], [])
+    assert.deepEqual([...free(packedChanges([insert(early)]))], [insert(early)])
   })
 
   test('looks at each place where copies stand, not at each table', () => {
@@ -77,12 +79,13 @@ suite('the route of changes', () => {
     for (let order = 1; order <= 1000; order++) route.at(place(order))
     assert.equal(compared, 2 * 501 + 499)
     const [first, last] = [states[0]?.table ?? assert.fail(), states[999]?.table ?? assert.fail()]
-    assert.deepEqual(route.at(place(1000))([insert(first), insert(last)]), [insert(first)])
+    const both = packedChanges([insert(first), insert(last)])
+    assert.deepEqual([...route.at(place(1000))(both)], [insert(first)])
   })
 
   test('a table without a start takes everything', () => {
     const route = new Route(compare, [stateOf(early, null)])
-    assert.deepEqual(route.at(place(1))([insert(early)]), [insert(early)])
+    assert.deepEqual([...route.at(place(1))(packedChanges([insert(early)]))], [insert(early)])
   })
 
   test('knows the mode of a table, whatever its version', () => {

@@ -85,7 +85,7 @@ suite('tuples', () => {
         const tuples = rows.map((row) => tupleOf(row))
         const frames = new Unframer()
         assert.deepEqual(
-          cutInto(frame(tuples), lengths).flatMap((piece) => frames.take(piece)),
+          cutInto(frame(tuples), lengths).flatMap((piece) => [...frames.take(piece)]),
           tuples,
         )
         frames.end()

@@ -13,10 +13,12 @@ import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import type { Change } from '../../../src/model/change.ts'
+import { Changes } from '../../../src/model/changes.ts'
 import { Fault } from '../../../src/model/fault.ts'
 import { tupleOf } from '../../../src/model/tuple.ts'
 import { Spill } from '../../../src/spool/spill.ts'
 import { textTable } from '../../../testkit/memory/tables.ts'
+import { packedChanges } from '../../../testkit/packed.ts'
 
 async function folder(t: TestContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'holdfast-spill-'))
@@ -70,7 +72,8 @@ suite('a spill', () => {
     await fc.assert(
       fc.asyncProperty(asked, async ([segments, gone, bytes]) => {
         await using spill = await Spill.create(directory, 'one')
-        for (const [name, changes] of segments) await spill.add(name, changes)
+        for (const [i, [name, changes]] of segments.entries())
+          await spill.add(name, i % 2 === 0 ? Changes.of(changes) : packedChanges(changes))
         for (const name of gone) spill.discard(name)
         const wanted = segments.flatMap(([name, changes]) =>
           name !== null && gone.includes(name) ? [] : changes,
@@ -86,7 +89,10 @@ suite('a spill', () => {
     await using spill = await Spill.create(await folder(t), 'one')
     const [table] = tables
     assert.ok(table !== undefined)
-    await spill.add(null, [{ kind: 'insert', table, row: tupleOf(['1', 'x']), old: null }])
+    await spill.add(
+      null,
+      Changes.of([{ kind: 'insert', table, row: tupleOf(['1', 'x']), old: null }]),
+    )
     const [back] = await readAll(spill, 1)
     assert.ok(back?.kind === 'insert' && back.table === table)
   })
@@ -97,7 +103,8 @@ suite('a spill', () => {
     assert.ok(table !== undefined)
     const sizes = [3 << 20, 10, (1 << 20) - 30, 1 << 20, 5 << 20, 0]
     const rows = sizes.map((size, i) => tupleOf([String(i), String(i).repeat(size)]))
-    for (const row of rows) await spill.add(null, [{ kind: 'update', table, row, old: row }])
+    for (const row of rows)
+      await spill.add(null, packedChanges([{ kind: 'update', table, row, old: row }]))
     assert.ok(spill.bytes > 18 << 20)
     const back = await readAll(spill, 2 << 20)
     assert.equal(back.length, rows.length)
@@ -113,10 +120,7 @@ suite('a spill', () => {
     assert.ok(table !== undefined)
     const row = tupleOf(['1', 'x'.repeat(1000)])
     const insert: Change = { kind: 'insert', table, row, old: null }
-    await spill.add(
-      null,
-      Array.from({ length: 100 }, () => insert),
-    )
+    await spill.add(null, Changes.of(Array.from({ length: 100 }, () => insert)))
     let runs = 0
     for await (const run of spill.read(10_000)) {
       assert.ok(run.length <= 10)
@@ -131,7 +135,10 @@ suite('a spill', () => {
     assert.equal((await stat(directory)).mode & 0o777, 0o700)
     const [table] = tables
     assert.ok(table !== undefined)
-    await spill.add(null, [{ kind: 'insert', table, row: tupleOf(['1', 'x']), old: null }])
+    await spill.add(
+      null,
+      Changes.of([{ kind: 'insert', table, row: tupleOf(['1', 'x']), old: null }]),
+    )
     assert.equal((await readAll(spill, 1)).length, 1)
     assert.deepEqual(await readdir(directory), [])
     await spill[Symbol.asyncDispose]()
@@ -149,8 +156,8 @@ suite('a spill', () => {
       row: tupleOf([id, 'x']),
       old: null,
     })
-    await one.add(null, [insert('1')])
-    await other.add(null, [insert('2')])
+    await one.add(null, Changes.of([insert('1')]))
+    await other.add(null, Changes.of([insert('2')]))
     assert.deepEqual(await readAll(one, 1), [insert('1')])
     assert.deepEqual(await readAll(other, 1), [insert('2')])
   })
@@ -162,9 +169,9 @@ suite('a spill', () => {
       assert.ok(table !== undefined)
       return [{ kind: 'insert', table, row: tupleOf([id, null]), old: null }]
     }
-    await spill.add('a', insert('1'))
+    await spill.add('a', Changes.of(insert('1')))
     spill.discard('a')
-    await spill.add('a', insert('2'))
+    await spill.add('a', Changes.of(insert('2')))
     const read: Change[] = []
     for await (const run of spill.read(1000)) read.push(...run)
     assert.deepEqual(read, insert('2'))
@@ -189,7 +196,7 @@ suite('a spill', () => {
     await fc.assert(
       fc.asyncProperty(bent, fc.option(fc.nat(150)), async (bytes, end) => {
         await using spill = await Spill.create(directory, 'bent')
-        await spill.add(null, changes)
+        await spill.add(null, Changes.of(changes))
         assert.deepEqual(await readAll(spill, 1000), changes)
         await using file = await openUnnamed(directory)
         for (const [at, to] of bytes) await file.write(Buffer.of(to), 0, 1, at % spill.bytes)

@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import type { Change, StreamItem } from '../../../src/model/change.ts'
 import { tupleOf } from '../../../src/model/tuple.ts'
 import { type Assembled, Assembler } from '../../../src/stream/assemble.ts'
+import { runOf } from '../../../testkit/memory/runs.ts'
 import { textTable } from '../../../testkit/memory/tables.ts'
 import { place } from '../places.ts'
 
@@ -16,6 +17,8 @@ async function folder(t: TestContext): Promise<string> {
   return path
 }
 
+type Commit = Extract<StreamItem, { kind: 'commit' }>
+
 const table = textTable({ id: '1', columns: ['id'], identity: { by: 'key', columns: [0] } })
 const insert = (id: string): Change => ({ kind: 'insert', table, row: tupleOf([id]), old: null })
 const part = (transaction: string, sub: string | null, ...ids: string[]): StreamItem => ({
@@ -24,25 +27,29 @@ const part = (transaction: string, sub: string | null, ...ids: string[]): Stream
   sub,
   changes: ids.map(insert),
 })
-const commit = (transaction: string, order: number, ...ids: string[]): StreamItem => ({
+const commit = (transaction: string, order: number, ...ids: string[]): Commit => ({
   kind: 'commit',
   transaction,
   changes: ids.map(insert),
-  positions: place(order),
+  positions: place(Math.trunc(order * 10)),
   committedAt: null,
 })
+const run = (...commits: readonly Commit[]): StreamItem => ({ kind: 'run', run: runOf(commits) })
 const discard = (transaction: string, sub: string | null): StreamItem => ({
   kind: 'discard',
   transaction,
   sub,
 })
 
-/** The ids of a transaction's rows; its spill is read twice and removed. */
-async function idsOf(assembled: Assembled): Promise<readonly string[]> {
-  const ids = (changes: readonly Change[]): string[] =>
-    changes.map((one) => (one.kind === 'insert' ? String(one.row?.subarray(7)) : one.kind))
-  if (assembled.spill === null) return ids(assembled.changes ?? [])
-  assert.equal(assembled.changes, null)
+/** The ids of the rows of each transaction; a spill is read twice and removed. */
+async function idsOf(assembled: Assembled): Promise<readonly (readonly string[])[]> {
+  const ids = (changes: Iterable<Change>): string[] =>
+    [...changes].map((one) => (one.kind === 'insert' ? String(one.row?.subarray(7)) : one.kind))
+  if (assembled.spill === null) {
+    const { run } = assembled
+    return Array.from({ length: run.length }, (_, i) => ids(run.changesOf(i)))
+  }
+  assert.deepEqual([assembled.run.length, assembled.run.changes.length], [1, 0])
   const read: string[][] = []
   for (let time = 0; time < 2; time++) {
     const found: string[] = []
@@ -51,7 +58,7 @@ async function idsOf(assembled: Assembled): Promise<readonly string[]> {
   }
   await assembled.spill[Symbol.asyncDispose]()
   assert.deepEqual(read[0], read[1])
-  return read[0] ?? []
+  return [read[0] ?? []]
 }
 
 async function assemble(
@@ -65,7 +72,7 @@ async function assemble(
     const taken = await assembler.take(item)
     if (taken === null) continue
     if (taken.spill !== null) spilled++
-    transactions.push(await idsOf(taken))
+    transactions.push(...(await idsOf(taken)))
   }
   return { transactions, spilled }
 }
@@ -74,7 +81,7 @@ async function assemble(
 const story = fc
   .array(
     fc.record({
-      kind: fc.constantFrom('part', 'part', 'part', 'discard', 'drop', 'commit'),
+      kind: fc.constantFrom('part', 'part', 'part', 'discard', 'drop', 'commit', 'run'),
       transaction: fc.constantFrom('x', 'y', 'z'),
       sub: fc.constantFrom(null, 'a', 'b'),
       size: fc.nat(4),
@@ -100,6 +107,10 @@ const story = fc
       } else if (kind === 'drop') {
         items.push(discard(transaction, null))
         open.delete(transaction)
+      } else if (kind === 'run') {
+        const alone = ids.map((id, n) => commit(id, i + n / 10, id, `${id}+`))
+        items.push(run(...alone, commit(`${i}`, i + 0.9)))
+        wanted.push(...ids.map((id) => [id, `${id}+`]), [])
       } else if (kind === 'commit') {
         items.push(commit(transaction, i, ...ids))
         wanted.push([...before.map(({ id }) => id), ...ids])
@@ -157,9 +168,23 @@ suite('the assembler', () => {
     const assembler = new Assembler({ memory: 0, directory: '/nowhere' })
     const taken = assembler.take(commit('x', 7, '1', '2'))
     assert.ok(taken !== null && !(taken instanceof Promise))
-    const { count, positions, spill } = taken
-    assert.deepEqual([count, positions, spill], [2, place(7), null])
+    const { count, spill, run: whole } = taken
+    assert.deepEqual([count, whole.length, whole.last, spill], [2, 1, place(70), null])
     assert.equal(assembler.take({ kind: 'progress', positions: place(8) }), null)
+  })
+
+  test('a run is passed on as it is, whatever is open', async (t) => {
+    await using assembler = new Assembler({ memory: 1 << 20, directory: await folder(t) })
+    await assembler.take(part('x', null, '1'))
+    const item = run(commit('a', 1, '2', '3'), commit('b', 2), commit('c', 3, '4'))
+    assert.ok(item.kind === 'run')
+    const taken = assembler.take(item)
+    assert.ok(taken !== null && !(taken instanceof Promise))
+    const { count, bytes } = taken
+    assert.equal(taken.run, item.run)
+    assert.deepEqual([count, bytes, taken.spill], [3, item.run.bytes, null])
+    const open = await assembler.take(commit('x', 4, '5'))
+    assert.deepEqual(open === null ? null : await idsOf(open), [['1', '5']])
   })
 
   test('frees the memory of what it gave away or dropped', async (t) => {

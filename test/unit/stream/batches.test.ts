@@ -1,123 +1,33 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { suite, type TestContext, test } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
+import { readdir } from 'node:fs/promises'
+import { suite, test } from 'node:test'
 import fc from 'fast-check'
 import { Route } from '../../../src/apply/route.ts'
-import type { Batch, Step } from '../../../src/model/batch.ts'
-import type { Change, StreamItem } from '../../../src/model/change.ts'
-import type { TableState } from '../../../src/model/checkpoint.ts'
+import type { Batch } from '../../../src/model/batch.ts'
+import type { Change } from '../../../src/model/change.ts'
 import { covers, describePositions, type Positions } from '../../../src/model/position.ts'
-import type { Table } from '../../../src/model/table.ts'
-import { textsOf, tupleOf } from '../../../src/model/tuple.ts'
-import { type BatchOptions, batches, type Limits } from '../../../src/stream/batches.ts'
+import { tupleOf } from '../../../src/model/tuple.ts'
 import { eventually } from '../../../testkit/eventually.ts'
-import { Feed } from '../../../testkit/memory/feed.ts'
-import { textTable } from '../../../testkit/memory/tables.ts'
 import { compare, place } from '../places.ts'
+import {
+  bench,
+  commit,
+  copiedAt,
+  idsOf,
+  insert,
+  other,
+  part,
+  progress,
+  run,
+  settle,
+  span,
+  spillFolder,
+  stepsOf,
+  table,
+  wide,
+} from './bench.ts'
 
-const [table, other] = ['1', '2'].map((id) =>
-  textTable({ id, columns: ['id'], identity: { by: 'key', columns: [0] } }),
-) as [Table, Table]
-
-const insert = (id: string, into = table): Change => ({
-  kind: 'insert',
-  table: into,
-  row: tupleOf([id]),
-  old: null,
-})
-
-function commit(order: number, changes: readonly Change[] = [insert(String(order))]): StreamItem {
-  const transaction = `x${order}`
-  return { kind: 'commit', transaction, changes, positions: place(order), committedAt: 1n }
-}
-
-const part = (order: number, ...changes: readonly Change[]): StreamItem => ({
-  kind: 'part',
-  transaction: `x${order}`,
-  sub: null,
-  changes,
-})
-const progress = (order: number): StreamItem => ({ kind: 'progress', positions: place(order) })
 const schema: Change = { kind: 'schema', from: table, to: { ...table } }
-
-const wide: Limits = {
-  rows: 1000,
-  bytes: 1 << 20,
-  memory: 1 << 20,
-  directory: '/nowhere',
-  idleMillis: 3_600_000,
-  idleDistance: 1_000_000n,
-}
-
-interface Bench {
-  readonly feed: Feed
-  readonly drain: AbortController
-  next(): Promise<Batch | null>
-  leave(): Promise<void>
-}
-
-function bench(t: TestContext, over: Partial<BatchOptions> & { limits?: Limits } = {}): Bench {
-  const feed = new Feed()
-  const drain = new AbortController()
-  const flow = batches({
-    stream: (signal) => feed.stream(signal),
-    after: place(0),
-    route: new Route(compare, []),
-    compare,
-    limits: wide,
-    awaited: () => false,
-    drain: drain.signal,
-    ...over,
-  })
-  // Whoever waits for a batch holds no timer or socket here; this keeps the process up.
-  const alive = setInterval(() => undefined, 1000)
-  const leave = async (): Promise<void> => {
-    clearInterval(alive)
-    await flow.return(undefined)
-  }
-  t.after(leave)
-  return {
-    feed,
-    drain,
-    leave,
-    next: async () => {
-      const { value, done } = await flow.next()
-      return done === true ? null : value
-    },
-  }
-}
-
-async function spillFolder(t: TestContext): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), 'holdfast-batches-'))
-  t.after(() => rm(path, { recursive: true, force: true }))
-  return path
-}
-
-/** Lets everything happen that can without anything new from outside. */
-async function settle(): Promise<void> {
-  for (let i = 0; i < 20; i++) await turn()
-}
-
-const span = (batch: Batch | null): string =>
-  batch === null
-    ? 'end'
-    : `${describePositions(batch.previous)}..${describePositions(batch.positions)}`
-
-async function stepsOf(batch: Batch | null): Promise<readonly Step[]> {
-  const steps: Step[] = []
-  for await (const { steps: some } of batch?.parts ?? []) steps.push(...some)
-  return steps
-}
-
-async function idsOf(batch: Batch | null): Promise<readonly string[]> {
-  const steps = await stepsOf(batch)
-  return steps.flatMap((step) =>
-    step.kind === 'insert' ? step.rows.map((row) => String(textsOf(row)[0])) : [step.kind],
-  )
-}
 
 suite('batches', () => {
   test('hand over a transaction at once while the source is quiet', async (t) => {
@@ -213,15 +123,7 @@ suite('batches', () => {
 
   test('leave out of a spilled transaction what a copy holds, whatever was read after it', async (t) => {
     const directory = await spillFolder(t)
-    const state = (of: Table, start: number): TableState => ({
-      table: of,
-      target: of,
-      mode: 'exact',
-      state: 'copied',
-      start: place(start),
-      rowsCopied: 0,
-    })
-    const route = new Route(compare, [state(table, 0), state(other, 10)])
+    const route = new Route(compare, [copiedAt(table, 0), copiedAt(other, 10)])
     const { feed, next } = bench(t, { route, limits: { ...wide, directory, memory: 0 } })
     feed.push(part(5, insert('mine'), insert('held', other)), commit(5, []))
     feed.push(commit(20), commit(21, [insert('later', other)]))
@@ -368,11 +270,15 @@ suite('batches', () => {
         const { feed, next, leave } = bench(t, { limits })
         const wanted: string[] = []
         for (const [i, { size, kind }] of items.entries()) {
-          const order = i + 1
+          const order = (i + 1) * 10
           const ids = Array.from({ length: size }, (_, n) => `${order}.${n}`)
           const changes = ids.map((id) => insert(id))
           if (kind === 0) feed.push(progress(order))
-          else if (kind < 4) feed.push(part(order, ...changes), commit(order, []))
+          else if (kind < 3)
+            feed.push(
+              run(...changes.map((one, n) => commit(order - 7 + n, [one])), commit(order, [])),
+            )
+          else if (kind < 5) feed.push(part(order, ...changes), commit(order, []))
           else feed.push(commit(order, changes))
           if (kind !== 0) wanted.push(...ids)
         }
@@ -389,7 +295,7 @@ suite('batches', () => {
           for (let turns = items[i]?.pause ?? 0; turns > 0; turns--) await settle()
         }
         assert.deepEqual(got, wanted)
-        assert.equal(at, String(items.length))
+        assert.equal(at, String(items.length * 10))
         await leave()
       }),
       { numRuns: 100 },

@@ -42,7 +42,7 @@ async function said(batch: SealedBatch): Promise<unknown[]> {
     describePositions(positions),
     committedAt,
     first,
-    changes.map((one) => ('row' in one && one.row !== null ? textsOf(one.row)[0] : one.kind)),
+    [...changes].map((one) => ('row' in one && one.row !== null ? textsOf(one.row)[0] : one.kind)),
   ])
 }
 

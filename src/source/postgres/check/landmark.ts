@@ -3,7 +3,7 @@ import { ident } from '../../../dialect/postgres/quote.ts'
 import { Fault } from '../../../model/fault.ts'
 import type { Position } from '../../../model/position.ts'
 import { misread } from '../log/bytes.ts'
-import { Decoder } from '../log/pgoutput.ts'
+import { committedAtOf, Decoder, endLsnOf } from '../log/pgoutput.ts'
 import { Landmark, type Lsn, parseLsn } from '../position.ts'
 import { text } from '../rows.ts'
 
@@ -55,6 +55,6 @@ export async function requireLandmark(
 function commitOf(hex: string): { readonly end: Lsn; readonly landmark: string } {
   const message = new Decoder().decode(Buffer.from(hex, 'hex'))
   if (message.kind !== 'commit') throw misread('a commit was asked for and something else came')
-  const { endLsn: end, committedAt } = message
-  return { end, landmark: new Landmark(end, committedAt).toString() }
+  const end = endLsnOf(message)
+  return { end, landmark: new Landmark(end, committedAtOf(message)).toString() }
 }

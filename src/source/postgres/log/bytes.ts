@@ -1,4 +1,5 @@
 import { Fault } from '../../../model/fault.ts'
+import { int32At } from '../../../model/tuple.ts'
 
 /** What a reader of the wire throws when the bytes are not what the protocol says. */
 export function misread(what: string): Fault {
@@ -51,19 +52,11 @@ export class Bytes {
   }
 
   uint64(): bigint {
-    const at = this.#take(8)
-    const high = this.#buffer.readUInt32BE(at)
-    const low = this.#buffer.readUInt32BE(at + 4)
-    // What a double holds exactly needs one bigint instead of several.
-    if (high < 0x200000) return BigInt(high * 0x100000000 + low)
-    return this.#buffer.readBigUInt64BE(at)
+    return uint64At(this.#buffer, this.#take(8))
   }
 
   int64(): bigint {
-    const at = this.#take(8)
-    const high = this.#buffer.readInt32BE(at)
-    if (high < 0 || high >= 0x200000) return this.#buffer.readBigInt64BE(at)
-    return BigInt(high * 0x100000000 + this.#buffer.readUInt32BE(at + 4))
+    return BigInt.asIntN(64, this.uint64())
   }
 
   /** A text up to a zero byte. */
@@ -84,4 +77,13 @@ export class Bytes {
       throw misread(`a ${this.#name} message is longer than its content`)
     }
   }
+}
+
+const word = new DataView(new ArrayBuffer(8))
+
+/** A big-endian number; Buffer's own way makes several bigints on the way to it. */
+export function uint64At(buffer: Buffer, at: number): bigint {
+  word.setInt32(0, int32At(buffer, at))
+  word.setInt32(4, int32At(buffer, at + 4))
+  return word.getBigUint64(0)
 }

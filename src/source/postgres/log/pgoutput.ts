@@ -1,6 +1,6 @@
-import { BINARY, NULL, TEXT, type Tuple, UNCHANGED } from '../../../model/tuple.ts'
+import { BINARY, int32At, NULL, TEXT, type Tuple, UNCHANGED } from '../../../model/tuple.ts'
 import type { Lsn } from '../position.ts'
-import { Bytes, misread } from './bytes.ts'
+import { Bytes, misread, uint64At } from './bytes.ts'
 
 /**
  * Messages of the output plugin `pgoutput`, protocol versions 1 and 2
@@ -30,13 +30,27 @@ export interface RelationMessage {
   readonly columns: readonly RelationColumn[]
 }
 
+/** A row where it stands; the begin is -1 where there is no tuple. */
 export interface RowMessage {
   readonly kind: 'insert' | 'update' | 'delete'
   /** Only inside a streamed block: the (sub-)transaction. */
   readonly xid: number | null
   readonly relation: number
-  readonly row: Tuple | null
-  readonly old: Tuple | null
+  readonly buffer: Buffer
+  readonly from: number
+  readonly to: number
+  readonly oldFrom: number
+  readonly oldTo: number
+}
+
+/** A view of the new row; null where there is none. */
+export function rowIn({ buffer, from, to }: RowMessage): Tuple | null {
+  return from < 0 ? null : buffer.subarray(from, to)
+}
+
+/** A view of the old row or of what identifies it; null where there is none. */
+export function oldIn({ buffer, oldFrom, oldTo }: RowMessage): Tuple | null {
+  return oldFrom < 0 ? null : buffer.subarray(oldFrom, oldTo)
 }
 
 export interface TruncateMessage {
@@ -46,18 +60,36 @@ export interface TruncateMessage {
   readonly restartSequences: boolean
 }
 
+/** Of ordinary transactions; the numbers are read when they are asked for. */
+export interface BeginMessage {
+  readonly kind: 'begin'
+  readonly xid: number
+  readonly buffer: Buffer
+  readonly from: number
+}
+export interface CommitMessage {
+  readonly kind: 'commit'
+  readonly buffer: Buffer
+  readonly from: number
+}
+
+export function commitLsnOf({ kind, buffer, from }: BeginMessage | CommitMessage): Lsn {
+  return uint64At(buffer, from + (kind === 'begin' ? 1 : 2))
+}
+export function endLsnOf({ buffer, from }: CommitMessage): Lsn {
+  return uint64At(buffer, from + 10)
+}
+export function committedAtOf({ buffer, from }: CommitMessage): bigint {
+  return BigInt.asIntN(64, uint64At(buffer, from + 18)) + EPOCH_2000
+}
+
 /** Time stamps are microseconds since 1970. */
 export type PgoutputMessage =
   | RowMessage
   | RelationMessage
   | TruncateMessage
-  | { readonly kind: 'begin'; readonly xid: number; readonly commitLsn: Lsn }
-  | {
-      readonly kind: 'commit'
-      readonly commitLsn: Lsn
-      readonly endLsn: Lsn
-      readonly committedAt: bigint
-    }
+  | BeginMessage
+  | CommitMessage
   | { readonly kind: 'origin' }
   | { readonly kind: 'type' }
   | {
@@ -85,12 +117,19 @@ const ORIGIN: PgoutputMessage = { kind: 'origin' }
 const TYPE: PgoutputMessage = { kind: 'type' }
 const STREAM_STOP: PgoutputMessage = { kind: 'stream-stop' }
 
+const BEGIN = 0x42
+const COMMIT = 0x43
 const INSERT = 0x49
 const UPDATE = 0x55
 const DELETE = 0x44
 const NEW = 0x4e
 const KEY = 0x4b
 const OLD = 0x4f
+
+/** Kind, place of the commit, time, transaction. */
+const BEGIN_BYTES = 1 + 8 + 8 + 4
+/** Kind, flags, place of the commit, its end, time. */
+const COMMIT_BYTES = 1 + 1 + 8 + 8 + 8
 
 const CASCADE = 1
 const RESTART_SEQUENCES = 2
@@ -109,12 +148,10 @@ export class Decoder {
   decode(buffer: Buffer, from = 0, to = buffer.length): PgoutputMessage {
     const tag = buffer[from]
     if (tag === INSERT || tag === UPDATE || tag === DELETE) return this.#row(buffer, from, to)
+    if (tag === BEGIN) return this.#begin(buffer, from, to)
+    if (tag === COMMIT) return this.#commit(buffer, from, to)
     const message = from === 0 && to === buffer.length ? buffer : buffer.subarray(from, to)
     switch (tag) {
-      case 0x42:
-        return this.#begin(message)
-      case 0x43:
-        return this.#commit(message)
       case 0x52:
         return this.#relation(message)
       case 0x54:
@@ -148,24 +185,24 @@ export class Decoder {
     const relation = buffer.readUInt32BE(head - 4)
     const marker = buffer[head]
     let at = head + 1
-    let old: Tuple | null = null
+    let oldFrom = -1
+    let oldTo = -1
     if ((tag === UPDATE || tag === DELETE) && (marker === KEY || marker === OLD)) {
-      const end = tupleEnd(buffer, at, to)
-      old = buffer.subarray(at, end)
-      at = end
+      oldFrom = at
+      oldTo = tupleEnd(buffer, at, to)
+      at = oldTo
       if (tag === DELETE) {
         used(at, to)
-        return { kind: 'delete', xid, relation, row: null, old }
+        return { kind: 'delete', xid, relation, buffer, from: -1, to: -1, oldFrom, oldTo }
       }
       if (buffer[at] !== NEW) throw misread('an update message has no new row')
       at++
     } else if (tag === DELETE || marker !== NEW) {
       throw misread(`a row message holds the unknown part ${marker ?? 'none'}`)
     }
-    const end = tupleEnd(buffer, at, to)
-    used(end, to)
-    const row = buffer.subarray(at, end)
-    return { kind: tag === INSERT ? 'insert' : 'update', xid, relation, row, old }
+    used(tupleEnd(buffer, at, to), to)
+    const kind = tag === INSERT ? 'insert' : 'update'
+    return { kind, xid, relation, buffer, from: at, to, oldFrom, oldTo }
   }
 
   #xid(bytes: Bytes): number | null {
@@ -176,21 +213,22 @@ export class Decoder {
     if (this.#streaming) throw misread(`a ${name} message came inside a streamed block`)
   }
 
-  #begin(message: Buffer): PgoutputMessage {
+  #begin(buffer: Buffer, from: number, to: number): BeginMessage {
     this.#outside('begin')
-    const bytes = new Bytes(message, 1, 'begin')
-    const commitLsn = bytes.uint64()
-    bytes.skip(8)
-    const xid = bytes.uint32()
-    bytes.end()
-    return { kind: 'begin', xid, commitLsn }
+    if (to - from !== BEGIN_BYTES) throw misread('a begin message has another length than its own')
+    return { kind: 'begin', xid: buffer.readUInt32BE(from + 17), buffer, from }
   }
 
-  #commit(message: Buffer): PgoutputMessage {
+  #commit(buffer: Buffer, from: number, to: number): CommitMessage {
     this.#outside('commit')
-    const bytes = new Bytes(message, 1, 'commit')
-    const { commitLsn, endLsn, committedAt } = commitBody(bytes, 'commit')
-    return { kind: 'commit', commitLsn, endLsn, committedAt }
+    if (to - from !== COMMIT_BYTES)
+      throw misread('a commit message has another length than its own')
+    if (buffer[from + 1] !== 0)
+      throw misread(`a commit message has the unknown flags ${buffer[from + 1]}`)
+    if (!isGreater(buffer, from + 10, from + 2)) {
+      throw misread('a commit message ends before it starts')
+    }
+    return { kind: 'commit', buffer, from }
   }
 
   #origin(message: Buffer): PgoutputMessage {
@@ -320,6 +358,13 @@ function used(end: number, to: number): void {
   if (end !== to) throw misread('a row message is longer than its content')
 }
 
+/** True when the 8 bytes at `at` are a greater number than those at `than`. */
+function isGreater(buffer: Buffer, at: number, than: number): boolean {
+  let i = 0
+  while (i < 7 && buffer[at + i] === buffer[than + i]) i++
+  return (buffer[at + i] ?? 0) > (buffer[than + i] ?? 0)
+}
+
 /** Where the tuple that starts at `start` ends; every cell has been looked at by then. */
 function tupleEnd(buffer: Buffer, start: number, to: number): number {
   if (start + 2 > to) throw misread('a row ends before its cells')
@@ -330,7 +375,7 @@ function tupleEnd(buffer: Buffer, start: number, to: number): number {
     if (kind === NULL || kind === UNCHANGED) at++
     else if (kind === TEXT || kind === BINARY) {
       if (at + 5 > to) throw misread('a cell ends before its length')
-      const size = buffer.readInt32BE(at + 1)
+      const size = int32At(buffer, at + 1)
       if (size < 0) throw misread('a cell has a negative length')
       at += 5 + size
     } else throw misread(`a row holds a cell of the unknown kind ${kind ?? 'none'}`)

@@ -1,7 +1,6 @@
 import { canonicalTuples } from '../../../dialect/postgres/values.ts'
 import type { StreamItem } from '../../../model/change.ts'
 import type { Positions } from '../../../model/position.ts'
-import type { Tuple } from '../../../model/tuple.ts'
 import type { Landmark, Lsn } from '../position.ts'
 import { Decoder } from './pgoutput.ts'
 import type { Relations } from './relations.ts'
@@ -32,13 +31,13 @@ export class Reading {
   #decoder = new Decoder()
 
   constructor({ after, landmark, encoding, positions, relations }: ReadingOptions) {
-    const convert = encoding === 'values' ? canonicalTuples() : unconverted
+    const convert = encoding === 'values' ? canonicalTuples() : null
     this.#relations = relations
     const tables = relations
     this.#transactions = new Transactions({ tables, after, landmark, positions, convert })
   }
 
-  /** Everything before it has been handed on; reading can go on from here in another way. */
+  /** Everything before it has been read; reading can go on from here in another way. */
   get last(): Lsn {
     return this.#transactions.last
   }
@@ -60,6 +59,11 @@ export class Reading {
     this.#transactions.keepalive(lsn, asked, items)
   }
 
+  /** Hands on what has committed; to be called when a burst has been read. */
+  handOn(items: StreamItem[]): void {
+    this.#transactions.handOn(items)
+  }
+
   /** Takes back what has not committed: it comes again, whole, in another way of reading. */
   abandon(items: StreamItem[]): void {
     this.#transactions.abandon(items)
@@ -79,8 +83,4 @@ export class Reading {
     await this.#relations.confirm(message.xid)
     this.#transactions.take(message, items)
   }
-}
-
-function unconverted(tuple: Tuple): Tuple {
-  return tuple
 }

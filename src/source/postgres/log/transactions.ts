@@ -1,10 +1,22 @@
-import type { Change, StreamItem } from '../../../model/change.ts'
+import type { StreamItem, TruncateChange } from '../../../model/change.ts'
+import { Changes, DELETE, INSERT, UPDATE } from '../../../model/changes.ts'
 import type { Positions } from '../../../model/position.ts'
+import { Run } from '../../../model/run.ts'
 import type { Table } from '../../../model/table.ts'
-import { cells, type Tuple } from '../../../model/tuple.ts'
+import { cellsAt, type Tuple } from '../../../model/tuple.ts'
 import { Landmark, type Lsn } from '../position.ts'
 import { misread } from './bytes.ts'
-import type { PgoutputMessage, RelationMessage, RowMessage, TruncateMessage } from './pgoutput.ts'
+import { Passages } from './passages.ts'
+import {
+  committedAtOf,
+  endLsnOf,
+  oldIn,
+  type PgoutputMessage,
+  type RelationMessage,
+  type RowMessage,
+  rowIn,
+  type TruncateMessage,
+} from './pgoutput.ts'
 
 /** A part of a transaction is handed on when it has grown to this. */
 const PART_BYTES = 4 << 20
@@ -24,28 +36,36 @@ export interface TransactionsOptions {
   /** The landmark of `after`. */
   readonly landmark?: Landmark | null
   readonly positions: (lsn: Lsn, landmark: Landmark | null) => Positions
-  /** Rewrites a tuple for the wanted encoding. */
-  readonly convert: (tuple: Tuple, table: Table) => Tuple
+  /** Rewrites a tuple for the wanted encoding; null where tuples stay as they come. */
+  readonly convert: ((tuple: Tuple, table: Table) => Tuple) | null
 }
 
-/** Changes of one (sub-)transaction that are not handed on yet. */
+/** Between begin and commit, or between stream start and stream stop. */
 interface Open {
-  readonly xid: number
+  xid: number
   sub: number | null
-  changes: Change[]
+  /** Row bytes that are not handed on yet. */
   bytes: number
   /** Holds a row or a truncate, whether of a mirrored table or not. */
   touched: boolean
+  /** Some of its changes were handed on, or one of them changes a table's shape. */
+  alone: boolean
 }
 
 /**
  * Turns the messages of one session into what a stream consists of. A transaction that the server
- * sends before its end (protocol 2) comes as parts; an ordinary one in one piece, unless it is
- * large.
+ * sends before its end (protocol 2), or that is large, comes as parts; many ordinary ones come as
+ * one run. Nothing is made for a row or an ordinary transaction, since there may be millions.
  */
 export class Transactions {
   readonly #options: TransactionsOptions
-  /** Between begin and commit, or between stream start and stream stop. */
+  /** Of whole transactions that are not handed on yet, and behind them of the open one. */
+  #changes = Changes.empty()
+  /** Where the changes of the open transaction begin. */
+  #start = 0
+  #ends: number[] = []
+  #passages: Passages
+  readonly #one: Open = { xid: 0, sub: null, bytes: 0, touched: false, alone: false }
   #open: Open | null = null
   #streamed: number | null = null
   /** Streamed transactions that have not ended yet. */
@@ -53,12 +73,11 @@ export class Transactions {
   /** The (sub-)transactions of streamed ones that hold rows and were not taken back. */
   readonly #touched = new Map<number, Set<number>>()
   #last: Lsn
-  #landmark: Landmark | null
 
   constructor(options: TransactionsOptions) {
     this.#options = options
     this.#last = options.after
-    this.#landmark = options.landmark ?? null
+    this.#passages = new Passages(options.positions, options.landmark ?? null)
   }
 
   /** The streamed transaction whose block is being read. */
@@ -72,7 +91,7 @@ export class Transactions {
     return this.#open.xid
   }
 
-  /** Everything before it has been handed on. */
+  /** Everything before it has been read. */
   get last(): Lsn {
     return this.#last
   }
@@ -92,7 +111,7 @@ export class Transactions {
         this.#begin(message.xid)
         break
       case 'commit':
-        this.#commit(message.endLsn, message.committedAt, out)
+        this.#commit(endLsnOf(message), committedAtOf(message), out)
         break
       case 'stream-start':
         this.#streamStart(message.xid)
@@ -114,8 +133,9 @@ export class Transactions {
   }
 
   /** A change of the catalogue, in the (sub-)transaction that it was met in. */
-  change(change: Change, xid: number | null, out: StreamItem[]): void {
-    this.#add(change, { xid, bytes: 0 }, out)
+  change(change: Parameters<Changes['push']>[0], xid: number | null, out: StreamItem[]): void {
+    this.#within(xid, out).alone = true
+    this.#changes.push(change)
   }
 
   /**
@@ -125,28 +145,58 @@ export class Transactions {
    */
   keepalive(lsn: Lsn, asked: boolean, out: StreamItem[]): void {
     if (this.#open !== null || (lsn <= this.#last && !asked)) return
+    this.handOn(out)
     if (lsn > this.#last) this.#last = lsn
-    const positions = this.#options.positions(this.#last, this.#landmark)
+    const positions = this.#options.positions(this.#last, this.#passages.landmark)
     out.push({ kind: 'progress', positions, urgent: asked })
+  }
+
+  /** Hands on the whole transactions that have been read; to be called after each burst. */
+  handOn(out: StreamItem[]): void {
+    if (this.#ends.length === 0) return
+    const all = this.#changes
+    const open = this.#open !== null && all.length > this.#start
+    const run = new Run(open ? all.slice(0, this.#start) : all, this.#ends, this.#passages)
+    this.#begun(open ? all.rest(this.#start) : Changes.empty(all.length))
+    out.push({ kind: 'run', run })
   }
 
   /** Takes back everything that has not committed; the server is to send it again from its start. */
   abandon(out: StreamItem[]): void {
+    this.handOn(out)
     const xids = new Set(this.#unfinished)
     if (this.#open !== null) xids.add(this.#open.xid)
     for (const xid of xids) {
       this.#options.tables.aborted(xid, xid)
       out.push({ kind: 'discard', transaction: String(xid), sub: null })
     }
+    this.#begun(Changes.empty())
     this.#unfinished.clear()
     this.#touched.clear()
     this.#open = null
     this.#streamed = null
   }
 
+  /** Nothing but the changes of the open transaction is left. */
+  #begun(open: Changes): void {
+    this.#changes = open
+    this.#start = 0
+    this.#ends = []
+    this.#passages = new Passages(
+      this.#options.positions,
+      this.#passages.landmark,
+      this.#passages.length,
+    )
+  }
+
   #begin(xid: number): void {
     if (this.#open !== null) throw misread('a transaction begins inside another one')
-    this.#open = { xid, sub: null, changes: [], bytes: 0, touched: false }
+    this.#open = this.#one
+    this.#one.xid = xid
+    this.#one.sub = null
+    this.#one.bytes = 0
+    this.#one.touched = false
+    this.#one.alone = false
   }
 
   /** What an independent look at the log would see of the transaction, too. */
@@ -164,18 +214,30 @@ export class Transactions {
     this.#touch(message.xid)
     const table = this.#options.tables.of(message.relation, this.#streamed)
     if (table === null) return
-    const row = this.#tuple(message.row, table)
-    const old = this.#tuple(message.old, table)
-    const bytes = (row?.length ?? 0) + (old?.length ?? 0)
-    this.#add({ kind: message.kind, table, row, old }, { xid: message.xid, bytes }, out)
-  }
-
-  #tuple(tuple: Tuple | null, table: Table): Tuple | null {
-    if (tuple === null) return null
-    if (cells(tuple) !== table.columns.length) {
+    const open = this.#within(message.xid, out)
+    const { buffer, from, to, oldFrom, oldTo } = message
+    const width = table.columns.length
+    if (
+      (from >= 0 && cellsAt(buffer, from) !== width) ||
+      (oldFrom >= 0 && cellsAt(buffer, oldFrom) !== width)
+    ) {
       throw misread(`a row of ${table.schema}.${table.name} has not the cells of its table`)
     }
-    return this.#options.convert(tuple, table)
+    const { convert } = this.#options
+    if (convert === null) {
+      this.#changes.add({ kind: KINDS[message.kind], table, buffer, from, to, oldFrom, oldTo })
+    } else {
+      const [row, old] = [rowIn(message), oldIn(message)]
+      this.#changes.push({
+        kind: message.kind,
+        table,
+        row: row && convert(row, table),
+        old: old && convert(old, table),
+      })
+    }
+    open.bytes += to - from + oldTo - oldFrom
+    const many = this.#changes.length - this.#start >= PART_CHANGES
+    if (many || open.bytes >= PART_BYTES) this.#handOnPart(open, out)
   }
 
   #truncate(message: TruncateMessage, out: StreamItem[]): void {
@@ -185,46 +247,66 @@ export class Transactions {
       .map((relation) => this.#options.tables.of(relation, this.#streamed))
       .filter((table) => table !== null)
     if (tables.length === 0) return
-    this.#add({ kind: 'truncate', tables, restartSequences }, { xid, bytes: 0 }, out)
+    this.#within(xid, out)
+    const change: TruncateChange = { kind: 'truncate', tables, restartSequences }
+    this.#changes.push(change)
   }
 
-  #add(
-    change: Change,
-    { xid, bytes }: { readonly xid: number | null; readonly bytes: number },
-    out: StreamItem[],
-  ): void {
+  /** The open transaction, ready for a change of this (sub-)transaction. */
+  #within(xid: number | null, out: StreamItem[]): Open {
     const open = this.#open
     if (open === null) throw misread('a change came outside of a transaction')
     const sub = xid === null || xid === open.xid ? null : xid
     if (sub !== open.sub) {
-      flush(open, out)
+      this.#handOnPart(open, out)
       open.sub = sub
     }
-    open.changes.push(change)
-    open.bytes += bytes
-    if (open.bytes >= PART_BYTES || open.changes.length >= PART_CHANGES) flush(open, out)
+    return open
+  }
+
+  /** Hands on what the open transaction has changed so far. */
+  #handOnPart(open: Open, out: StreamItem[]): void {
+    const changes = this.#opened(out)
+    if (changes.length === 0) return
+    const sub = open.sub === null ? null : String(open.sub)
+    out.push({ kind: 'part', transaction: String(open.xid), sub, changes })
+    open.bytes = 0
+    open.alone = true
+  }
+
+  /** Takes out the changes of the open transaction; whatever stands before them is handed on. */
+  #opened(out: StreamItem[]): Changes {
+    this.handOn(out)
+    const changes = this.#changes
+    this.#begun(Changes.empty())
+    return changes
   }
 
   #commit(lsn: Lsn, committedAt: bigint, out: StreamItem[]): void {
     const open = this.#open
     if (open === null || this.#streamed !== null) throw misread('a commit has no transaction')
+    if (open.alone) {
+      const changes = this.#opened(out)
+      this.#open = null
+      this.#end({ xid: open.xid, changes, lsn, committedAt, touched: open.touched }, out)
+      return
+    }
     this.#open = null
-    const { touched } = open
-    const [first] = open.changes
-    // An array that grew holds room for more, and these wait in great numbers.
-    const changes = first !== undefined && open.changes.length === 1 ? [first] : open.changes
-    this.#end({ transaction: String(open.xid), changes, lsn, committedAt, touched }, out)
+    this.#reach(lsn)
+    this.#passages.add(lsn, committedAt, open.touched)
+    this.#ends.push(this.#changes.length)
+    this.#start = this.#changes.length
   }
 
   #streamStart(xid: number): void {
     if (this.#open !== null) throw misread('a streamed block begins inside a transaction')
-    this.#open = { xid, sub: null, changes: [], bytes: 0, touched: false }
+    this.#begin(xid)
     this.#streamed = xid
     this.#unfinished.add(xid)
   }
 
   #streamStop(out: StreamItem[]): void {
-    if (this.#open !== null) flush(this.#open, out)
+    if (this.#open !== null) this.#handOnPart(this.#open, out)
     this.#open = null
     this.#streamed = null
   }
@@ -239,7 +321,8 @@ export class Transactions {
     this.#unfinished.delete(xid)
     const touched = (this.#touched.get(xid)?.size ?? 0) > 0
     this.#touched.delete(xid)
-    this.#end({ transaction: String(xid), changes: [], lsn, committedAt, touched }, out)
+    this.handOn(out)
+    this.#end({ xid, changes: Changes.empty(), lsn, committedAt, touched }, out)
   }
 
   #streamAbort(xid: number, subxid: number, out: StreamItem[]): void {
@@ -248,33 +331,33 @@ export class Transactions {
     if (subxid === xid) this.#unfinished.delete(xid)
     if (subxid === xid) this.#touched.delete(xid)
     else this.#touched.get(xid)?.delete(subxid)
+    this.handOn(out)
     const sub = subxid === xid ? null : String(subxid)
     out.push({ kind: 'discard', transaction: String(xid), sub })
   }
 
   #end(
     end: {
-      readonly transaction: string
-      readonly changes: readonly Change[]
+      readonly xid: number
+      readonly changes: Changes
       readonly lsn: Lsn
       readonly committedAt: bigint
       readonly touched: boolean
     },
     out: StreamItem[],
   ): void {
-    const { transaction, changes, lsn, committedAt } = end
+    const { xid, changes, lsn, committedAt } = end
+    this.#reach(lsn)
+    const landmark = end.touched ? new Landmark(lsn, committedAt) : this.#passages.landmark
+    const positions = this.#options.positions(lsn, landmark)
+    this.#passages = new Passages(this.#options.positions, landmark)
+    out.push({ kind: 'commit', transaction: String(xid), changes, positions, committedAt })
+  }
+
+  #reach(lsn: Lsn): void {
     if (lsn <= this.#last) throw misread('a commit comes before what was read already')
     this.#last = lsn
-    if (end.touched) this.#landmark = new Landmark(lsn, committedAt)
-    const positions = this.#options.positions(lsn, this.#landmark)
-    out.push({ kind: 'commit', transaction, changes, positions, committedAt })
   }
 }
 
-function flush(open: Open, out: StreamItem[]): void {
-  if (open.changes.length === 0) return
-  const sub = open.sub === null ? null : String(open.sub)
-  out.push({ kind: 'part', transaction: String(open.xid), sub, changes: open.changes })
-  open.changes = []
-  open.bytes = 0
-}
+const KINDS = { insert: INSERT, update: UPDATE, delete: DELETE } as const

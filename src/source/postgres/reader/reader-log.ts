@@ -8,7 +8,15 @@ import type { Change } from '../../../model/change.ts'
 import { Fault } from '../../../model/fault.ts'
 import { type Table, tableName } from '../../../model/table.ts'
 import { locate, NULL, type Tuple } from '../../../model/tuple.ts'
-import { Decoder, type PgoutputMessage, type RelationMessage } from '../log/pgoutput.ts'
+import {
+  commitLsnOf,
+  Decoder,
+  endLsnOf,
+  oldIn,
+  type PgoutputMessage,
+  type RelationMessage,
+  rowIn,
+} from '../log/pgoutput.ts'
 import { formatLsn, type Lsn, parseLsn } from '../position.ts'
 
 /** A transaction as the log holds it. */
@@ -106,11 +114,11 @@ export class LogCopy {
         const message = this.#decoder.decode(Buffer.from((row['data'] ?? '').slice(2), 'hex'))
         if (message.kind === 'begin') {
           const visible = is.visible(message.xid)
-          const skipped = is.skip(visible, message.commitLsn)
+          const skipped = is.skip(visible, commitLsnOf(message))
           open = { xid: message.xid, visible, skipped, changes: [] }
         } else if (message.kind === 'commit' && open !== null) {
           const { xid, visible, changes } = open
-          commits.push({ xid, endLsn: message.endLsn, visible, changes })
+          commits.push({ xid, endLsn: endLsnOf(message), visible, changes })
         } else if (message.kind === 'relation') {
           this.#relations.set(message.id, relationOf(message, this.#options.tables))
         } else if (open !== null && !open.skipped) {
@@ -143,8 +151,9 @@ export class LogCopy {
     if (relation === undefined || relation.table === null) return []
     const { table, arrange } = relation
     const canonical = (tuple: Tuple): Tuple => this.#canonical(arrange(tuple), table)
-    const row = message.row === null ? null : canonical(message.row)
-    const old = message.old === null ? null : canonical(message.old)
+    const [added, removed] = [rowIn(message), oldIn(message)]
+    const row = added === null ? null : canonical(added)
+    const old = removed === null ? null : canonical(removed)
     this.#spend((row?.length ?? 0) + (old?.length ?? 0) + OVERHEAD)
     return [{ kind: message.kind, table, row, old }]
   }

@@ -3,7 +3,8 @@ import { point } from '../../../async/point.ts'
 import { connect, type Session } from '../../../dialect/postgres/connect.ts'
 import { sqlstateOf } from '../../../dialect/postgres/errors.ts'
 import type { CatchUp as CatchUpSource } from '../../source.ts'
-import { formatLsn, type Lsn } from '../position.ts'
+import { formatLsn, type Lsn, parseLsn } from '../position.ts'
+import { text } from '../rows.ts'
 import type { Messages } from './frames.ts'
 import { firstWindow, isNear, nextWindow } from './options.ts'
 import { LogReader, type LogReaderOptions, type ReaderMemory, type Window } from './reader.ts'
@@ -18,6 +19,13 @@ export interface CatchUpOptions extends LogReaderOptions {
 /** What came: messages of the plugin, or the place up to which everything has come. */
 export type Piece = Messages | { readonly through: Lsn }
 
+/** A window on its way, what reads it, and how much log it spans. */
+interface Planned {
+  readonly window: Window
+  readonly reader: LogReader
+  readonly log: number
+}
+
 /** Windows end where a page may begin, whatever size the server's pages have (up to 64 kB). */
 const PAGE = 0x10000n
 /** Log and time after which the durable slot is moved, so that the source can recycle its log. */
@@ -27,7 +35,8 @@ const LOOK_MS = 1_000
 
 /**
  * Reads the log in windows, two sessions in turn: while one window is applied the server decodes
- * the next. The durable slot follows what is durable at the target (promise 1).
+ * the next. Each goes on from a copy of the slot copy that the other one has moved, since decoding
+ * begins anew at the last place where the server noted what was running. The durable slot follows what is durable at the target (promise 1).
  */
 export class CatchUp implements AsyncDisposable {
   readonly #options: CatchUpOptions
@@ -40,6 +49,10 @@ export class CatchUp implements AsyncDisposable {
   #failed: { readonly error: unknown } | null = null
   #planned: Lsn
   #span = firstWindow()
+  /** Some window has been read. */
+  #known = false
+  /** The newest window held no commit: what began in it is large or has been open for long. */
+  #large = false
 
   private constructor(options: CatchUpOptions, readers: LogReader[], keeper: Session) {
     this.#options = options
@@ -75,41 +88,43 @@ export class CatchUp implements AsyncDisposable {
 
   /** Until little is left. What came last before an error may be a part of a transaction. */
   async *pieces(signal: AbortSignal): AsyncGenerator<Piece, void, undefined> {
-    const free = [...this.#readers]
-    const line: { readonly window: Window; readonly reader: LogReader; readonly log: number }[] = []
-    for (;;) {
-      for (let reader = free.shift(); reader !== undefined; reader = free.shift()) {
-        const next = await this.#plan(reader)
-        if (next === null) {
-          free.unshift(reader)
-          break
-        }
-        line.push(next)
-      }
-      const first = line.shift()
-      if (first === undefined) return
-      const { window, reader, log } = first
+    for (let current = await this.#plan(null); current !== null; ) {
+      const { window } = current
+      let next: Planned | null = null
       // Nothing is named that is on its way: it would be held until the next one has come.
       while (await window.some(signal)) {
         if (this.#failed !== null) throw this.#failed.error
+        if (next === null && this.#mayOverlap) next = await this.#plan(current.reader)
         yield window.take()
       }
       yield { through: window.to }
       point('window-read')
-      this.#span = nextWindow(this.#span, {
-        log,
-        messages: window.messages,
-        bytes: window.bytes,
-        memory: this.#memory.result,
-      })
-      free.push(reader)
+      this.#learn(current)
+      current = next ?? (await this.#plan(current.reader))
     }
+  }
+
+  /** How large the next window may be, and what it needs. */
+  #learn({ window, reader, log }: Planned): void {
+    const { messages, bytes } = window
+    const { before } = reader
+    const { result: memory } = this.#memory
+    this.#span = nextWindow(this.#span, { log, messages, bytes, memory, before })
+    this.#known = true
+    this.#large = messages === 0
+  }
+
+  /**
+   * While one window is applied the next is decoded. Not before the first has shown how much comes
+   * of how much log, and not where a transaction is so large that it needs all the memory.
+   */
+  get #mayOverlap(): boolean {
+    return this.#known && !this.#large && this.#readers.length > 1
   }
 
   /** For people: that windows are read, and what that may take at the source. */
   get description(): string {
-    const { decoding, result } = this.#memory
-    const most = Math.round(((decoding + result) * this.#readers.length) / 2 ** 20)
+    const most = Math.round(this.#options.settings.memory / 2 ** 20)
     const sessions = this.#readers.length === 1 ? 'one session' : 'two sessions'
     const how = `in windows by ${sessions} with at most ${most} MiB of memory there`
     return `far behind the source: its log is read ${how}`
@@ -123,19 +138,20 @@ export class CatchUp implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#ticker.stop()
     await Promise.all(this.#readers.map((reader) => reader[Symbol.asyncDispose]()))
-    if (this.#failed === null) await this.#advance().catch(() => undefined)
+    if (this.#failed === null) await this.#conclude().catch(() => undefined)
     await this.#keeper[Symbol.asyncDispose]()
   }
 
+  /** Two windows have results at a time, but one of them only is being decoded. */
   get #memory(): ReaderMemory {
-    const each = this.#options.settings.memory / this.#readers.length
-    return { decoding: each / 2, result: each / 2 }
+    const { memory } = this.#options.settings
+    if (this.#large) return { decoding: (memory / 8) * 5, result: (memory / 8) * 3 }
+    const decoding = memory / 8
+    return { decoding, result: (memory - decoding) / this.#readers.length }
   }
 
-  /** The next window, begun; null when too little is left. */
-  async #plan(
-    reader: LogReader,
-  ): Promise<{ readonly window: Window; readonly reader: LogReader; readonly log: number } | null> {
+  /** The window behind that of `after`, begun; null when too little is left. */
+  async #plan(after: LogReader | null): Promise<Planned | null> {
     const { settings, head } = this.#options
     const from = this.#planned
     const end = await head()
@@ -146,7 +162,10 @@ export class CatchUp implements AsyncDisposable {
     const page = pageAfter(wanted)
     const to = last || page > end ? end : page
     this.#planned = to
-    return { window: reader.window(from, to, this.#memory), reader, log: Number(to - from) }
+    const reader = this.#readers.find((one) => one !== after) ?? this.#readers[0]
+    if (reader === undefined) return null
+    const place = { from, to, memory: this.#memory, ...(after === null ? {} : { after }) }
+    return { window: reader.window(place), reader, log: Number(to - from) }
   }
 
   async #look(): Promise<void> {
@@ -156,6 +175,18 @@ export class CatchUp implements AsyncDisposable {
   }
 
   /** Twice: the first call moves the place from which is decoded one step only (logical.c). */
+  /** Moving the slot decodes its log, too: only where decoding then begins much further on. */
+  async #conclude(): Promise<void> {
+    const sql = 'SELECT restart_lsn AS restart FROM pg_replication_slots WHERE slot_name = $1'
+    const [row] = await this.#keeper.query(sql, [this.#options.slot])
+    const restart = parseLsn(text(row ?? {}, 'restart'))
+    const reached = this.#readers.reduce(
+      (most, one) => (one.restart > most ? one.restart : most),
+      0n,
+    )
+    if ((reached - restart) * 2n > this.#durable - restart) await this.#advance()
+  }
+
   async #advance(): Promise<void> {
     const to = this.#durable
     if (to === 0n) return

@@ -1,3 +1,4 @@
+import { int32At } from '../../../model/tuple.ts'
 import { misread } from '../log/bytes.ts'
 
 /** Rows of a result with one value each, where they stand. */
@@ -124,7 +125,11 @@ export class RowFrames {
     this.#first = false
     // The end of the data is a field count of -1.
     if (to - at < ROW_HEAD) return
-    if (buffer.readUInt16BE(at) !== 1 || buffer.readInt32BE(at + 2) !== to - at - ROW_HEAD) {
+    if (
+      buffer[at] !== 0 ||
+      buffer[at + 1] !== 1 ||
+      int32At(buffer, at + 2) !== to - at - ROW_HEAD
+    ) {
       throw misread('a row of the log is not one value')
     }
     ends.push(at + ROW_HEAD, to)
@@ -133,7 +138,7 @@ export class RowFrames {
 
 /** The length in a message counts itself but not the kind byte. */
 function sizeAt(buffer: Buffer, at: number): number {
-  const length = buffer.readUInt32BE(at + 1)
+  const length = int32At(buffer, at + 1)
   if (length < 4 || length > LARGEST) throw misread(`a message claims a length of ${length} bytes`)
   return length + 1
 }

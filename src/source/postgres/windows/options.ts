@@ -18,10 +18,15 @@ const whim: Whim = given === 'never' || given === 'always' || given === 'random'
 const SMALL_WINDOW = 64 << 10
 const FIRST_WINDOW = 16 << 20
 const LARGEST_WINDOW = 1 << 30
+/**
+ * While one window is decoded the one before is applied, so that none should be larger than is
+ * needed; but each also decodes what lies before it, which should not be more than itself.
+ */
+const STEADY_WINDOW = 64 << 20
 /** So much is left to the stream at the end. */
 const STREAMED = 4 << 20
 /** A window may be so many times as large as the one before. */
-const GROWTH = 4
+const GROWTH = 8
 /** The same after one in which nothing committed: what began there is decoded again by each. */
 const GROWTH_EMPTY = 16
 /** What a result's row takes beside the message, bytes. */
@@ -72,11 +77,14 @@ export function nextWindow(
     readonly messages: number
     readonly bytes: number
     readonly memory: number
+    /** Log that was decoded before its start. */
+    readonly before: number
   },
 ): number {
   if (whim !== null) return SMALL_WINDOW * (1 + Math.floor(Math.random() * 20))
   const density = (is.bytes + ROW_OVERHEAD * is.messages) / Math.max(is.log, 1)
   const fitting = density === 0 ? LARGEST_WINDOW : is.memory / density
   const growth = is.messages === 0 ? GROWTH_EMPTY : GROWTH
-  return Math.min(Math.max(fitting, FIRST_WINDOW), span * growth, LARGEST_WINDOW)
+  const steady = is.messages === 0 ? LARGEST_WINDOW : Math.max(STEADY_WINDOW, is.before + is.log)
+  return Math.min(Math.max(fitting, FIRST_WINDOW), span * growth, steady)
 }

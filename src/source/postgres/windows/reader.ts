@@ -42,6 +42,15 @@ export class NoCatchUp extends Error {
   override readonly name = 'NoCatchUp'
 }
 
+/** Where a window reads. */
+export interface WindowPlace {
+  readonly from: Lsn
+  readonly to: Lsn
+  readonly memory: ReaderMemory
+  /** The reader of the window before, when that has been decoded: its copy stands at `from`. */
+  readonly after?: LogReader
+}
+
 /**
  * Reads the log behind a temporary copy of the mirror's slot through an ordinary session, which
  * sends in pieces of 8 kB where a walsender makes a system call for each message. The server holds
@@ -51,9 +60,12 @@ export class NoCatchUp extends Error {
 export class LogReader implements AsyncDisposable {
   readonly #session: Session
   readonly #options: LogReaderOptions
-  readonly #copy: string
+  #copy: string
   /** What the copy holds begins here. */
   #confirmed: Lsn
+  /** Where decoding began for the newest window, and how much lay before the window's start. */
+  restart: Lsn = 0n
+  before = 0
 
   private constructor(
     session: Session,
@@ -81,8 +93,7 @@ export class LogReader implements AsyncDisposable {
       const refused = row === undefined ? 'the slot is gone' : optional(row, 'refused')
       if (refused !== null) throw new NoCatchUp(refused)
       if (text(row ?? {}, 'pid') !== String(session.pid)) throw new NoCatchUp('a pooler is between')
-      const name = `${slot.slice(0, 40)}_read_${randomBytes(6).toString('hex')}`
-      await session.query('SELECT pg_copy_logical_replication_slot($1, $2, true)', [slot, name])
+      const name = await copyOf(session, { slot, mirrors: slot })
       const [copied] = await session.query(COPIED, [name])
       const confirmed = parseLsn(text(copied ?? {}, 'confirmed'))
       return new LogReader(session, options, { name, confirmed })
@@ -93,14 +104,16 @@ export class LogReader implements AsyncDisposable {
   }
 
   /** Begins to read the commits whose records start at or after `from` and before `to`. */
-  window(from: Lsn, to: Lsn, memory: ReaderMemory): Window {
-    const window = new Window(this.#session, {
+  window({ from, to, memory, after }: WindowPlace): Window {
+    return new Window(this.#session, {
       to,
       label: { slot: this.#options.slot, label: this.#session.label },
-      sql: this.#sql(to),
-      before: () => this.#stand(from, memory),
+      sql: () => this.#sql(to),
+      before: async () => {
+        if (after !== undefined && after !== this) await this.#follow(after)
+        await this.#stand(from, memory)
+      },
     })
-    return window
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -117,7 +130,6 @@ export class LogReader implements AsyncDisposable {
       `SET logical_decoding_work_mem = ${literal(kilobytes(memory.decoding))};
        SET work_mem = ${literal(kilobytes(memory.result))}`,
     )
-    // After a window the copy stands behind the last record that was read for it.
     let restart = await this.#restart()
     if (from > this.#confirmed) {
       await this.#advance(from)
@@ -127,8 +139,19 @@ export class LogReader implements AsyncDisposable {
       await this.#advance(from)
       restart = await this.#restart()
     }
+    this.restart = restart
+    this.before = Number(from - restart)
     if (from - restart <= FARTHEST) return
     throw new NoCatchUp('a transaction has been open for long, or is large')
+  }
+
+  /**
+   * Goes on where another reader's window ended. Moving the own copy there would decode all of it,
+   * while the other one has been moved by its window.
+   */
+  async #follow(other: LogReader): Promise<void> {
+    await this.#session.query('SELECT pg_drop_replication_slot($1)', [this.#copy])
+    this.#copy = await copyOf(this.#session, { slot: other.#copy, mirrors: this.#options.slot })
   }
 
   async #advance(to: Lsn): Promise<void> {
@@ -155,6 +178,16 @@ export class LogReader implements AsyncDisposable {
   }
 }
 
+/** Copies a slot for as long as the session lasts; returns the name, which tells whose it is. */
+async function copyOf(
+  session: Session,
+  { slot, mirrors }: { readonly slot: string; readonly mirrors: string },
+): Promise<string> {
+  const name = `${mirrors.slice(0, 40)}_read_${randomBytes(6).toString('hex')}`
+  await session.query('SELECT pg_copy_logical_replication_slot($1, $2, true)', [slot, name])
+  return name
+}
+
 /** two_phase is lost in a copy; a standby that failover slots wait for would be overtaken. */
 const SLOT = `
 select pg_backend_pid() as pid, case when two_phase then 'the slot has two_phase'
@@ -177,7 +210,7 @@ const NOTIFICATION = 0x41
 interface WindowOptions {
   readonly to: Lsn
   readonly label: { readonly slot: string; readonly label: string }
-  readonly sql: string
+  readonly sql: () => string
   /** What must be done before the query. */
   readonly before: () => Promise<void>
 }
@@ -209,7 +242,10 @@ export class Window {
     this.#asked = this.#ask().catch((error: unknown) => this.#fail(error))
   }
 
-  /** Waits for messages; false at the end. */
+  /**
+   * Waits for messages; false at the end. The server decodes the whole window before it sends the
+   * first, so that the next one may begin then.
+   */
   async some(signal: AbortSignal): Promise<boolean> {
     await orAborted(this.#asked, signal)
     this.#asking = true
@@ -240,7 +276,7 @@ export class Window {
       arrived: () => this.#pace(),
       failed: (error) => this.#fail(error),
     })
-    this.#wire.query(this.#options.sql)
+    this.#wire.query(this.#options.sql())
   }
 
   #pace(): void {

@@ -1,6 +1,6 @@
 import type { Step } from '../../../model/batch.ts'
 import type { Identity, Table } from '../../../model/table.ts'
-import type { Tuple } from '../../../model/tuple.ts'
+import type { Tuples } from '../../../model/tuples.ts'
 import type { Binding } from './columns.ts'
 import { assignments, cellsOf, columnList, row, sameKey, sameRow } from './rows.ts'
 import type { Expectation, Writer } from './writer.ts'
@@ -26,7 +26,7 @@ function one(table: Table, what: string): Expectation {
 /** Adds rows; with `existing: 'overwrite'` in the place of those that have their keys. */
 export async function insert(
   { writer, binding }: Work,
-  rows: readonly Tuple[],
+  rows: Tuples,
   existing: 'refuse' | 'overwrite',
 ): Promise<void> {
   const { table } = binding
@@ -52,14 +52,14 @@ function onDuplicate(binding: Binding, key: readonly number[]): string {
   return ` ON DUPLICATE KEY UPDATE ${sets.join(', ')}`
 }
 
-async function clear(work: Work, rows: readonly Tuple[]): Promise<void> {
+async function clear(work: Work, rows: Tuples): Promise<void> {
   await remove(work, rows, { counted: false, what: 'overwrite' })
 }
 
 /** Takes rows away by their keys. */
 async function remove(
   { writer, binding }: Work,
-  rows: readonly Tuple[],
+  rows: Tuples,
   how: { readonly counted: boolean; readonly what: string },
 ): Promise<void> {
   const { table } = binding
@@ -89,8 +89,9 @@ export async function update(
   const { table } = binding
   const key = keyOf(table.identity)
   const rest = step.set.filter((i) => !key.includes(i))
-  for (const [at, tuple] of step.rows.entries()) {
-    const old = step.old?.[at] ?? null
+  for (let at = 0; at < step.rows.length; at++) {
+    const tuple = step.rows.at(at)
+    const old = step.old?.at(at) ?? null
     const columns = old === null ? rest : step.set
     await writer.statement(one(table, 'update'), (sql) => {
       sql.raw(`UPDATE ${binding.name} SET `)
@@ -110,7 +111,7 @@ function selfAssigned({ columns }: Binding): string {
   return `${name} = ${name}`
 }
 
-export async function deleteRows(work: Work, old: readonly Tuple[]): Promise<void> {
+export async function deleteRows(work: Work, old: Tuples): Promise<void> {
   const { writer, binding } = work
   const { table } = binding
   if (keyOf(table.identity).length > 0) {

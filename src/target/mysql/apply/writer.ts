@@ -74,7 +74,7 @@ export class Writer {
    * expected to do something to as many rows as it has items where `expected` counts rows.
    */
   async list<T>(
-    items: readonly T[],
+    items: Iterable<T>,
     how: {
       readonly head: string
       readonly separator: string

@@ -3,7 +3,7 @@ import { ExchangeError, exchange, type Outcome } from '../../../dialect/postgres
 import type { Param, Pipe } from '../../../dialect/postgres/pipe.ts'
 import type { Batch, Step } from '../../../model/batch.ts'
 import type { Table } from '../../../model/table.ts'
-import type { Tuple } from '../../../model/tuple.ts'
+import type { Tuples } from '../../../model/tuples.ts'
 import type { Links } from '../../links.ts'
 import { explained } from '../explain.ts'
 import { refusal, tableOf, type Written } from '../refusal.ts'
@@ -241,18 +241,18 @@ export class Applier {
     work: {
       readonly statement: statements.Statement
       readonly step: Step
-      readonly rows: readonly Tuple[] | null
-      readonly old: readonly Tuple[] | null
+      readonly rows: Tuples | null
+      readonly old: Tuples | null
     },
   ): Promise<void> {
     const { statement, step, rows, old } = work
     const name = this.#prepare(pipe, statement.sql, statement.types)
     const label: Written = { table: tableOf(step), params: statement.params }
-    const count = (rows ?? old ?? []).length
+    const count = (rows ?? old)?.length ?? 0
     for (let i = 0; i < count; i++) {
       const row = {
-        row: rows?.[i] ?? null,
-        old: old?.[i] ?? null,
+        row: rows?.at(i) ?? null,
+        old: old?.at(i) ?? null,
         params: statement.params,
         recode,
       }

@@ -1,12 +1,23 @@
 import type { Pipe } from '../../../dialect/postgres/pipe.ts'
-import { BINARY, locate, NULL, TEXT, type Tuple, UNCHANGED } from '../../../model/tuple.ts'
+import {
+  BINARY,
+  cellEnd,
+  cellsAt,
+  int32At,
+  locate,
+  NULL,
+  TEXT,
+  type Tuple,
+  UNCHANGED,
+} from '../../../model/tuple.ts'
+import type { Tuples } from '../../../model/tuples.ts'
 
 /** Turns a cell into what the server reads; one for each column, null where it is the same. */
 export type Recode = readonly (((bytes: Buffer, kind: number) => Buffer) | null)[]
 
 /** Tuples to be written, the columns of them that are wanted, and what to make of cells. */
 export interface Rows {
-  readonly tuples: readonly Tuple[]
+  readonly tuples: Tuples
   /** Null for all. */
   readonly columns: readonly number[] | null
   readonly recode: Recode | null
@@ -37,19 +48,39 @@ const NOTHING = Buffer.alloc(0)
  * some that way.
  */
 export function form({ tuples, columns }: Rows): 'binary' | 'text' | 'mixed' {
-  let binary = false
-  let text = false
-  for (const tuple of tuples) {
-    const count = locate(tuple, offsets)
-    const of = columns?.length ?? count
-    for (let i = 0; i < of; i++) {
-      const kind = tuple[offsets[columns === null ? i : (columns[i] ?? 0)] ?? 0]
-      if (kind === BINARY) binary = true
-      else if (kind === TEXT) text = true
-    }
-    if (binary && text) return 'mixed'
+  let kinds = 0
+  for (let row = 0; row < tuples.length; row++) {
+    const [buffer, from] = [tuples.buffer(row), tuples.from(row)]
+    kinds |= columns === null ? kindsOf(buffer, from) : kindsOfSome(buffer, from, columns)
+    if (kinds === MIXED) return 'mixed'
   }
-  return binary ? 'binary' : 'text'
+  return kinds === HAS_BINARY ? 'binary' : 'text'
+}
+
+const HAS_BINARY = 1
+const HAS_TEXT = 2
+const MIXED = 3
+
+function kindsOf(buffer: Buffer, from: number): number {
+  let kinds = 0
+  const count = cellsAt(buffer, from)
+  for (let at = from + 2, i = 0; i < count; i++) {
+    kinds |= flagOf(buffer[at])
+    at = cellEnd(buffer, at)
+  }
+  return kinds
+}
+
+function kindsOfSome(buffer: Buffer, from: number, columns: readonly number[]): number {
+  let kinds = 0
+  locate(buffer, offsets, from)
+  for (const column of columns) kinds |= flagOf(buffer[offsets[column] ?? 0])
+  return kinds
+}
+
+function flagOf(kind: number | undefined): number {
+  if (kind === BINARY) return HAS_BINARY
+  return kind === TEXT ? HAS_TEXT : 0
 }
 
 /** Writes the rows as the data of a COPY … FROM STDIN, its end included. */
@@ -65,8 +96,10 @@ export async function writeCopy(pipe: Pipe, rows: Rows, how: 'binary' | 'text'):
 export async function writeRows(pipe: Pipe, rows: Rows, how: 'binary' | 'text'): Promise<void> {
   const writer = new RowWriter(rows)
   let frame = -1
-  for (const tuple of rows.tuples) {
-    const most = mostBytes(tuple, rows)
+  const { tuples } = rows
+  for (let row = 0; row < tuples.length; row++) {
+    const [buffer, from, to] = [tuples.buffer(row), tuples.from(row), tuples.to(row)]
+    const most = mostBytes(to - from, cellsAt(buffer, from), rows)
     if (frame >= 0 && pipe.left - (writer.at - frame) < most) {
       pipe.closeCopyData(writer.at)
       frame = -1
@@ -78,8 +111,8 @@ export async function writeRows(pipe: Pipe, rows: Rows, how: 'binary' | 'text'):
       frame = pipe.at
       writer.at = frame + 5
     }
-    if (how === 'text') writer.text(tuple)
-    else writer.binary(tuple)
+    if (how === 'text') writer.text(buffer, from)
+    else writer.binary(buffer, from, to)
   }
   if (frame >= 0) pipe.closeCopyData(writer.at)
 }
@@ -88,15 +121,11 @@ export async function writeRows(pipe: Pipe, rows: Rows, how: 'binary' | 'text'):
 const FRAME = 16 * 1024
 
 /** An upper bound of what one row becomes. */
-function mostBytes(tuple: Tuple, { recode, columns }: Rows): number {
-  const cells = columns?.length ?? tuple.readUInt16BE(0)
-  const bytes = recode === null ? tuple.length : recodedBytes(tuple, recode)
+function mostBytes(length: number, count: number, { recode, columns }: Rows): number {
+  const cells = columns?.length ?? count
+  // Recoding may make a cell longer: text of bytes twice and two.
+  const bytes = recode === null ? length : 2 * length + 2 * recode.length
   return 2 * bytes + 5 * cells + 8
-}
-
-/** Recoding may make a cell longer: text of bytes twice and two. */
-function recodedBytes(tuple: Tuple, recode: Recode): number {
-  return 2 * tuple.length + 2 * recode.length
 }
 
 /**
@@ -115,17 +144,16 @@ class RowWriter {
   }
 
   /** COPY's binary format: int16 count, then int32 length (-1 for null) and the bytes of each. */
-  binary(tuple: Tuple): void {
+  binary(tuple: Buffer, start: number, end: number): void {
     if (this.#columns !== null || this.#recode !== null) {
-      this.#binaryCells(tuple)
+      this.#binaryCells(tuple, start)
       return
     }
     const { out } = this
-    const end = tuple.length
     let at = this.at
-    let from = 2
-    out[at++] = tuple[0] ?? 0
-    out[at++] = tuple[1] ?? 0
+    let from = start + 2
+    out[at++] = tuple[start] ?? 0
+    out[at++] = tuple[start + 1] ?? 0
     while (from < end) {
       const kind = tuple[from++]
       if (kind === NULL) {
@@ -136,7 +164,7 @@ class RowWriter {
         continue
       }
       if (kind === UNCHANGED) throw new MissingCell('a whole row holds an unchanged cell')
-      const to = from + 4 + tuple.readInt32BE(from)
+      const to = from + 4 + int32At(tuple, from)
       if (to - from <= LONG_CELL) while (from < to) out[at++] = tuple[from++] ?? 0
       else {
         at += tuple.copy(out, at, from, to)
@@ -147,9 +175,9 @@ class RowWriter {
   }
 
   /** As above, for some of the columns or with cells that must be recoded. */
-  #binaryCells(tuple: Tuple): void {
+  #binaryCells(tuple: Buffer, start: number): void {
     const { out } = this
-    const count = locate(tuple, offsets)
+    const count = locate(tuple, offsets, start)
     const of = this.#columns?.length ?? count
     let at = out.writeUInt16BE(of, this.at)
     for (let i = 0; i < of; i++) {
@@ -169,9 +197,9 @@ class RowWriter {
   }
 
   /** COPY's text format. */
-  text(tuple: Tuple): void {
+  text(tuple: Buffer, start: number): void {
     const { out } = this
-    const count = locate(tuple, offsets)
+    const count = locate(tuple, offsets, start)
     const of = this.#columns?.length ?? count
     for (let i = 0; i < of; i++) {
       if (i > 0) out[this.at++] = TAB
@@ -212,7 +240,7 @@ ESCAPES[TAB] = 0x74
 ESCAPES[NEWLINE] = 0x6e
 ESCAPES[RETURN] = 0x72
 
-function requireCell(tuple: Tuple, from: number): number {
+function requireCell(tuple: Buffer, from: number): number {
   if (tuple[from] !== UNCHANGED) return from
   throw new MissingCell('a value is needed where a cell is unchanged')
 }

@@ -4,9 +4,14 @@ import { LogicalReplicationService, type Pgoutput, PgoutputPlugin } from 'pg-log
 import { connect } from '../../../../src/dialect/postgres/connect.ts'
 import { BINARY, cell, NULL, type Tuple, UNCHANGED } from '../../../../src/model/tuple.ts'
 import {
+  commitLsnOf,
+  committedAtOf,
   Decoder,
+  endLsnOf,
+  oldIn,
   type PgoutputMessage,
   type RelationMessage,
+  rowIn,
 } from '../../../../src/source/postgres/log/pgoutput.ts'
 import {
   WALSENDER_SETTINGS,
@@ -49,9 +54,11 @@ const theirLsn = (at: string | null): string => lsn(at === null ? 0n : parseLsn(
 function ours(message: PgoutputMessage, relations: Map<number, RelationMessage>): unknown {
   switch (message.kind) {
     case 'begin':
-      return ['begin', message.xid, lsn(message.commitLsn)]
-    case 'commit':
-      return ['commit', lsn(message.commitLsn), lsn(message.endLsn), message.committedAt]
+      return ['begin', message.xid, lsn(commitLsnOf(message))]
+    case 'commit': {
+      const [at, end] = [lsn(commitLsnOf(message)), lsn(endLsnOf(message))]
+      return ['commit', at, end, committedAtOf(message)]
+    }
     case 'relation': {
       relations.set(message.id, message)
       const { id, schema, name, columns, replicaIdentity } = message
@@ -63,8 +70,8 @@ function ours(message: PgoutputMessage, relations: Map<number, RelationMessage>)
     case 'delete': {
       const relation = relations.get(message.relation)
       const columns = relation?.columns ?? []
-      const row = asRow(message.row, columns)
-      let old = asRow(message.old, columns)
+      const row = asRow(rowIn(message), columns)
+      let old = asRow(oldIn(message), columns)
       // The package gives the cells of a key alone.
       if (old !== null && relation?.replicaIdentity !== 'f') {
         const keys = columns.filter(({ key }) => key).map(({ name }) => name)

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { parseUrl } from '../../../../src/config/url.ts'
-import type { Change, StreamItem } from '../../../../src/model/change.ts'
+import type { Change } from '../../../../src/model/change.ts'
 import { Fault } from '../../../../src/model/fault.ts'
 import { covers, type Positions } from '../../../../src/model/position.ts'
 import type { Table } from '../../../../src/model/table.ts'
 import { openPostgresSource } from '../../../../src/source/postgres/index.ts'
 import type { CatchUp, Selection, Source, Way } from '../../../../src/source/source.ts'
+import { apart } from '../../../../testkit/memory/runs.ts'
 import type { TestDatabase } from '../../../../testkit/servers/index.ts'
 
 export const never = new AbortController().signal
@@ -84,14 +85,15 @@ export class Gatherer {
   #open = new Map<string, { sub: string | null; changes: readonly Change[] }[]>()
   reached: Positions = new Map()
 
-  take(item: StreamItem): void {
+  take(item: ReturnType<typeof apart>[number]): void {
     if (item.kind === 'progress') {
       this.reached = item.positions
       return
     }
     const { transaction } = item
     const parts = this.#open.get(transaction) ?? []
-    if (item.kind === 'part') this.#open.set(transaction, [...parts, item])
+    if (item.kind === 'part')
+      this.#open.set(transaction, [...parts, { sub: item.sub, changes: [...item.changes] }])
     else if (item.kind === 'discard' && item.sub === null) this.#open.delete(transaction)
     else if (item.kind === 'discard') {
       this.#open.set(
@@ -125,7 +127,7 @@ export async function readOn(
   const fence = await source.fence()
   const { tables, encoding = 'pg-text' } = options
   for await (const burst of source.stream(after, { tables, encoding }, never)) {
-    for (const item of burst) {
+    for (const item of burst.flatMap(apart)) {
       gatherer.take(item)
       if (options.enough?.(gatherer) === true) return gatherer
     }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Lsn, parseLsn } from '../../../../src/source/postgres/position.ts'
-import { LogReader } from '../../../../src/source/postgres/windows/reader.ts'
+import { LogReader, type WindowPlace } from '../../../../src/source/postgres/windows/reader.ts'
 import { database, type TestDatabase } from '../../../../testkit/servers/index.ts'
 import { endpointOf, never, started } from './support.ts'
 
@@ -13,8 +13,8 @@ async function lsnOf(db: TestDatabase, sql: string): Promise<Lsn> {
 }
 
 /** The Commit messages of a window, in hex. */
-async function commits(reader: LogReader, from: Lsn, to: Lsn): Promise<string[]> {
-  const window = reader.window(from, to, MEMORY)
+async function commits(reader: LogReader, place: Omit<WindowPlace, 'memory'>): Promise<string[]> {
+  const window = reader.window({ ...place, memory: MEMORY })
   const found: string[] = []
   while (await window.some(never)) {
     const { buffer, ends } = window.take()
@@ -48,19 +48,27 @@ for (const major of [14, 16, 18] as const) {
       binary: false,
     }
     await using one = await LogReader.open(options)
-    const wanted = await commits(one, from, to)
+    const wanted = await commits(one, { from, to })
     assert.ok(wanted.length >= 4000)
     // Each page of 8 kB once as the end of a window and the beginning of the next.
     for (const step of [0x2000n, 0x10000n]) {
       await using reader = await LogReader.open(options)
-      const got: string[] = []
-      for (let at = from; at < to; ) {
-        const page = (at + step) & ~(step - 1n)
-        const end = page < to ? page : to
-        got.push(...(await commits(reader, at, end)))
-        at = end
+      await using second = await LogReader.open(options)
+      // One alone, and two in turn of which each goes on where the other one's window ended.
+      for (const readers of [[reader], [second, one]]) {
+        const got: string[] = []
+        let after: LogReader | null = null
+        for (let [at, turn] = [from, 0]; at < to; turn++) {
+          const page = (at + step) & ~(step - 1n)
+          const end = page < to ? page : to
+          const next = readers[turn % readers.length] ?? assert.fail()
+          const place = { from: at, to: end, ...(after === null ? {} : { after }) }
+          got.push(...(await commits(next, place)))
+          at = end
+          after = next
+        }
+        assert.deepEqual(got, wanted)
       }
-      assert.deepEqual(got, wanted)
     }
   })
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Tuple } from '../../../../src/model/tuple.ts'
+import { packedTuples } from '../../../../testkit/packed.ts'
 import { batch, orderOf, rows, stand, table, types } from './support.ts'
 
 const things = table('things', { id: types.int, name: types.text, data: types.bytes })
@@ -23,7 +24,7 @@ function bytesOf(id: number): Buffer {
   return Buffer.from([id & 0x7f, 0, 92, 10])
 }
 
-function only(list: readonly Tuple[]): Tuple {
+function only(list: Iterable<Tuple>): Tuple {
   const [first] = list
   assert.ok(first !== undefined)
   return first
@@ -41,7 +42,9 @@ for (const major of [14, 18] as const) {
         const ids = Array.from({ length: count }, (_, i) => i + 1)
         const born = ids.map((id) => row(id, name(id)))
         await target.apply(
-          batch(1, 2, [{ kind: 'insert', table: things, rows: born, existing: 'refuse' }]),
+          batch(1, 2, [
+            { kind: 'insert', table: things, rows: packedTuples(born), existing: 'refuse' },
+          ]),
           encoding,
         )
         const wanted = (of: (id: number) => string | null) =>
@@ -54,7 +57,9 @@ for (const major of [14, 18] as const) {
 
         const changed = ids.map((id) => row(id, `new ${id}`))
         await target.apply(
-          batch(2, 3, [{ kind: 'update', table: things, set: [0, 1], rows: changed, old: null }]),
+          batch(2, 3, [
+            { kind: 'update', table: things, set: [0, 1], rows: packedTuples(changed), old: null },
+          ]),
           encoding,
         )
         assert.deepEqual(
@@ -64,7 +69,9 @@ for (const major of [14, 18] as const) {
 
         const again = ids.map((id) => row(id, `again ${id}`))
         await target.apply(
-          batch(3, 4, [{ kind: 'insert', table: things, rows: again, existing: 'overwrite' }]),
+          batch(3, 4, [
+            { kind: 'insert', table: things, rows: packedTuples(again), existing: 'overwrite' },
+          ]),
           encoding,
         )
         assert.deepEqual(
@@ -73,7 +80,7 @@ for (const major of [14, 18] as const) {
         )
 
         await target.apply(
-          batch(4, 5, [{ kind: 'delete', table: things, old: again.slice(1) }]),
+          batch(4, 5, [{ kind: 'delete', table: things, old: packedTuples(again.slice(1)) }]),
           encoding,
         )
         assert.deepEqual(await db.query(readSql), wanted((id) => `again ${id}`).slice(0, 1))

@@ -58,7 +58,7 @@ for (const major of [14, 18] as const) {
     const db = await database(t, major)
     await using made = await begun(db.url)
     const { target } = made
-    const framed = frame(rows(['20', 'ä\t\\', '\0\x01'], ['21', null, null]))
+    const framed = frame([...rows(['20', 'ä\t\\', '\0\x01'], ['21', null, null])])
     const counts = await Promise.all([
       target.copy(
         { table: things, index: 0, of: 3 },

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Step } from '../../../../src/model/batch.ts'
 import type { Table } from '../../../../src/model/table.ts'
-import { tupleOf } from '../../../../src/model/tuple.ts'
 import { batch, orderOf, rows, stand, table, types } from './support.ts'
 
 const things = table('things', { id: types.int, name: types.text })
@@ -173,8 +172,8 @@ for (const major of [14, 18] as const) {
   test(`${major}: a table without columns and an empty batch`, async (t) => {
     const bare = table('bare', {}, { by: 'none' })
     await using made = await stand(t, major, [bare], 'create table bare ()')
-    const few = [tupleOf([]), tupleOf([])]
-    const many = Array.from({ length: 100 }, () => tupleOf([]))
+    const few = rows([], [])
+    const many = rows(...Array.from({ length: 100 }, () => []))
     await made.target.apply(batch(1, 2, [inserted(bare, few), inserted(bare, many)]), 'pg-text')
     await made.target.apply(batch(2, 3, []), 'pg-text')
     assert.deepEqual(await made.db.query('select count(*) as n from bare'), [{ n: '102' }])

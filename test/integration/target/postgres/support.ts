@@ -3,10 +3,12 @@ import { parseUrl } from '../../../../src/config/url.ts'
 import type { Batch, Step } from '../../../../src/model/batch.ts'
 import type { Position, Positions } from '../../../../src/model/position.ts'
 import type { Column, Identity, Table } from '../../../../src/model/table.ts'
-import { type Tuple, tupleOf } from '../../../../src/model/tuple.ts'
+import { tupleOf } from '../../../../src/model/tuple.ts'
+import type { Tuples } from '../../../../src/model/tuples.ts'
 import type { Type } from '../../../../src/model/value.ts'
 import { openPostgresTarget } from '../../../../src/target/postgres/index.ts'
 import type { Claim, Target, TargetPlan } from '../../../../src/target/target.ts'
+import { packedTuples } from '../../../../testkit/packed.ts'
 import { database, type Major, type TestDatabase } from '../../../../testkit/servers/index.ts'
 
 export const LANE = 'wal'
@@ -121,8 +123,8 @@ export function batch(
 /** Tuples of text cells. */
 export function rows(
   ...values: readonly (readonly (string | Buffer | null | undefined)[])[]
-): Tuple[] {
-  return values.map((row) => tupleOf(row))
+): Tuples {
+  return packedTuples(values.map((row) => tupleOf(row)))
 }
 
 export async function orderOf(target: Target): Promise<bigint | undefined> {

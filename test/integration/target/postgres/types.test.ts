@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Step } from '../../../../src/model/batch.ts'
 import { type Tuple, tupleOf } from '../../../../src/model/tuple.ts'
+import { packedTuples } from '../../../../testkit/packed.ts'
 import type { TestDatabase } from '../../../../testkit/servers/index.ts'
 import { batch, stand, table } from './support.ts'
 
@@ -88,7 +89,7 @@ for (const major of [14, 18] as const) {
         })
         await db.query(`insert into sample values ${values.join(', ')}`)
         const wanted = await tuples(db, 'pg-text')
-        const rows = await tuples(db, encoding)
+        const rows = packedTuples(await tuples(db, encoding))
         await db.query('truncate sample')
 
         const born: Step = { kind: 'insert', table: sample, rows, existing: 'refuse' }
@@ -160,7 +161,13 @@ for (const encoding of ['pg-text', 'pg-binary']) {
         })
       })
       const updates = tables.map(
-        (one, i): Step => ({ kind: 'update', table: one, set: [2], rows: all[i] ?? [], old: null }),
+        (one, i): Step => ({
+          kind: 'update',
+          table: one,
+          set: [2],
+          rows: packedTuples(all[i] ?? []),
+          old: null,
+        }),
       )
       await target.apply(batch(1, 2, updates), encoding)
       for (const i of keys.keys()) {
@@ -170,7 +177,7 @@ for (const encoding of ['pg-text', 'pg-binary']) {
         assert.deepEqual(found, { n: String(2 + extra), v: 'new' }, keys[i])
       }
       const deletes = tables.map(
-        (one, i): Step => ({ kind: 'delete', table: one, old: all[i] ?? [] }),
+        (one, i): Step => ({ kind: 'delete', table: one, old: packedTuples(all[i] ?? []) }),
       )
       await target.apply(batch(2, 3, deletes), encoding)
       for (const i of keys.keys()) {

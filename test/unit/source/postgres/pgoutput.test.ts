@@ -3,7 +3,15 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { Fault } from '../../../../src/model/fault.ts'
 import { textsOf, tupleOf } from '../../../../src/model/tuple.ts'
-import { Decoder, EPOCH_2000 } from '../../../../src/source/postgres/log/pgoutput.ts'
+import {
+  commitLsnOf,
+  committedAtOf,
+  Decoder,
+  EPOCH_2000,
+  endLsnOf,
+  oldIn,
+  rowIn,
+} from '../../../../src/source/postgres/log/pgoutput.ts'
 import * as m from './messages.ts'
 
 const row = tupleOf(['1', null, undefined, Buffer.from([1, 2])])
@@ -28,17 +36,19 @@ function refuses(...messages: readonly Buffer[]): void {
 
 describe('messages outside of streamed blocks', () => {
   test('begin and commit carry the transaction, its end and its time', () => {
-    assert.deepEqual(one(m.begin(0xfffffff0, 9n)), {
-      kind: 'begin',
-      xid: 0xfffffff0,
-      commitLsn: 9n,
-    })
-    assert.deepEqual(one(m.commit(0xff00000000000001n, 0xff00000000000009n, 5n)), {
-      kind: 'commit',
-      commitLsn: 0xff00000000000001n,
-      endLsn: 0xff00000000000009n,
-      committedAt: EPOCH_2000 + 5n,
-    })
+    const begin = one(m.begin(0xfffffff0, 9n))
+    assert.ok(begin.kind === 'begin')
+    assert.deepEqual([begin.xid, commitLsnOf(begin)], [0xfffffff0, 9n])
+    const [start, end] = [0xff00000000000001n, 0xff00000000000009n]
+    for (const time of [5n, -5n]) {
+      const message = Buffer.concat([Buffer.from('before'), m.commit(start, end, time)])
+      const commit = new Decoder().decode(message, 6)
+      assert.ok(commit.kind === 'commit')
+      assert.deepEqual(
+        [commitLsnOf(commit), endLsnOf(commit), committedAtOf(commit)],
+        [start, end, EPOCH_2000 + time],
+      )
+    }
   })
 
   test('a relation carries its columns, types and key', () => {
@@ -64,10 +74,11 @@ describe('messages outside of streamed blocks', () => {
   test('rows are the bytes that came, not a copy of them', () => {
     const message = m.insert(7, row)
     const decoded = one(message)
-    assert.ok(decoded.kind === 'insert' && decoded.row !== null)
+    assert.ok(decoded.kind === 'insert')
+    const found = rowIn(decoded) ?? assert.fail()
     assert.equal(decoded.relation, 7)
-    assert.deepEqual(textsOf(decoded.row), ['1', null, undefined, '\x01\x02'])
-    assert.equal(decoded.row.buffer, message.buffer)
+    assert.deepEqual(textsOf(found), ['1', null, undefined, '\x01\x02'])
+    assert.equal(found.buffer, message.buffer)
   })
 
   test('an update holds the new row and, where there is one, the old one', () => {
@@ -79,8 +90,8 @@ describe('messages outside of streamed blocks', () => {
     ] as const) {
       const decoded = one(m.update(7, parts))
       assert.ok(decoded.kind === 'update')
-      assert.deepEqual(decoded.row, row)
-      assert.deepEqual(decoded.old, old)
+      assert.deepEqual(rowIn(decoded), row)
+      assert.deepEqual(oldIn(decoded), old)
     }
   })
 
@@ -88,7 +99,7 @@ describe('messages outside of streamed blocks', () => {
     for (const mark of ['K', 'O']) {
       const decoded = one(m.remove(7, row, mark))
       assert.ok(decoded.kind === 'delete')
-      assert.deepEqual([decoded.row, decoded.old], [null, row])
+      assert.deepEqual([rowIn(decoded), oldIn(decoded)], [null, row])
     }
   })
 
@@ -178,6 +189,15 @@ describe('bytes that are not what they should be', () => {
     refuses(Buffer.concat([Buffer.from('I\0\0\0\x07X'), row]))
     refuses(m.truncate([1], 4))
     refuses(m.streamCommit(10, 2n, 2n))
+    for (const [start, end] of [
+      [2n, 2n],
+      [0x100n, 0xffn],
+      [1n << 63n, 1n],
+    ] as const)
+      refuses(m.commit(start, end))
+    const flagged = m.commit(1n, 2n)
+    flagged[1] = 1
+    refuses(flagged)
     const cell = tupleOf(['abc'])
     for (const [at, value] of [
       [2, 0x78],

@@ -11,6 +11,7 @@ import {
   writeCopy,
 } from '../../../../src/target/postgres/apply/rows.ts'
 import { valuesRecode } from '../../../../src/target/postgres/apply/values.ts'
+import { packedTuples } from '../../../../testkit/packed.ts'
 
 /** The bytes that the server would be given as the data of the copy. */
 async function copied(rows: Rows, how: 'binary' | 'text'): Promise<Buffer> {
@@ -82,7 +83,7 @@ const table = fc
 test('every row of text is read back as it was', async () => {
   await fc.assert(
     fc.asyncProperty(table, async (rows) => {
-      const tuples = rows.map((row) => tupleOf(row))
+      const tuples = packedTuples(rows.map((row) => tupleOf(row)))
       const data = await copied({ tuples, columns: null, recode: null }, 'text')
       assert.deepEqual(readText(data), rows)
     }),
@@ -93,8 +94,10 @@ test('every row of text is read back as it was', async () => {
 test('every row of binary cells is read back as it was', async () => {
   await fc.assert(
     fc.asyncProperty(table, async (rows) => {
-      const tuples = rows.map((row) =>
-        tupleOf(row.map((value) => (value === null ? null : Buffer.from(value)))),
+      const tuples = packedTuples(
+        rows.map((row) =>
+          tupleOf(row.map((value) => (value === null ? null : Buffer.from(value)))),
+        ),
       )
       const all = await copied({ tuples, columns: null, recode: null }, 'binary')
       assert.deepEqual(readBinary(all), rows)
@@ -112,7 +115,7 @@ test('every row of binary cells is read back as it was', async () => {
 })
 
 test('cells of some columns, in the order that is asked for', async () => {
-  const tuples = [tupleOf(['a', 'b', undefined, 'd'])]
+  const tuples = packedTuples([tupleOf(['a', 'b', undefined, 'd'])])
   const data = await copied({ tuples, columns: [3, 0], recode: null }, 'text')
   assert.deepEqual(readText(data), [['d', 'a']])
 })
@@ -120,7 +123,7 @@ test('cells of some columns, in the order that is asked for', async () => {
 test('an unchanged cell is never written as a value', async () => {
   for (const how of ['text', 'binary'] as const) {
     for (const columns of [null, [0]]) {
-      const rows = { tuples: [tupleOf([undefined, 'x'])], columns, recode: null }
+      const rows = { tuples: packedTuples([tupleOf([undefined, 'x'])]), columns, recode: null }
       await assert.rejects(copied(rows, how), MissingCell)
     }
   }
@@ -139,17 +142,21 @@ test('raw bytes become the text of bytea, whatever they hold', async () => {
     version: '1',
   })
   const raw = '\0\t\n\\'
-  const data = await copied({ tuples: [tupleOf([raw, raw])], columns: null, recode }, 'text')
+  const data = await copied(
+    { tuples: packedTuples([tupleOf([raw, raw])]), columns: null, recode },
+    'text',
+  )
   assert.deepEqual(readText(data), [[raw, '\\x00090a5c']])
 })
 
 test('the form of rows is that of their cells', () => {
   const text = tupleOf(['a', null])
   const binary = tupleOf([Buffer.from('a'), null])
-  const of = (...tuples: Buffer[]): string => form({ tuples, columns: null, recode: null })
+  const of = (...tuples: Buffer[]): string =>
+    form({ tuples: packedTuples(tuples), columns: null, recode: null })
   assert.equal(of(text, text), 'text')
   assert.equal(of(binary), 'binary')
   assert.equal(of(tupleOf([null])), 'text')
   assert.equal(of(text, binary), 'mixed')
-  assert.equal(form({ tuples: [text, binary], columns: [1], recode: null }), 'text')
+  assert.equal(form({ tuples: packedTuples([text, binary]), columns: [1], recode: null }), 'text')
 })
