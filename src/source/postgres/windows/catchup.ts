@@ -6,7 +6,7 @@ import type { CatchUp as CatchUpSource } from '../../source.ts'
 import { formatLsn, type Lsn, parseLsn } from '../position.ts'
 import { text } from '../rows.ts'
 import type { Messages } from './frames.ts'
-import { firstWindow, isNear, nextWindow } from './options.ts'
+import { firstWindow, isNear, isWorthMoving, nextWindow } from './options.ts'
 import { LogReader, type LogReaderOptions, type ReaderMemory, type Window } from './reader.ts'
 
 export interface CatchUpOptions extends LogReaderOptions {
@@ -175,7 +175,6 @@ export class CatchUp implements AsyncDisposable {
   }
 
   /** Twice: the first call moves the place from which is decoded one step only (logical.c). */
-  /** Moving the slot decodes its log, too: only where decoding then begins much further on. */
   async #conclude(): Promise<void> {
     const sql = 'SELECT restart_lsn AS restart FROM pg_replication_slots WHERE slot_name = $1'
     const [row] = await this.#keeper.query(sql, [this.#options.slot])
@@ -184,7 +183,7 @@ export class CatchUp implements AsyncDisposable {
       (most, one) => (one.restart > most ? one.restart : most),
       0n,
     )
-    if ((reached - restart) * 2n > this.#durable - restart) await this.#advance()
+    if (isWorthMoving({ restart, reached, durable: this.#durable })) await this.#advance()
   }
 
   async #advance(): Promise<void> {

@@ -88,3 +88,16 @@ export function nextWindow(
   const steady = is.messages === 0 ? LARGEST_WINDOW : Math.max(STEADY_WINDOW, is.before + is.log)
   return Math.min(Math.max(fitting, FIRST_WINDOW), span * growth, steady)
 }
+
+/**
+ * True when moving a slot to `durable` saves work, although that decodes its log, too: only where
+ * decoding then begins much further on. `reached` is where it began for the newest window.
+ */
+export function isWorthMoving(slot: {
+  readonly restart: Lsn
+  readonly reached: Lsn
+  readonly durable: Lsn
+}): boolean {
+  const { restart, reached, durable } = slot
+  return whim !== null || (reached - restart) * 2n > durable - restart
+}
