@@ -44,7 +44,7 @@ async function begun(t: TestContext, kind: Parameters<typeof mysqlDatabase>[1], 
   const { tables } = await source.inspect()
   const after = await source.fence()
   const told = async (): Promise<readonly (readonly unknown[])[]> =>
-    (await readAll({ source, after, tables })).map(({ changes }) => changes.map(textOf))
+    (await readAll({ source, after, tables })).map(({ changes }) => [...changes].map(textOf))
   return { db, source, tables, after, told } satisfies Begun
 }
 
