@@ -1,132 +1,17 @@
-import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import pg from 'pg'
-import { type Point, points } from '../../src/async/point.ts'
-import { startLoad } from '../../src/demo/load.ts'
-import { openShop } from '../../src/demo/shop.ts'
-import { holdfast } from '../../testkit/child.ts'
 import { assertSameContents } from '../../testkit/contents.ts'
-import { eventually } from '../../testkit/eventually.ts'
-import { database, type TestDatabase } from '../../testkit/servers/index.ts'
+import { database } from '../../testkit/servers/index.ts'
+import { describeKills } from './killing.ts'
 
-// Promise 6: SIGKILL at any instant loses and repeats nothing that a reader could see.
-
-const CUSTOMERS = 150
-
-interface Pair {
-  readonly source: TestDatabase
-  readonly target: TestDatabase
-  /** Starts `run` on the pair; with `killAt` it ends itself at that point. */
-  run(
-    flags: readonly string[],
-    killAt?: string,
-    env?: Readonly<Record<string, string>>,
-  ): ReturnType<typeof holdfast>
-}
-
-/** A shop under load, and an empty database to mirror it to. */
-async function openPair(t: TestContext): Promise<Pair> {
-  const source = await database(t, 18)
+describeKills('PostgreSQL 18', async (t) => {
   const target = await database(t, 18)
-  const cwd = await mkdtemp(join(tmpdir(), 'holdfast-kill-'))
-  t.after(() => rm(cwd, { recursive: true, force: true }))
-  const client = new pg.Client({ connectionString: source.url })
-  await client.connect()
-  await openShop(client, CUSTOMERS)
-  await client.end()
-  const urls = ['--source', source.url, '--target', target.url]
   return {
-    source,
-    target,
-    run: (flags, killAt, env) =>
-      holdfast(['run', '--name', 'killed', ...urls, ...flags], {
-        cwd,
-        env: { ...env, ...(killAt === undefined ? {} : { HOLDFAST_KILL_AT: killAt }) },
-      }),
+    url: target.url,
+    same: (source) => assertSameContents(source, target),
+    events: async () => {
+      const [there] = await target.query(`select to_regclass('shop.events') is not null as there`)
+      if (there?.there !== 't') return 0
+      const [row] = await target.query('select count(*) as n from shop.events')
+      return Number(row?.n)
+    },
   }
-}
-
-/** Writes to the source while `work` goes on; what the load itself suffers fails the test. */
-async function underLoad(pair: Pair, work: () => Promise<void>): Promise<void> {
-  const failures: unknown[] = []
-  const load = startLoad({
-    url: pair.source.url,
-    customers: CUSTOMERS,
-    rate: 300,
-    sessions: 2,
-    failed: (error) => failures.push(error),
-  })
-  try {
-    await work()
-  } finally {
-    await load.stop()
-  }
-  assert.deepEqual(failures, [])
-  const { inserts, updates, deletes } = load.written
-  assert.ok(inserts > 0 && updates > 0 && deletes > 0, 'the load wrote')
-}
-
-async function endsEqual(pair: Pair): Promise<void> {
-  const last = pair.run(['--until', 'caught-up'])
-  assert.deepEqual(await last.end(), { code: 0, signal: null }, last.lines.join('\n'))
-  await assertSameContents(pair.source, pair.target)
-}
-
-// The later points are met again and again: the first time proves little there.
-const nth: Partial<Record<Point, number>> = {
-  'chunk-copied': 2,
-  'table-copied': 2,
-  'window-read': 5,
-  'slot-advanced': 3,
-  'batch-begun': 5,
-  'batch-sent': 5,
-  'batch-applied': 5,
-  acknowledged: 3,
-}
-
-/** Points of reading far behind, which a mirror is made to do here and there. */
-const inWindows: readonly Point[] = ['windows-opened', 'window-read', 'slot-advanced']
-
-for (const point of points) {
-  test(`SIGKILL at ${point}, and again at the next start, loses nothing`, async (t) => {
-    const pair = await openPair(t)
-    await underLoad(pair, async () => {
-      const env = inWindows.includes(point) ? { HOLDFAST_CATCHUP: 'random' } : {}
-      const first = pair.run([], `${point}:${nth[point] ?? 1}`, env)
-      assert.equal((await first.end()).signal, 'SIGKILL', first.lines.join('\n'))
-      // Not every point is met by a start that resumes: then this one ends by being caught up.
-      const second = pair.run(['--until', 'caught-up'], `${point}:1`, env)
-      const end = await second.end()
-      assert.ok(end.signal === 'SIGKILL' || end.code === 0, second.lines.join('\n'))
-    })
-    await endsEqual(pair)
-  })
-}
-
-test('SIGKILL at random moments under load loses nothing', async (t) => {
-  const pair = await openPair(t)
-  await underLoad(pair, async () => {
-    for (let round = 0; round < 8; round++) {
-      const child = pair.run([])
-      const before = pair.target
-      const more = Math.floor(Math.random() * 40)
-      const seen = await rowsOf(before)
-      await eventually('the target moves on', async () => (await rowsOf(before)) > seen + more, {
-        within: 60_000,
-      })
-      assert.equal((await child.kill()).signal, 'SIGKILL', child.lines.join('\n'))
-    }
-  })
-  await endsEqual(pair)
 })
-
-/** Rows of the events at the target, 0 before the table is there. */
-async function rowsOf(target: TestDatabase): Promise<number> {
-  const [there] = await target.query(`select to_regclass('shop.events') is not null as there`)
-  if (there?.there !== 't') return 0
-  const [row] = await target.query('select count(*) as n from shop.events')
-  return Number(row?.n)
-}

@@ -84,13 +84,13 @@ function columnOf(row: TextRow, signedZero: boolean): FoundColumn {
 const COLUMNS = `SELECT table_name AS t, column_name AS name, data_type AS type,
   column_type AS full, character_set_name AS charset, collation_name AS collation,
   character_maximum_length AS length, numeric_precision AS numbers, numeric_scale AS scale,
-  datetime_precision AS fraction, is_nullable AS nullable, column_default AS preset, extra
+  datetime_precision AS fraction, is_nullable AS nullable, column_default AS preset, extra AS extra
 FROM information_schema.columns WHERE table_schema = database()`
 
 const UNIQUE = `SELECT table_name AS t, index_name AS name, column_name AS col, sub_part AS part
 FROM information_schema.statistics WHERE table_schema = database() AND non_unique = 0`
 
-const TABLES = `SELECT table_name AS t, engine, table_type AS kind, @@lower_case_table_names AS folds
+const TABLES = `SELECT table_name AS t, engine AS engine, table_type AS kind, @@lower_case_table_names AS folds
 FROM information_schema.tables WHERE table_schema = database()`
 
 /** Tables of the session's database by name; views and what is missing are left out. */
