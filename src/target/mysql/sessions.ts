@@ -20,7 +20,6 @@ const pinned = [
   `sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,NO_ENGINE_SUBSTITUTION,STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO'`,
   'foreign_key_checks = 0',
   'unique_checks = 1',
-  'innodb_strict_mode = 1',
   'innodb_lock_wait_timeout = 50',
   'lock_wait_timeout = 50',
   'completion_type = 0',

@@ -67,30 +67,46 @@ function lineOf(row: TextRow): string {
   return Object.values(row)[0] ?? ''
 }
 
-/** `GRANT SELECT, INSERT ON `shop`.* TO …`, as SHOW GRANTS prints it. */
+/** A grant on a database or on all; names are quoted as the session's mode wants them. */
+const GRANT = /^GRANT (.+?) ON (?:([`"])((?:(?!\2).|\2\2)*)\2|\*)\.\* TO /s
+
+/**
+ * The rights on a database that SHOW GRANTS prints; null where a role may bring others. Of several
+ * patterns that match its name the server takes the one whose first wildcard comes last
+ * (sql/auth/sql_auth_cache.cc, get_sort), and only that one.
+ */
 export function rightsIn(lines: readonly string[], database: string): ReadonlySet<string> | null {
-  const rights = new Set<string>()
+  const everywhere: string[] = []
+  const here = new Map<string, readonly string[]>()
   for (const line of lines) {
-    const grant = /^GRANT (.+?) ON (?:`((?:[^`]|``)*)`|(\*))\.\* TO /.exec(line)
+    const grant = GRANT.exec(line)
     if (grant === null) {
       // A role that was granted may bring any right.
       if (/^GRANT /.test(line) && !/ ON /.test(line)) return null
       continue
     }
-    const [, names = '', pattern, all] = grant
-    if (all === undefined && !matches(pattern ?? '', database)) continue
-    for (const name of names.split(', ')) rights.add(name.toUpperCase())
+    const [, names = '', quote = '', pattern = ''] = grant
+    const rights = names.split(', ').map((name) => name.toUpperCase())
+    const plain = pattern.replaceAll(quote + quote, quote)
+    if (quote === '') everywhere.push(...rights)
+    else if (matches(plain, database)) here.set(plain, [...(here.get(plain) ?? []), ...rights])
   }
-  return rights
+  const [first] = [...here].sort(([a], [b]) => (wildcard(a) < wildcard(b) ? 1 : -1))
+  return new Set([...everywhere, ...(first?.[1] ?? [])])
+}
+
+/** Where the first wildcard stands. */
+function wildcard(pattern: string): number {
+  const at = /(?<!\\)[_%]/.exec(pattern)?.index
+  return at ?? Number.POSITIVE_INFINITY
 }
 
 /** A name of a database in a grant is a pattern of LIKE. */
 function matches(pattern: string, database: string): boolean {
   let source = ''
-  const plain = pattern.replaceAll('``', '`')
-  for (let at = 0; at < plain.length; at++) {
-    const char = plain[at] ?? ''
-    if (char === '\\') source += escaped(plain[++at] ?? '\\')
+  for (let at = 0; at < pattern.length; at++) {
+    const char = pattern[at] ?? ''
+    if (char === '\\') source += escaped(pattern[++at] ?? '\\')
     else if (char === '%') source += '.*'
     else source += char === '_' ? '.' : escaped(char)
   }
@@ -98,5 +114,5 @@ function matches(pattern: string, database: string): boolean {
 }
 
 function escaped(char: string): string {
-  return char.replace(/[\\^$.*+?()[\]{}|/-]/, '\\$&')
+  return char.replace(/[\\^$.*+?()[\]{}|/]/, '\\$&')
 }

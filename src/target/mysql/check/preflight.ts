@@ -93,7 +93,9 @@ function rightFindings({ rights, account, database }: TargetFacts): Finding[] {
     return [{ level: 'ok', subject: 'rights', what: `${account} may create what is needed` }]
   }
   const what = `${account} lacks ${listed(missing)} on the database ${database}`
-  const sql = `GRANT ${missing.join(', ')} ON ${ident(database)}.* TO ${account}`
+  // All of them, and the name as no pattern: the server looks at one grant for a database only.
+  const name = ident(database.replaceAll(/[_%\\]/g, '\\$&'))
+  const sql = `GRANT ${NEEDED.join(', ')} ON ${name}.* TO ${account}`
   const todo: Todo = { text: 'Grant it.', sql, at: 'target', as: 'administrator' }
   return [fail('HF-T221', 'rights', { what, todo: [todo] })]
 }

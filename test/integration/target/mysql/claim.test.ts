@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Part, Step } from '../../../../src/model/batch.ts'
+import { Fault } from '../../../../src/model/fault.ts'
+import { eventually } from '../../../../testkit/eventually.ts'
+import { mysqlDatabase } from '../../../../testkit/servers/index.ts'
+import { batch, orderOf, planFor, rows, table, types } from '../postgres/support.ts'
+import { faultOf, kinds, open, stand } from './support.ts'
+
+const things = table('things', { id: types.int, name: types.text })
+const born: Step = {
+  kind: 'insert',
+  table: things,
+  rows: rows(['1', 'a'], ['2', 'b']),
+  existing: 'refuse',
+}
+const never = new AbortController().signal
+
+/** As if the holder had not been heard of for an hour, however often it renews. */
+const silence = [
+  `create trigger unheard before update on _holdfast_leases for each row
+     set new.renewed_at = utc_timestamp(6) - interval 1 hour`,
+  'update _holdfast_leases set epoch = epoch',
+]
+
+for (const kind of kinds) {
+  test(`${kind}: who stopped within a batch is ended, and its rows are not there`, async (t) => {
+    await using made = await stand(t, kind, [things])
+    const { target, db, claim } = made
+    const stopped = Promise.withResolvers<void>()
+    const reached = Promise.withResolvers<void>()
+    async function* parts(): AsyncIterable<Part> {
+      // Enough for a packet of its own, so that rows are written and locked.
+      const many = Array.from({ length: 3000 }, (_, i) => [String(i + 10), 'x'.repeat(500)])
+      yield { steps: [{ ...born, rows: rows(...many) } as Step] }
+      reached.resolve()
+      await stopped.promise
+    }
+    const first = target.apply({ ...batch(1, 2, []), parts: parts() }, 'values')
+    first.catch(() => undefined)
+    await reached.promise
+    for (const sql of silence) await db.query(sql)
+    await using other = await open(db.url)
+    await using taken = await other.claim({ settings: {}, patience: 20_000 }, never)
+    await db.query('drop trigger unheard')
+    assert.ok(taken.epoch > claim.epoch)
+    assert.deepEqual(await db.query('select * from things'), [])
+    await other.apply(batch(1, 2, [born]), 'values')
+    stopped.resolve()
+    await assert.rejects(first, Fault)
+    await eventually('the loss is known', () => claim.lost.aborted)
+    await assert.rejects(target.prepare(planFor([things])), Fault)
+    assert.equal(await orderOf(other), 2n)
+    assert.deepEqual(await db.query('select id from things order by id'), [
+      { id: '1' },
+      { id: '2' },
+    ])
+  })
+
+  test(`${kind}: the state is made once however many claim, each mirror for itself`, async (t) => {
+    const db = await mysqlDatabase(t, kind)
+    const targets = await Promise.all(['a', 'b', 'c', 'c'].map((name) => open(db.url, name)))
+    const claims = await Promise.allSettled(
+      targets.map((target) => target.claim({ settings: {}, patience: 0 }, never)),
+    )
+    const had = claims.filter(({ status }) => status === 'fulfilled')
+    assert.equal(had.length, 3)
+    const [refused] = claims.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
+    assert.ok(refused instanceof Fault && refused.code === 'HF-X101', String(refused))
+    assert.deepEqual(await targets[0]?.mirrors(), ['a', 'b', 'c'])
+    for (const one of claims) if (one.status === 'fulfilled') await one.value[Symbol.asyncDispose]()
+    for (const target of targets) await target[Symbol.asyncDispose]()
+  })
+
+  test(`${kind}: a state of a later version is not touched`, async (t) => {
+    const db = await mysqlDatabase(t, kind)
+    {
+      await using made = await stand(t, db, [things])
+      assert.ok(made.claim.epoch > 0n)
+    }
+    await db.query('update _holdfast_about set version = 99')
+    await using target = await open(db.url)
+    assert.equal((await faultOf(target.checkpoint())).code, 'HF-X106')
+    assert.equal(
+      (await faultOf(target.claim({ settings: {}, patience: 0 }, never))).code,
+      'HF-X106',
+    )
+  })
+}
