@@ -136,7 +136,8 @@ export class LogReader implements AsyncDisposable {
       restart = await this.#restart()
     }
     if (from - restart > WORTH_TWO) {
-      await this.#advance(from)
+      // The copy may stand past `from`, at the end of the record that the window before ended in.
+      await this.#advance(this.#confirmed)
       restart = await this.#restart()
     }
     this.restart = restart

@@ -26,6 +26,16 @@ async function commits(reader: LogReader, place: Omit<WindowPlace, 'memory'>): P
   return found
 }
 
+/** How readers of the mirror's slot are opened. */
+async function optionsOf(db: TestDatabase): Promise<Parameters<typeof LogReader.open>[0]> {
+  const [slot] = await db.query(
+    'select slot_name as name from pg_replication_slots where database = current_database()',
+  )
+  const name = slot?.['name'] ?? ''
+  const endpoint = endpointOf(db.url)
+  return { endpoint, mirror: 'windows', slot: name, publications: [name], binary: false }
+}
+
 for (const major of [14, 16, 18] as const) {
   test(`PostgreSQL ${major}: windows side by side hold each commit once, wherever a page begins`, async (t) => {
     const db = await database(t, major)
@@ -36,17 +46,7 @@ for (const major of [14, 16, 18] as const) {
       `do $$ begin for i in 1..4000 loop insert into a values (i); commit; end loop; end $$`,
     )
     const to = await lsnOf(db, 'select pg_current_wal_flush_lsn() as lsn')
-    const [slot] = await db.query(
-      'select slot_name as name from pg_replication_slots where database = current_database()',
-    )
-    const name = slot?.['name'] ?? ''
-    const options = {
-      endpoint: endpointOf(db.url),
-      mirror: 'windows',
-      slot: name,
-      publications: [name],
-      binary: false,
-    }
+    const options = await optionsOf(db)
     await using one = await LogReader.open(options)
     const wanted = await commits(one, { from, to })
     assert.ok(wanted.length >= 4000)
@@ -70,5 +70,33 @@ for (const major of [14, 16, 18] as const) {
         assert.deepEqual(got, wanted)
       }
     }
+  })
+
+  test(`PostgreSQL ${major}: a window is read although a transaction has been open for long`, async (t) => {
+    const db = await database(t, major)
+    await db.query('create table a (id int primary key)')
+    const { positions } = await started(t, db)
+    const open = await db.session()
+    await open.query('begin; insert into a values (0)')
+    // What was running is noted: later windows decode from here on.
+    await db.query('checkpoint')
+    const from = positions.get('wal')?.order ?? 0n
+    await db.query(
+      "select pg_logical_emit_message(false, 'x', repeat('x', 1 << 20)) from generate_series(1, 300)",
+    )
+    await db.query(
+      'do $$ begin for i in 1..4000 loop insert into a values (i); commit; end loop; end $$',
+    )
+    const to = await lsnOf(db, 'select pg_current_wal_flush_lsn() as lsn')
+    const middle = (to - 0x20000n) & ~0xffffn
+    const options = await optionsOf(db)
+    await using one = await LogReader.open(options)
+    await using other = await LogReader.open(options)
+    const first = await commits(one, { from, to: middle })
+    const second = await commits(other, { from: middle, to, after: one })
+    await open.close()
+    assert.ok(other.before > 256 << 20)
+    assert.equal(new Set([...first, ...second]).size, first.length + second.length)
+    assert.equal(first.length + second.length, 4000)
   })
 }
