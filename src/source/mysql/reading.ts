@@ -1,6 +1,5 @@
 import type { Change, StreamItem } from '../../model/change.ts'
 import { Fault } from '../../model/fault.ts'
-import type { Positions } from '../../model/position.ts'
 import { type Control, controlOf, xidText } from './control.ts'
 import { Images } from './images.ts'
 import { misread } from './log/bytes.ts'
@@ -262,31 +261,24 @@ export class Reading {
       this.#skipped(open, items)
       return
     }
-    const positions = this.#pass(begin, event.end)
+    this.#pass(begin, event.end)
     if (open.changes.length === 0 && !open.parted) return
-    items.push(this.#ended(begin, { id: begin.id, changes: open.changes, positions }))
+    items.push(this.#ended(begin, begin.id, open.changes))
   }
 
-  #ended(
-    { time }: Begin,
-    how: {
-      readonly id: string
-      readonly changes: readonly Change[]
-      readonly positions: Positions
-    },
-  ): StreamItem {
-    const { id: transaction, changes, positions } = how
+  #ended({ time }: Begin, transaction: string, changes: readonly Change[]): StreamItem {
+    const { file, end } = this.#safe
     this.#handed = this.#safe
+    const positions = this.#passage.at(file, end)
     return { kind: 'commit', transaction, changes, positions, committedAt: time }
   }
 
   /** The transaction is over, whatever became of it. */
-  #pass({ gtid, start, time }: Begin, end: number): Positions {
+  #pass({ gtid, start, time }: Begin, end: number): void {
     this.#passage.add(gtid)
     const at = { server: this.#places.server.key, file: this.#file, position: start }
     this.#passage.mark({ at, gtid: gtidText(gtid), time })
     this.#safe = { file: this.#file, end }
-    return this.#passage.at(this.#file, end)
   }
 
   #skipped({ begin, parted }: Open, items: StreamItem[]): void {
@@ -348,9 +340,9 @@ export class Reading {
       this.#skipped(open, items)
       return
     }
-    const positions = this.#pass(begin, event.end)
+    this.#pass(begin, event.end)
     if (prepared?.changes !== true || !commits) return
-    items.push(this.#ended(begin, { id: prepared.id, changes: [], positions }))
+    items.push(this.#ended(begin, prepared.id, []))
   }
 
   /** Everything up to `place` has been passed, although no event says so. */
