@@ -18,8 +18,10 @@ import { confirmLog } from './check/confirm.ts'
 import { preflightSource } from './check/preflight.ts'
 import { estimateTables } from './estimate.ts'
 import { Places } from './places.ts'
+import { openSourceReader } from './reader/reader.ts'
 import { blueprintOf, readSource } from './schema/inspect.ts'
 import { logEnd, logFiles, logStart, logsCascades, readServer, type Server } from './server.ts'
+import { openSnapshot, type SnapshotOptions } from './snapshot/snapshot.ts'
 import { streamLog } from './stream.ts'
 
 const NAMES = { mysql: 'MySQL', mariadb: 'MariaDB' } as const
@@ -129,8 +131,24 @@ class MysqlSource implements Source {
 
   async prepare(_tables: readonly Table[]): Promise<void> {}
 
-  async snapshot(_options: { readonly keep: boolean }, _signal: AbortSignal): Promise<Snapshot> {
-    throw new Fault('HF-X001', { what: 'a first copy from MySQL is not there yet' })
+  async snapshot(_options: { readonly keep: boolean }, signal: AbortSignal): Promise<Snapshot> {
+    const { tables } = await this.inspect()
+    return await openSnapshot(this.#viewOf(tables), signal)
+  }
+
+  #viewOf(tables: readonly Table[]): SnapshotOptions {
+    const { endpoint, mirror, notice } = this.#options
+    const places = this.#places
+    return {
+      endpoint,
+      mirror,
+      control: this.#control,
+      places,
+      tables,
+      follow: (after, signal) =>
+        this.stream(places.at(after), { tables, encoding: 'values' }, signal),
+      notice: notice ?? (() => undefined),
+    }
   }
 
   async *stream(
@@ -180,8 +198,8 @@ class MysqlSource implements Source {
     return { retainedBytes: null, limitBytes: null }
   }
 
-  async reader(_tables: readonly Table[], _signal: AbortSignal): Promise<SourceReader> {
-    throw new Fault('HF-X001', { what: 'verification of MySQL is not there yet' })
+  async reader(tables: readonly Table[], signal: AbortSignal): Promise<SourceReader> {
+    return await openSourceReader(this.#viewOf(tables), signal)
   }
 
   /** The server keeps nothing for a mirror. */
