@@ -57,6 +57,8 @@ export class Relations implements Tables {
   /** Published, not mirrored, and no partition of what is. */
   readonly #foreign = new Set<number>()
   readonly #streamed = new Map<number, Map<number, Learned>>()
+  /** What the newest transaction that is not streamed found, of the relations that it changed. */
+  #found = { xid: -1, known: new Map<number, Known>() }
   readonly #unconfirmed = new Map<number, Unconfirmed[]>()
   /** New columns, as `relation.attnum`, that were harmless when a look first saw them. */
   readonly #harmless = new Set<string>()
@@ -129,6 +131,7 @@ export class Relations implements Tables {
       return null
     }
     const to = await this.#widened(from, message, streamed)
+    if (streamed === null) this.#remember(xid, message.id, from)
     this.#keep(message, streamed, to)
     return { kind: 'schema', from: from.table, to: to.table }
   }
@@ -149,18 +152,22 @@ export class Relations implements Tables {
     this.#streamed.delete(streamed)
   }
 
-  aborted(streamed: number, sub: number): void {
-    if (streamed === sub) {
-      this.#streamed.delete(streamed)
-      this.#unconfirmed.delete(streamed)
+  /** Also for a transaction that is not streamed and will be read again from its start. */
+  aborted(xid: number, sub: number): void {
+    if (xid === sub) {
+      this.#streamed.delete(xid)
+      this.#unconfirmed.delete(xid)
+      if (this.#found.xid !== xid) return
+      for (const [relation, known] of this.#found.known) this.#known.set(relation, known)
+      this.#found.known.clear()
       return
     }
-    const overlay = this.#streamed.get(streamed)
+    const overlay = this.#streamed.get(xid)
     for (const [relation, learned] of overlay ?? []) {
       if (learned.sub === sub) overlay?.delete(relation)
     }
-    const left = this.#unconfirmed.get(streamed)?.filter((one) => one.sub !== sub)
-    if (left !== undefined) this.#unconfirmed.set(streamed, left)
+    const left = this.#unconfirmed.get(xid)?.filter((one) => one.sub !== sub)
+    if (left !== undefined) this.#unconfirmed.set(xid, left)
   }
 
   /** Before a streamed transaction's commit is passed on: what it added must be harmless. */
@@ -192,6 +199,12 @@ export class Relations implements Tables {
     }
     const tables = relations.flatMap((relation) => this.#known.get(relation)?.table ?? [])
     if (tables.length > 0) await this.look(tables)
+  }
+
+  #remember(xid: number, relation: number, from: Known): void {
+    if (this.#found.xid !== xid) this.#found = { xid, known: new Map() }
+    const { known } = this.#found
+    if (!known.has(relation)) known.set(relation, from)
   }
 
   #keep(message: RelationMessage, streamed: number | null, known: Known): void {

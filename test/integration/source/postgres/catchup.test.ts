@@ -123,6 +123,32 @@ for (const major of [14, 16, 18] as const) {
       }
     })
 
+    test('a column that came in a transaction of which a window held a part comes again', async (t) => {
+      const db = await database(t, major)
+      await db.query('create table a (id int primary key, x text)')
+      await db.query('create table b (like a including all)')
+      const { positions, tables } = await started(t, db)
+      await db.query(`begin; insert into a values (0, 'before'); alter table a add more int;
+        alter table b add more int; alter table b add most int; insert into b values (1, '', 2, 3);
+        insert into a select g, repeat('x', 300), g from generate_series(1, 5000) g; commit`)
+      await db.query('insert into a values (5001, null, 5001); insert into b values (2)')
+      const plain = await sourceOf(t, db, { catchUp: streamsOnly })
+      const wanted = linesOf(await readOn(plain, positions, { tables }))
+      const shapes = wanted[0]?.filter((line) => line.startsWith('schema'))
+      assert.deepEqual(shapes, ['schema b 4', 'schema a 3'])
+      await using proxy = await startProxy(db.server)
+      const url = `${proxy.url(db.url)}?sslmode=disable`
+      const taken: string[] = []
+      const way = (next: Way): void => {
+        taken.push(next.way)
+        if (next.way !== 'windows') return
+        for (const one of proxy.open.slice(-3)) one.cutAfter(500_003)
+      }
+      const source = await sourceOf(t, { url }, { catchUp: always, way })
+      assert.deepEqual(linesOf(await readOn(source, positions, { tables })), wanted)
+      assert.deepEqual(taken, ['windows', 'stream'])
+    })
+
     test('a publication that is gone is named in windows, too', async (t) => {
       const db = await database(t, major)
       await db.query('create table a (id int primary key)')
