@@ -27,6 +27,7 @@ export interface MirrorSettings {
   readonly selection?: Partial<Selection>
   readonly onExisting?: MirrorOptions['onExisting']
   readonly limits?: Partial<MirrorLimits>
+  readonly shape?: 'mirror' | 'history'
 }
 
 /** A mirror in this process, run until it has caught up as often as one likes. */
@@ -71,6 +72,7 @@ export function mirror(t: TestContext, settings: MirrorSettings): TestMirror {
     target: parseUrl(settings.target, 'the target'),
     selection: { include: [], exclude: [], keyless: 'refuse', ...settings.selection },
     onExisting: settings.onExisting ?? 'refuse',
+    shape: settings.shape ?? 'mirror',
     copyWorkers: 2,
     limits: { ...defaultLimits, ...settings.limits, spillDirectory },
     until: 'caught-up',

@@ -50,6 +50,7 @@ function flagsOf(given: Given): MirrorFlags {
     exclude: given.texts('exclude'),
     keyless: given.text('keyless'),
     onExisting: given.text('on-existing'),
+    set: given.texts('set'),
   }
 }
 

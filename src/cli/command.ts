@@ -90,7 +90,13 @@ const onExisting: Flag = {
   choices: ['refuse', 'merge', 'replace'],
 }
 
+const set: Flag = {
+  flags: '--set <key=value>',
+  text: 'any key of the configuration, such as target.shape=history',
+  many: true,
+}
+
 /** Flags that name a mirror. */
-export const whichMirror: readonly Flag[] = [name, ...ends]
+export const whichMirror: readonly Flag[] = [name, ...ends, set]
 /** Flags that name and describe a mirror. */
 export const wholeMirror: readonly Flag[] = [...whichMirror, ...selection, onExisting]

@@ -17,7 +17,7 @@ export function nextCommand({ given, config, environment }: Call, verb: string):
     if (given.text(end) !== null || !told) words.push(`--${end} URL`)
   }
   if (verb === 'run' || verb === 'check' || verb === 'discover') {
-    for (const flag of ['include', 'exclude']) {
+    for (const flag of ['include', 'exclude', 'set']) {
       for (const pattern of given.texts(flag)) words.push(`--${flag}`, quoted(pattern))
     }
     for (const flag of ['keyless', 'on-existing']) {

@@ -13,6 +13,7 @@ import {
 } from './environment.ts'
 import { type Environment, interpolate } from './interpolate.ts'
 import { type Config, configSchema, jsonSchema, schemaAt } from './schema.ts'
+import { firstOfMirror, setKeys } from './set.ts'
 import { type Origin, Tree } from './tree.ts'
 
 export const DEFAULT_FILE = 'holdfast.yaml'
@@ -26,6 +27,8 @@ export interface MirrorFlags {
   readonly exclude: readonly string[]
   readonly keyless: string | null
   readonly onExisting: string | null
+  /** `KEY=VALUE` each, for any key of the configuration. */
+  readonly set: readonly string[]
 }
 
 export interface LoadRequest {
@@ -69,6 +72,7 @@ export function loadConfig(request: LoadRequest): Loaded {
   throwAll([...fillReferences(scene, environment), ...overrideByEnvironment(scene, environment)])
   const chosen = choose(scene, flags)
   if (chosen.length === 1) applyFlags(scene, flags, chosen[0] ?? 0)
+  throwAll(setKeys(scene, flags.set, chosen[0] ?? 0))
   const parsed = configSchema.safeParse(scene.tree.root)
   if (!parsed.success) throw new AggregateError(diagnose(parsed.error.issues, scene))
   const { from, file, notes } = beginning
@@ -190,10 +194,10 @@ function choose(scene: Scene, flags: Flags): number[] {
   if (!Array.isArray(mirrors) || scene.text === null) return [0]
   const names = mirrors.map((mirror) => String(mirror?.name ?? ''))
   if (flags.name === null) {
-    const first = flags.given[0]
-    if (first === undefined || names.length === 1) return names.map((_, index) => index)
+    const first = flags.given[0]?.origin ?? firstOfMirror(flags.set, scene.schema)
+    if (first === null || names.length === 1) return names.map((_, index) => index)
     throw new Fault('HF-C014', {
-      what: `${nameOf(first.origin)} is meant for one mirror, and there are several: ${names.join(', ')}`,
+      what: `${nameOf(first)} is meant for one mirror, and there are several: ${names.join(', ')}`,
     })
   }
   const index = names.indexOf(flags.name)

@@ -77,6 +77,7 @@ function resolveMirror(
     ...ends,
     selection: tables,
     onExisting: target.on_existing,
+    shape: target.shape,
     copyWorkers: Math.max(1, Math.min(copy.workers, workers)),
     catchUp: {
       distance: mirror.catch_up.distance === null ? null : sizeOf(mirror.catch_up.distance),

@@ -61,6 +61,13 @@ const target = z.strictObject({
     .nullable()
     .default(null)
     .describe('The most connections to keep open; null sets no bound but that of copy.workers.'),
+  shape: z
+    .enum(['mirror', 'history'])
+    .default('mirror')
+    .describe(
+      'What stands at the target: mirror, the rows as they are, or history, each change that ' +
+        'was made to them (into MongoDB).',
+    ),
   on_existing: z
     .enum(['refuse', 'merge', 'replace'])
     .default('refuse')

@@ -1,6 +1,7 @@
 import type { MirrorLimits } from '../mirror/options.ts'
 import type { Endpoint } from '../model/endpoint.ts'
 import type { CatchUp, Selection } from '../source/source.ts'
+import type { Shape } from '../target/target.ts'
 
 export type OnExisting = 'refuse' | 'merge' | 'replace'
 
@@ -13,6 +14,7 @@ export interface MirrorSettings {
   readonly target: Endpoint
   readonly selection: Selection
   readonly onExisting: OnExisting
+  readonly shape: Shape
   readonly copyWorkers: number
   readonly catchUp: CatchUp
   readonly limits: MirrorLimits

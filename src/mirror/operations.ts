@@ -8,7 +8,7 @@ import { openTarget } from '../target/registry.ts'
 import type { Target } from '../target/target.ts'
 import { preflight } from './birth.ts'
 import type { MirrorOptions } from './options.ts'
-import { refuseSamePlace } from './plan.ts'
+import { refuseSamePlace, refuseShape } from './plan.ts'
 
 async function sourceOf(options: MirrorOptions): Promise<Source> {
   const { source: endpoint, name: mirror, selection } = options
@@ -27,6 +27,7 @@ export async function checkMirror(options: MirrorOptions): Promise<readonly Find
   await using source = await sourceOf(options)
   await using target = await targetOf(options, source)
   refuseSamePlace(source, target)
+  refuseShape(target, options)
   const findings: Finding[] = [
     { level: 'ok', subject: 'source', what: `reachable, ${source.label}` },
     { level: 'ok', subject: 'target', what: `reachable, ${target.label}` },

@@ -1,7 +1,7 @@
 import type { Endpoint } from '../model/endpoint.ts'
 import type { Positions } from '../model/position.ts'
 import type { CatchUp, Selection, Source, SourceOptions } from '../source/source.ts'
-import type { Target, TargetOptions } from '../target/target.ts'
+import type { Shape, Target, TargetOptions } from '../target/target.ts'
 import type { MirrorEvent } from './progress.ts'
 
 export interface MirrorLimits {
@@ -26,6 +26,8 @@ export interface MirrorOptions {
   readonly target: Endpoint
   readonly selection: Selection
   readonly onExisting: 'refuse' | 'merge' | 'replace'
+  /** Rows as they are, unless given. */
+  readonly shape?: Shape
   readonly copyWorkers: number
   readonly limits: MirrorLimits
   /** Not given, the source has its own idea. */

@@ -13,7 +13,7 @@ export function planOf(blueprint: Blueprint, options: MirrorOptions): TargetPlan
     target: { schema: table.schema, name: table.name },
     mode: modeOf(table, onExisting),
   }))
-  return { blueprint, tables, onExisting }
+  return { blueprint, tables, onExisting, shape: options.shape ?? 'mirror' }
 }
 
 function modeOf(table: Table, onExisting: MirrorOptions['onExisting']): TableMode {
@@ -23,8 +23,17 @@ function modeOf(table: Table, onExisting: MirrorOptions['onExisting']): TableMod
 
 /** What a mirror was set up with and must be resumed with. */
 export function settingsOf(options: MirrorOptions): Readonly<Record<string, unknown>> {
-  const { selection, onExisting } = options
-  return { ...selection, onExisting }
+  const { selection, onExisting, shape = 'mirror' } = options
+  return { ...selection, onExisting, shape }
+}
+
+/** Refuses what only some targets can do. */
+export function refuseShape(target: Target, { shape = 'mirror' }: MirrorOptions): void {
+  if (shape === 'mirror' || target.traits.history === true) return
+  throw new Fault('HF-T254', {
+    what: `target.shape is ${shape}, and ${target.label} can only hold rows as they are`,
+    side: 'target',
+  })
 }
 
 /** Refuses, before anything is written, a target that is the source itself. */

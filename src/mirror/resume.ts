@@ -86,7 +86,7 @@ function refuseOlderLog(source: Source, applied: Positions, head: Positions): vo
 /** A mirror goes on with what it was set up with; other wishes need another mirror. */
 export function refuseOtherSettings(checkpoint: Checkpoint, options: MirrorOptions): void {
   const wanted = settingsOf(options)
-  const changed = Object.entries(checkpoint.settings).filter(
+  const changed = Object.entries({ shape: 'mirror', ...checkpoint.settings }).filter(
     ([name, value]) => name in wanted && JSON.stringify(wanted[name]) !== JSON.stringify(value),
   )
   if (changed.length === 0 || isDefault(options)) return
@@ -99,11 +99,12 @@ export function refuseOtherSettings(checkpoint: Checkpoint, options: MirrorOptio
 }
 
 /** True when the user chose nothing, so that what was chosen at the beginning holds. */
-function isDefault({ selection, onExisting }: MirrorOptions): boolean {
+function isDefault({ selection, onExisting, shape = 'mirror' }: MirrorOptions): boolean {
   return (
     selection.include.length === 0 &&
     selection.exclude.length === 0 &&
     selection.keyless === 'refuse' &&
-    onExisting === 'refuse'
+    onExisting === 'refuse' &&
+    shape === 'mirror'
   )
 }

@@ -8,7 +8,7 @@ import { openTarget } from '../target/registry.ts'
 import type { Claim, Target } from '../target/target.ts'
 import { birth, copyAgain, type Ends, preflight, refuseFailures } from './birth.ts'
 import type { MirrorOptions, MirrorOutcome, Run } from './options.ts'
-import { refuseSamePlace, settingsOf } from './plan.ts'
+import { refuseSamePlace, refuseShape, settingsOf } from './plan.ts'
 import { tableProgress } from './progress.ts'
 import { compareLogs, refuseOtherSettings } from './resume.ts'
 import { streamMirror } from './stream.ts'
@@ -34,6 +34,7 @@ export async function session(run: Run): Promise<MirrorOutcome> {
     position: (lane, token): Position => source.position(lane, token),
   })
   refuseSamePlace(source, target)
+  refuseShape(target, options)
   watch({ kind: 'opened', source: source.label, target: target.label })
   await refuseBeforehand(run, source, target)
   run.goal ??= await goalOf(options, source)

@@ -20,7 +20,12 @@ export interface TargetTraits {
   readonly transactional: boolean
   /** Schema steps commit with the rows around them. */
   readonly transactionalDdl: boolean
+  /** It can keep each change instead of rows that are what the source's rows are. */
+  readonly history?: boolean
 }
+
+/** What stands at the target: the source's rows, or each change that was made to them. */
+export type Shape = 'mirror' | 'history'
 
 /** A table of the source and what it is to be at the target. */
 export interface PlannedTable {
@@ -34,6 +39,8 @@ export interface TargetPlan {
   readonly tables: readonly PlannedTable[]
   /** What to do where a table of that name holds rows already. */
   readonly onExisting: 'refuse' | 'merge' | 'replace'
+  /** Rows as they are, unless given. */
+  readonly shape?: Shape
 }
 
 export interface ClaimRequest {

@@ -26,5 +26,3 @@ export const STILL_MS = 15_000
 export const STILL_AGAIN_MS = 2000
 /** How often a mirror that stands still looks whether it may go on. */
 export const STILL_LOOK_MS = 100
-
-export type Shape = 'mirror' | 'history'

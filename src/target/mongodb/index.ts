@@ -49,6 +49,7 @@ class MongoTarget implements Target {
       dialect: 'mongodb',
       transactional: on.transactions,
       transactionalDdl: on.transactions,
+      history: true,
     }
     this.label = `MongoDB ${on.version} at ${on.label}/${databaseName}`
     this.place = `mongodb ${on.label}/${databaseName}`
@@ -60,7 +61,7 @@ class MongoTarget implements Target {
   }
 
   preflight(plan: TargetPlan): Promise<readonly Finding[]> {
-    return preflightTarget(this.#on, plan)
+    return preflightTarget(this.#on, this.#options.mirror, plan)
   }
 
   encodings(): typeof VALUES {

@@ -8,6 +8,7 @@ import { type Table, tableName } from '../../model/table.ts'
 import type { Tuple } from '../../model/tuple.ts'
 import { type Writing, write } from './commands.ts'
 import { COMMAND_BYTES, COMMAND_DOCUMENTS, MARK } from './config.ts'
+import { raw } from './fold.ts'
 import { completed, type Layout } from './layout.ts'
 import { Gathered } from './pending.ts'
 import { documentOf, olderThan, send } from './send.ts'
@@ -139,7 +140,6 @@ class RowWork {
   async #find({ collection, layout }: Place, row: Tuple, stamp: string): Promise<Tuple | null> {
     const { db, session, label } = this.#on
     const which = { _id: layout.id(row), ...(session === null ? olderThan(stamp) : {}) } as Document
-    const raw = { promoteValues: false, promoteLongs: false, promoteBuffers: false }
     try {
       const options = session === null ? raw : { ...raw, session }
       const found = await db.collection(collection).findOne(which, options)

@@ -4,20 +4,27 @@ import type { Finding } from '../../model/fault.ts'
 import { findingsAt, listed, listedTables } from '../../model/findings.ts'
 import { type Table, tableName } from '../../model/table.ts'
 import type { TargetPlan } from '../target.ts'
+import { CHANGES } from './config.ts'
 import { collectionNames, collectionObstacle, fieldObstacle } from './names.ts'
 
 const { fail, warn } = findingsAt('target')
 
 /** Looks at the target for all that would stop or endanger the mirror; changes nothing. */
-export async function preflightTarget(on: Connection, plan: TargetPlan): Promise<Finding[]> {
+export async function preflightTarget(
+  on: Connection,
+  mirror: string,
+  plan: TargetPlan,
+): Promise<Finding[]> {
   const tables = plan.tables.map(({ table }) => table)
   const nameOf = collectionNames(tables)
-  const findings = [...tables.flatMap((table) => nameFindings(on, table, nameOf(table)))]
-  findings.push(...sameNames(tables, nameOf))
+  const findings = tables.flatMap(fieldFindings)
   if (!on.transactions) {
     const what = `${on.label} commits each document by itself: it is no replica set`
     findings.push(warn('HF-T253', 'transactions', { what }))
   }
+  if (plan.shape === 'history') return [...findings, ...(await historyFindings(on, mirror, plan))]
+  findings.push(...tables.flatMap((table) => nameFindings(on, table, nameOf(table))))
+  findings.push(...sameNames(tables, nameOf))
   if (plan.onExisting === 'refuse') findings.push(...(await fullOnes(on, tables, nameOf)))
   return findings
 }
@@ -26,19 +33,42 @@ type NameOf = (table: Table) => string
 
 function nameFindings(on: Connection, table: Table, collection: string): Finding[] {
   const subject = tableName(table)
-  const findings: Finding[] = []
   const why = collectionObstacle(on.db.databaseName, collection)
-  if (why !== null) {
-    const what = `${subject} cannot be a collection named ${JSON.stringify(collection)}: ${why}`
-    findings.push(fail('HF-T252', subject, { what, table: subject }))
+  if (why === null) return []
+  const what = `${subject} cannot be a collection named ${JSON.stringify(collection)}: ${why}`
+  return [fail('HF-T252', subject, { what, table: subject })]
+}
+
+function fieldFindings(table: Table): Finding[] {
+  const subject = tableName(table)
+  return table.columns.flatMap(({ name }) => {
+    const why = fieldObstacle(name)
+    if (why === null) return []
+    const what = `the column ${JSON.stringify(name)} of ${subject} cannot be a field: ${why}`
+    return [fail('HF-T252', subject, { what, table: subject })]
+  })
+}
+
+/** A history begins with a copy; what there is of another one cannot be continued. */
+async function historyFindings(
+  on: Connection,
+  mirror: string,
+  plan: TargetPlan,
+): Promise<Finding[]> {
+  if (plan.onExisting === 'merge') {
+    const what = 'on_existing is merge, and a history is never merged with another one'
+    return [fail('HF-T254', 'on_existing', { what })]
   }
-  for (const { name } of table.columns) {
-    const obstacle = fieldObstacle(name)
-    if (obstacle === null) continue
-    const what = `the column ${JSON.stringify(name)} of ${subject} cannot be a field: ${obstacle}`
-    findings.push(fail('HF-T252', subject, { what, table: subject }))
-  }
-  return findings
+  if (plan.onExisting === 'replace') return []
+  const known = await on.db
+    .collection(CHANGES)
+    .findOne({ mirror }, { projection: { _id: 1 } })
+    .catch((error: unknown) => {
+      throw faultOf(error, { doing: 'looking at its collections', label: on.label })
+    })
+  if (known === null) return []
+  const what = `${CHANGES} at the target holds changes of a mirror named ${mirror} already`
+  return [fail('HF-T222', CHANGES, { what, tables: [CHANGES] })]
 }
 
 function sameNames(tables: readonly Table[], nameOf: NameOf): Finding[] {

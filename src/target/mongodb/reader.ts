@@ -11,6 +11,7 @@ import { type Table, tableName } from '../../model/table.ts'
 import { cell, frame, type Tuple } from '../../model/tuple.ts'
 import type { TargetOptions } from '../target.ts'
 import { MARK } from './config.ts'
+import { Fold, raw } from './fold.ts'
 import { Layout, packed } from './layout.ts'
 import { isLive, leaseId, leases, serverTime } from './lease.ts'
 import { MirrorState, type State } from './state.ts'
@@ -18,9 +19,6 @@ import { Still } from './still.ts'
 
 /** Rows that are handed over together. */
 const BURST = 1000
-
-/** Values come as the server has them, not as the nearest number of the language. */
-const raw = { promoteValues: false, promoteLongs: false, promoteBuffers: false } as const
 
 export async function openTargetReader({
   endpoint,
@@ -119,13 +117,35 @@ function collectionOf({ tables }: State, table: Table): string {
 }
 
 function readable(view: View): Readable {
+  const isHistory = (): boolean => view.state().shape === 'history'
   return {
-    all: (table) => documents(view, table, {}),
+    all: (table) => (isHistory() ? folded(view, table, null) : documents(view, table, {})),
     some: (table, keys) => {
       const layout = new Layout(table)
-      const ids = keys.map((key) => layout.id(spread(table, key)))
-      return documents(view, table, { _id: { $in: ids } })
+      const rows = keys.map((key) => spread(table, key))
+      if (isHistory()) return folded(view, table, rows)
+      return documents(view, table, { _id: { $in: rows.map((row) => layout.id(row)) } })
     },
+  }
+}
+
+async function* folded(
+  { on, state }: View,
+  table: Table,
+  keys: readonly Tuple[] | null,
+): AsyncGenerator<Buffer, void, undefined> {
+  const fold = new Fold(on, state().checkpoint.mirror, table)
+  try {
+    let burst: Tuple[] = []
+    for await (const tuple of fold.rows(keys)) {
+      burst.push(tuple)
+      if (burst.length < BURST) continue
+      yield frame(burst)
+      burst = []
+    }
+    if (burst.length > 0) yield frame(burst)
+  } catch (error) {
+    throw faultOf(error, { doing: 'reading', label: on.label, table: tableName(table) })
   }
 }
 

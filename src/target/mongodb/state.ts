@@ -8,9 +8,9 @@ import type { Positions } from '../../model/position.ts'
 import type { Table } from '../../model/table.ts'
 import { fenced } from '../holding.ts'
 import { checkpointOf, storedPositions } from '../stored.ts'
-import type { TargetPlan } from '../target.ts'
+import type { Shape, TargetPlan } from '../target.ts'
 import { DUPLICATE } from './commands.ts'
-import { COMMAND_MS, type Shape, STATE, STATE_VERSION } from './config.ts'
+import { COMMAND_MS, STATE, STATE_VERSION } from './config.ts'
 
 /** A table as the state's document holds it; what the core has no say in is text. */
 export interface StoredTable {
@@ -207,10 +207,10 @@ export class MirrorState {
   }
 
   #stateOf(stored: StoredMirror): State {
-    const { database } = { database: this.#on.db.databaseName }
+    const schema = this.#on.db.databaseName
     const tables = stored.tables.map(
       (one) =>
-        `{"table":${one.definition},"target":${JSON.stringify({ schema: database, name: one.collection })},` +
+        `{"table":${one.definition},"target":${JSON.stringify({ schema, name: one.collection })},` +
         `"mode":${JSON.stringify(one.mode)},"state":${JSON.stringify(one.state)},` +
         `"start":${one.start},"rowsCopied":${one.rows}}`,
     )

@@ -6,13 +6,14 @@ import { faultOf, hasLabel, serverCode } from '../../dialect/mongodb/errors.ts'
 import type { Batch } from '../../model/batch.ts'
 import type { Identities } from '../../model/checkpoint.ts'
 import { Fault } from '../../model/fault.ts'
-import type { Positions } from '../../model/position.ts'
+import type { Position, Positions } from '../../model/position.ts'
 import { type Table, tableName } from '../../model/table.ts'
 import { type Tuple, Unframer } from '../../model/tuple.ts'
 import { storedPositions } from '../stored.ts'
-import type { Target, TargetPlan } from '../target.ts'
+import type { Shape, Target, TargetPlan } from '../target.ts'
 import type { Writing } from './commands.ts'
-import { COMMAND_BYTES, COMMAND_DOCUMENTS } from './config.ts'
+import { CHANGES, COMMAND_BYTES, COMMAND_DOCUMENTS } from './config.ts'
+import { applyHistory, historyIndexes, loadHistory } from './history.ts'
 import { Layout } from './layout.ts'
 import { Lease, type StoredLease } from './lease.ts'
 import { applyRows, load, type Place, type Places, sweep } from './mirror.ts'
@@ -47,6 +48,7 @@ export class Tenure implements AsyncDisposable, Places {
   readonly #reshaped = new Map<string, Table>()
   #durable: Positions
   #onExisting: TargetPlan['onExisting']
+  #shape: Shape
 
   constructor(options: TenureOptions) {
     const { on, state, epoch, lease, now } = options
@@ -57,6 +59,7 @@ export class Tenure implements AsyncDisposable, Places {
     this.#tables = now?.tables ?? []
     this.#durable = now?.checkpoint.positions ?? new Map()
     this.#onExisting = now?.onExisting ?? 'refuse'
+    this.#shape = now?.shape ?? 'mirror'
     for (const { table } of now?.checkpoint.tables ?? []) this.#settle(table)
     point('claimed')
   }
@@ -96,12 +99,26 @@ export class Tenure implements AsyncDisposable, Places {
   }
 
   async prepare(plan: TargetPlan): Promise<void> {
-    const collection = collectionNames(plan.tables.map(({ table }) => table))
-    const how = { shape: 'mirror' as const, collection }
+    const shape = plan.shape ?? 'mirror'
+    const tables = plan.tables.map(({ table }) => table)
+    const collection = shape === 'history' ? () => CHANGES : collectionNames(tables)
+    const how = { shape, collection }
+    this.#shape = shape
     this.#tables = await this.#lease.send(() => this.#state.plan(this.epoch, plan, how))
     this.#onExisting = plan.onExisting
     for (const { table } of plan.tables) {
       await this.#makeCollection(this.#settle(table).collection)
+    }
+    if (shape === 'history') await this.#index()
+  }
+
+  async #index(): Promise<void> {
+    const { db, label } = this.#on
+    const indexes = historyIndexes.map(({ name, key }) => ({ name, key: { ...key } }))
+    try {
+      await this.#lease.send(() => db.collection(CHANGES).createIndexes(indexes))
+    } catch (error) {
+      throw faultOf(error, { doing: 'indexing', label, table: CHANGES })
     }
   }
 
@@ -139,7 +156,10 @@ export class Tenure implements AsyncDisposable, Places {
   async #empty(place: Place, state: StoredTable['state']): Promise<void> {
     const { collection, layout, mode } = place
     const ours = { _holdfast: { $exists: true } }
-    if (this.#onExisting === 'replace') await sweep(this.#writing(), collection, {})
+    if (this.#shape === 'history') {
+      const which = { mirror: this.#state.mirror, table: tableName(layout.table) }
+      await sweep(this.#writing(), collection, which)
+    } else if (this.#onExisting === 'replace') await sweep(this.#writing(), collection, {})
     else if (state === 'pending') return
     // With a key the rows are written over, and what the source has no more is kept like others.
     else if (mode !== 'merge') await sweep(this.#writing(), collection, {})
@@ -153,14 +173,14 @@ export class Tenure implements AsyncDisposable, Places {
     if (stored?.state !== 'copying' || stored.start === null) {
       throw new Fault('HF-X001', { what: `${tableName(table)} is not being copied` })
     }
-    const stamp = stampOf(onlyPlace(stored.start), 0)
-    const loading = { place: this.of(table), stamp }
+    const start = onlyPlace(stored.start)
     const frames = new Unframer()
     let copied = 0
     const waiting: Tuple[] = []
     let bytes = 0
     const flush = async (): Promise<void> => {
-      if (waiting.length > 0) await load(this.#writing(), loading, waiting)
+      const stretch = `${number}.${chunk.index}.${copied}`
+      if (waiting.length > 0) await this.#load(table, { start, stretch }, waiting)
       copied += waiting.length
       waiting.length = 0
       bytes = 0
@@ -178,6 +198,20 @@ export class Tenure implements AsyncDisposable, Places {
     signal.throwIfAborted()
     await this.#mark(number, { $inc: { [`tables.${number}.rows`]: copied } })
     return copied
+  }
+
+  #load(
+    table: Table,
+    { start, stretch }: { readonly start: Position; readonly stretch: string },
+    rows: readonly Tuple[],
+  ): Promise<void> {
+    const place = this.of(table)
+    if (this.#shape === 'mirror') {
+      return load(this.#writing(), { place, stamp: stampOf(start, 0) }, rows)
+    }
+    const { layout } = place
+    const of = { mirror: this.#state.mirror, layout, place: start, stretch }
+    return loadHistory(this.#writing(), of, rows)
   }
 
   copied({ id }: Table): Promise<void> {
@@ -207,9 +241,14 @@ export class Tenure implements AsyncDisposable, Places {
   /** The rows, each document by itself, and then the checkpoint. */
   async #afterAnother(batch: Batch): Promise<void> {
     const before = await this.#standing(batch, null)
-    await applyRows(this.#writing(), this, batch)
+    await this.#carry(this.#writing(), batch)
     point('batch-sent')
     await this.#advance(batch, before, null)
+  }
+
+  #carry(on: Writing, batch: Batch): Promise<void> {
+    if (this.#shape === 'mirror') return applyRows(on, this, batch)
+    return applyHistory(on, { mirror: this.#state.mirror, places: this }, batch)
   }
 
   /** Rows and checkpoint in one transaction. */
@@ -221,7 +260,7 @@ export class Tenure implements AsyncDisposable, Places {
       try {
         session.startTransaction()
         const before = await this.#standing(batch, session)
-        await applyRows(this.#writing(session), this, batch)
+        await this.#carry(this.#writing(session), batch)
         await this.#advance(batch, before, session)
         point('batch-sent')
         await this.#commit(session)

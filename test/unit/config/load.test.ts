@@ -20,6 +20,7 @@ const silent: MirrorFlags = {
   exclude: [],
   keyless: null,
   onExisting: null,
+  set: [],
 }
 
 interface Given {

@@ -27,6 +27,7 @@ const settings: MirrorSettings = {
   target: parseUrl('postgres://b@h2/t?sslmode=require', 'x'),
   selection: { include: ['public.*'], exclude: [], keyless: 'refuse' },
   onExisting: 'refuse',
+  shape: 'mirror',
   copyWorkers: 4,
   catchUp: { distance: null, millis: 0, memory: 0 },
   limits: { batchRows: 1, batchBytes: 2, memoryBytes: 3, spillDirectory: '/tmp' },

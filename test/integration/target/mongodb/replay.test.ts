@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import type { Batch, Stretch } from '../../../../src/model/batch.ts'
-import type { Change } from '../../../../src/model/change.ts'
+import { Changes } from '../../../../src/model/changes.ts'
 import type { Positions } from '../../../../src/model/position.ts'
 import { type Bench, batchOf, bench, transact } from '../../../contract/bench.ts'
 import { mongoFixture } from '../../../contract/mongodb.ts'
@@ -38,7 +38,7 @@ function batch(previous: Positions, some: readonly Read[], cut: number | null): 
   const positions = some.at(-1)?.positions ?? previous
   const made = batchOf({ previous, positions, parts: [] })
   const stretches = some.map(({ positions: at, changes }): Stretch => {
-    return { positions: at, committedAt: null, first: 0, changes }
+    return { positions: at, committedAt: null, first: 0, changes: Changes.of(changes) }
   })
   if (cut === null) return { ...made, stretches }
   return {
@@ -55,7 +55,7 @@ class Broken extends Error {}
 function upTo(stretches: readonly Stretch[], cut: number): readonly Stretch[] {
   let left = cut
   return stretches.flatMap((stretch) => {
-    const changes: readonly Change[] = stretch.changes.slice(0, left)
+    const changes = stretch.changes.slice(0, Math.min(left, stretch.changes.length))
     left -= changes.length
     return changes.length === 0 ? [] : [{ ...stretch, changes }]
   })
