@@ -5,6 +5,7 @@ import type { Source, SourceOptions } from './source.ts'
 const connectors: Readonly<
   Record<string, () => Promise<(options: SourceOptions) => Promise<Source>>>
 > = {
+  mysql: async () => (await import('./mysql/index.ts')).openMysqlSource,
   postgres: async () => (await import('./postgres/index.ts')).openPostgresSource,
 }
 

@@ -273,7 +273,12 @@ async function end(control: Session, { server }: Places): Promise<Place> {
 async function domainsAt(control: Session, at: FilePlace): Promise<Place> {
   const sql = `SELECT BINLOG_GTID_POS(${literal(at.file)}, ${at.position}) AS g`
   const [row] = await control.query(sql)
-  return { passed: DomainPosition.parse(row?.['g'] ?? ''), at, from: null }
+  if (row?.['g'] == null)
+    throw new Fault('HF-L109', {
+      what: `the source does not know the place ${at.file}:${at.position}`,
+      side: 'source',
+    })
+  return { passed: DomainPosition.parse(row['g']), at, from: null }
 }
 
 /**
