@@ -8,13 +8,13 @@ export interface Done {
   readonly rows: number
 }
 
-/** A statement failed; those before it, `done`, were carried out. */
+/** A statement failed; `done` tells of those before it. */
 export class SendError extends Error {
   override readonly name = 'SendError'
-  readonly done: number
+  readonly done: readonly Done[]
   declare readonly cause: unknown
 
-  constructor(cause: unknown, done: number) {
+  constructor(cause: unknown, done: readonly Done[]) {
     super(cause instanceof Error ? cause.message : String(cause), { cause })
     this.done = done
   }
@@ -34,7 +34,7 @@ class Sending implements Command {
   }
 
   readonly onResult = (error: unknown): void => {
-    this.result.reject(new SendError(error, this.#done.length))
+    this.result.reject(new SendError(error, this.#done))
   }
 
   execute(packet: Packet | undefined, wire: Wire): boolean {

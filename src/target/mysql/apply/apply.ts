@@ -97,8 +97,6 @@ export class Applier {
         sql.raw(statement),
       )
     }
-    // Whoever was fenced writes no row, not even one that is taken back.
-    await writer.flush()
   }
 
   #advance(lane: string, previous: Position | undefined, next: Position): string {

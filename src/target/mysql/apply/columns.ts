@@ -34,6 +34,8 @@ export interface BoundColumn {
   /** Quoted. */
   readonly name: string
   readonly form: Form
+  /** A new row need not mention it. */
+  readonly optional: boolean
   /** What to compare characters by, where the column's own collation takes some for equal. */
   readonly collate: string
 }
@@ -164,7 +166,8 @@ export function bind(table: Table, found: FoundTable | undefined, collation: str
     const held = found.columns.find((column) => sameName(column.name, name))
     const form = held === undefined ? null : formOf(type, held)
     if (held === undefined || form === null) throw missing(table, `column ${name}`)
-    return { name: ident(held.name), form, collate: collate(type, held, collation) }
+    const { optional } = held
+    return { name: ident(held.name), form, optional, collate: collate(type, held, collation) }
   })
   const names = keyNames(table)
   const index = names.length === 0 ? null : indexOn(found, names)

@@ -1,9 +1,10 @@
 import type { Step } from '../../../model/batch.ts'
 import type { Identity, Table } from '../../../model/table.ts'
+import type { Tuple } from '../../../model/tuple.ts'
 import type { Tuples } from '../../../model/tuples.ts'
 import type { Binding } from './columns.ts'
 import { assignments, cellsOf, columnList, row, sameKey, sameRow } from './rows.ts'
-import type { Expectation, Writer } from './writer.ts'
+import type { Expectation, List, Writer } from './writer.ts'
 
 /** Keys of one DELETE: the server plans each of them as a range. */
 const MOST_KEYS = 500
@@ -32,23 +33,27 @@ export async function insert(
   const { table } = binding
   const key = keyOf(table.identity)
   const merges = existing === 'overwrite' && key.length > 0
+  const rest = [...binding.columns.keys()].filter((i) => !key.includes(i))
   // A row that another unique index catches is not the one that is meant.
   const clears = merges && binding.others
   if (clears) await clear({ writer, binding }, rows)
   await writer.list(rows, {
     head: `INSERT INTO ${binding.name} (${columnList(binding)}) VALUES `,
     separator: ',',
-    tail: merges && !clears ? onDuplicate(binding, key) : '',
+    tail: merges && !clears ? onDuplicate(binding, rest) : '',
     most: MOST_ROWS,
     expected: { table, what: 'insert', counted: !merges || clears },
     item: (sql, tuple) => row(sql, binding, tuple),
   })
 }
 
-function onDuplicate(binding: Binding, key: readonly number[]): string {
-  const rest = binding.columns.filter((_, i) => !key.includes(i))
-  const set = rest.length === 0 ? binding.columns.slice(0, 1) : rest
-  const sets = set.map(({ name }) => `${name} = VALUES(${name})`)
+/** `columns` take the values of the new row; without any, the row stays as it is. */
+function onDuplicate(binding: Binding, columns: readonly number[]): string {
+  const set = columns.length === 0 ? [0] : columns
+  const sets = set.map((i) => {
+    const name = columnList(binding, [i])
+    return `${name} = VALUES(${name})`
+  })
   return ` ON DUPLICATE KEY UPDATE ${sets.join(', ')}`
 }
 
@@ -64,28 +69,81 @@ async function remove(
 ): Promise<void> {
   const { table } = binding
   const key = keyOf(table.identity)
-  const single = key.length === 1
+  if (key.length === 0) return
   // The plan is pinned to the key: statistics of a table that was just filled know nothing.
-  const from = `DELETE t FROM ${binding.name} AS t FORCE INDEX (${binding.index}) WHERE `
-  await writer.list(rows, {
-    head: single ? `${from}t.${columnList(binding, key)} IN (` : from,
-    separator: single ? ',' : ' OR ',
-    tail: single ? ')' : '',
-    most: MOST_KEYS,
-    expected: { table, ...how },
+  const head = `DELETE t FROM ${binding.name} AS t FORCE INDEX (${binding.index}) WHERE `
+  await writer.list(rows, { ...byKeys(binding, head), expected: { table, ...how } })
+}
+
+/** What makes a list of rows that are found by their keys; the table is `t`. */
+function byKeys(
+  binding: Binding,
+  head: string,
+): Pick<List<Tuple>, 'head' | 'separator' | 'tail' | 'most' | 'item'> {
+  const key = keyOf(binding.table.identity)
+  if (key.length === 1) {
+    const item: List<Tuple>['item'] = (sql, tuple) => cellsOf(sql, binding, { tuple, columns: key })
+    const found = `${head}t.${columnList(binding, key)} IN (`
+    return { head: found, separator: ',', tail: ')', most: MOST_KEYS, item }
+  }
+  const item: List<Tuple>['item'] = (sql, tuple) => {
+    sql.raw('(')
+    sameKey(sql, binding, { tuple, key })
+    sql.raw(')')
+  }
+  return { head, separator: ' OR ', tail: '', most: MOST_KEYS, item }
+}
+
+/** Rows of one update from which on they go together. */
+const TOGETHER = 8
+
+type Update = Extract<Step, { readonly kind: 'update' }>
+
+export async function update(work: Work, step: Update): Promise<void> {
+  if (goTogether(work.binding, step)) await updateTogether(work, step)
+  else await updateEach(work, step)
+}
+
+/** Every row is found by its key, and no other index could catch the row written in its place. */
+function goTogether({ table, columns, others }: Binding, { set, rows, old }: Update): boolean {
+  const key = keyOf(table.identity)
+  if (old !== null || others || key.length === 0 || rows.length < TOGETHER) return false
+  if (set.every((i) => key.includes(i))) return false
+  return columns.every(({ optional }, i) => optional || set.includes(i))
+}
+
+/**
+ * First a statement that changes nothing finds and locks the rows: one that is not there is noticed.
+ * Then rows are written over those that have their keys, so that none can be added.
+ */
+async function updateTogether({ writer, binding }: Work, step: Update): Promise<void> {
+  const { table } = binding
+  const key = keyOf(table.identity)
+  const columns = [...new Set([...key, ...step.set])].sort((a, b) => a - b)
+  const rest = columns.filter((i) => !key.includes(i))
+  const same = columnList(binding, rest.slice(0, 1))
+  await writer.list(step.rows, {
+    ...byKeys(
+      binding,
+      `UPDATE ${binding.name} AS t FORCE INDEX (${binding.index}) SET ${same} = ${same} WHERE `,
+    ),
+    expected: { table, what: 'update', counted: true },
+  })
+  await writer.list(step.rows, {
+    head: `INSERT INTO ${binding.name} (${columnList(binding, columns)}) VALUES `,
+    separator: ',',
+    tail: onDuplicate(binding, rest),
+    most: MOST_ROWS,
+    expected: { table, what: 'update', counted: false },
     item: (sql, tuple) => {
-      if (single) return cellsOf(sql, binding, { tuple, columns: key })
       sql.raw('(')
-      sameKey(sql, binding, { tuple, key })
+      cellsOf(sql, binding, { tuple, columns })
       sql.raw(')')
     },
   })
 }
 
-export async function update(
-  { writer, binding }: Work,
-  step: Extract<Step, { readonly kind: 'update' }>,
-): Promise<void> {
+async function updateEach({ writer, binding }: Work, step: Update): Promise<void> {
   const { table } = binding
   const key = keyOf(table.identity)
   const rest = step.set.filter((i) => !key.includes(i))

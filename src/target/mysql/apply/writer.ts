@@ -1,4 +1,4 @@
-import { type Done, send } from '../../../dialect/mysql/send.ts'
+import { type Done, SendError, send } from '../../../dialect/mysql/send.ts'
 import { Sql } from '../../../dialect/mysql/sql.ts'
 import { Fault } from '../../../model/fault.ts'
 import { type Table, tableName } from '../../../model/table.ts'
@@ -43,6 +43,17 @@ export class Refused extends Error {
   }
 }
 
+/** Statements of the form `head item, item … tail`. */
+export interface List<T> {
+  readonly head: string
+  readonly separator: string
+  readonly tail: string
+  /** Items of one statement at most. */
+  readonly most: number
+  readonly expected: Omit<Expectation, 'rows'> & { readonly counted: boolean }
+  readonly item: (sql: Sql, item: T) => void
+}
+
 /** Gathers statements, sends many in one packet, and holds each to what it must do. */
 export class Writer {
   readonly sql = new Sql()
@@ -70,21 +81,10 @@ export class Writer {
   }
 
   /**
-   * Writes as few statements of the form `head item, item … tail` as there is room for; each is
-   * expected to do something to as many rows as it has items where `expected` counts rows.
+   * Writes as few of these statements as there is room for; each is expected to do something to as
+   * many rows as it has items where `expected` counts rows.
    */
-  async list<T>(
-    items: Iterable<T>,
-    how: {
-      readonly head: string
-      readonly separator: string
-      readonly tail: string
-      /** Items of one statement at most. */
-      readonly most: number
-      readonly expected: Omit<Expectation, 'rows'> & { readonly counted: boolean }
-      readonly item: (sql: Sql, item: T) => void
-    },
-  ): Promise<void> {
+  async list<T>(items: Iterable<T>, how: List<T>): Promise<void> {
     const { sql } = this
     const { expected, item } = how
     let rows = 0
@@ -117,19 +117,25 @@ export class Writer {
     const expected = this.#expected
     if (expected.length === 0) return
     this.#expected = []
-    let done: readonly Done[]
+    let done: readonly Done[] = []
+    let failed: SendError | null = null
     try {
       done = await send(this.#link.session, this.sql)
     } catch (error) {
-      const failed = (error as { readonly done?: number }).done ?? 0
-      throw new Refused((error as Error).cause ?? error, expected[failed] ?? null)
+      if (!(error instanceof SendError)) throw error
+      failed = error
+      done = error.done
     } finally {
       this.#reset()
     }
-    for (const [i, wanted] of expected.entries()) {
-      const rows = done[i]?.rows ?? 0
-      if (wanted.rows !== null && wanted.rows !== rows) throw new Miscounted(wanted, rows)
+    // What went wrong first is told, though the server saw nothing in it.
+    for (const [i, { rows }] of done.entries()) {
+      const wanted = expected[i]
+      if (wanted !== undefined && wanted.rows !== null && wanted.rows !== rows) {
+        throw new Miscounted(wanted, rows)
+      }
     }
+    if (failed !== null) throw new Refused(failed.cause, expected[done.length] ?? null)
   }
 
   /** Forgets what was not sent. */
