@@ -18,8 +18,8 @@ export async function compareLogs(
 ): Promise<void> {
   refuseOtherLog(source, checkpoint.positions)
   refuseForeignLog(checkpoint.source, await source.identity())
-  const { from, head } = await source.range()
-  refuseGap(source, checkpoint.positions, from)
+  const { from, head, gap } = await source.range()
+  refuseGap(source, checkpoint.positions, { from, code: gap ?? 'HF-L105' })
   refuseOlderLog(source, checkpoint.positions, head)
   await source.confirm(checkpoint.positions, signal)
 }
@@ -55,12 +55,17 @@ function isFaultCode(text: string): text is FaultCode {
   return Object.hasOwn(catalogue, text)
 }
 
-function refuseGap(source: Source, applied: Positions, from: Positions): void {
+interface Oldest {
+  readonly from: Positions
+  readonly code: FaultCode
+}
+
+function refuseGap(source: Source, applied: Positions, { from, code }: Oldest): void {
   for (const [lane, oldest] of from) {
     const reached = applied.get(lane)
     const how = reached === undefined ? 'unrelated' : source.compare(reached, oldest)
     if (how === 'equal' || how === 'after') continue
-    throw new Fault('HF-L105', {
+    throw new Fault(code, {
       what:
         `the target stands at ${describePositions(applied)}, ` +
         `but the source's log for this mirror begins at ${oldest.token}`,

@@ -1,7 +1,7 @@
 import type { StreamItem } from '../model/change.ts'
 import type { Identities } from '../model/checkpoint.ts'
 import type { Endpoint } from '../model/endpoint.ts'
-import type { Finding } from '../model/fault.ts'
+import type { FaultCode, Finding } from '../model/fault.ts'
 import type { Comparison, Position, Positions } from '../model/position.ts'
 import type { SourceReader } from '../model/reader.ts'
 import type { Blueprint, Sequence, Table, Vocabulary } from '../model/table.ts'
@@ -118,8 +118,15 @@ export interface Source extends AsyncDisposable {
 
   /** Facts that say which log this is (promise 7). Faults when the mirror's hold on it is gone. */
   identity(): Promise<Identities>
-  /** The oldest place that can be read from, and the newest that is safe on the source's disk. */
-  range(): Promise<{ readonly from: Positions; readonly head: Positions }>
+  /**
+   * The oldest place that can be read from, and the newest that is safe on the source's disk. `gap` is
+   * the fault that it means to stand before the oldest; HF-L105 when absent.
+   */
+  range(): Promise<{
+    readonly from: Positions
+    readonly head: Positions
+    readonly gap?: FaultCode
+  }>
   compare(a: Position, b: Position): Comparison
   /**
    * Faults when the log is not the one in which `applied` was reached, although it reaches past

@@ -99,7 +99,7 @@ class MysqlSource implements Source {
     return this.#places.byFiles ? { ...log, server: { value: key, changed: 'HF-L106' } } : log
   }
 
-  async range(): Promise<{ readonly from: Positions; readonly head: Positions }> {
+  async range(): ReturnType<Source['range']> {
     this.#places.ruler.learn(await logFiles(this.#control))
     const server = this.#places.server
     const [from, head] = [
@@ -109,7 +109,7 @@ class MysqlSource implements Source {
     if (from === null || head === null) throw noLog(this.label)
     // Files go away when nothing is in them that was not passed, too.
     const oldest = from.passed === null ? from : { ...from, at: null }
-    return { from: this.#places.at(oldest), head: this.#places.at(head) }
+    return { from: this.#places.at(oldest), head: this.#places.at(head), gap: 'HF-L111' }
   }
 
   /** The core passes it on by itself. */

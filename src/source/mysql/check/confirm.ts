@@ -1,6 +1,7 @@
 import { connect, type Session } from '../../../dialect/mysql/connect.ts'
 import type { Endpoint } from '../../../model/endpoint.ts'
 import { Fault } from '../../../model/fault.ts'
+import { DomainPosition } from '../log/domains.ts'
 import { Dump, type Start } from '../log/dump.ts'
 import { type LogEvent, LogReader } from '../log/events.ts'
 import { GtidSet } from '../log/gtid.ts'
@@ -23,6 +24,9 @@ export interface ConfirmOptions {
 export async function confirmLog(options: ConfirmOptions, signal: AbortSignal): Promise<void> {
   await requireTransactions(options)
   if (options.landmark === null) return
+  // What was written without a name is not sent once all transactions have one.
+  const named = options.server.variables.get('gtid_mode') === 'ON'
+  if (options.landmark.gtid === '' && named) return
   const start = await startOf(options, options.landmark)
   if (start === null) return
   const found = await firstAt(options, start, signal)
@@ -33,13 +37,33 @@ export async function confirmLog(options: ConfirmOptions, signal: AbortSignal): 
 async function requireTransactions({ control, server, applied }: ConfirmOptions): Promise<void> {
   const end = await logEnd(control, server)
   if (end?.passed == null || applied.passed === null) return
-  const errant = lacking(applied.passed, end.passed)
+  const errant =
+    applied.passed instanceof GtidSet
+      ? lacking(applied.passed, end.passed)
+      : await strange(control, applied.passed)
   if (errant.isEmpty) return
   throw new Fault('HF-L106', {
     what: `the target holds transactions that the source does not have: ${errant}`,
     side: 'source',
     evidence: { applied: `${applied.passed}`, source: `${end.passed}` },
   })
+}
+
+/**
+ * Numbers of a domain are counted by every server, so that only those of the server that wrote the
+ * transaction tell: what each has written last is known to all that have it.
+ */
+async function strange(control: Session, applied: DomainPosition): Promise<DomainPosition> {
+  const [row] = await control.query('SELECT @@GLOBAL.gtid_binlog_state AS s')
+  const words = (row?.['s'] ?? '').split(',').filter((word) => word.trim() !== '')
+  const known = words.flatMap((word) => [...DomainPosition.parse(word).gtids()])
+  const missing = [...applied.gtids()].filter(
+    ({ domain, server, sequence }) =>
+      !known.some(
+        (one) => one.domain === domain && one.server === server && one.sequence >= sequence,
+      ),
+  )
+  return DomainPosition.of(missing)
 }
 
 /** From where the last transaction can be read once more; null where it is gone, or elsewhere. */
