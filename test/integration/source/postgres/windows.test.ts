@@ -12,18 +12,23 @@ async function lsnOf(db: TestDatabase, sql: string): Promise<Lsn> {
   return parseLsn(row?.['lsn'] ?? '')
 }
 
-/** The Commit messages of a window, in hex. */
-async function commits(reader: LogReader, place: Omit<WindowPlace, 'memory'>): Promise<string[]> {
+/** The messages of a window but those about relations and types, in hex. */
+async function rowsOf(reader: LogReader, place: Omit<WindowPlace, 'memory'>): Promise<string[]> {
   const window = reader.window({ ...place, memory: MEMORY })
   const found: string[] = []
   while (await window.some(never)) {
     const { buffer, ends } = window.take()
     for (let i = 0; i < ends.length; i += 2) {
       const message = buffer.subarray(ends[i], ends[i + 1])
-      if (message[0] === 0x43) found.push(message.toString('hex'))
+      if (message[0] !== 0x52 && message[0] !== 0x59) found.push(message.toString('hex'))
     }
   }
   return found
+}
+
+/** The Commit messages of a window. */
+async function commits(reader: LogReader, place: Omit<WindowPlace, 'memory'>): Promise<string[]> {
+  return (await rowsOf(reader, place)).filter((hex) => hex.startsWith('43'))
 }
 
 /** How readers of the mirror's slot are opened. */
@@ -99,4 +104,57 @@ for (const major of [14, 16, 18] as const) {
     assert.equal(new Set([...first, ...second]).size, first.length + second.length)
     assert.equal(first.length + second.length, 4000)
   })
+
+  test(`PostgreSQL ${major}: windows in turn bring what one brings while the server notes what runs`, async (t) => {
+    const db = await database(t, major)
+    await db.query('create table a (id bigserial primary key, x text)')
+    for (let i = 0; i < 4; i++) await db.query(`create table b${i} (like a including all)`)
+    const { positions } = await started(t, db)
+    const from = positions.get('wal')?.order ?? 0n
+    await overlapping(db)
+    const to = await lsnOf(db, 'select pg_current_wal_flush_lsn() as lsn')
+    const options = await optionsOf(db)
+    await using whole = await LogReader.open(options)
+    const wanted = await rowsOf(whole, { from, to })
+    assert.equal(wanted.filter((hex) => hex.startsWith('43')).length, 121)
+    assert.ok(wanted.filter((hex) => hex.startsWith('49')).length > 10_000)
+    for (const step of [0x10000n, 0x25000n]) {
+      await using one = await LogReader.open(options)
+      await using other = await LogReader.open(options)
+      const got: string[] = []
+      let after: LogReader | null = null
+      const restarts = new Set<Lsn>()
+      for (let at = from; at < to; ) {
+        const end: Lsn = at + step < to ? at + step : to
+        const reader: LogReader = after === one ? other : one
+        const place = { from: at, to: end, ...(after === null ? {} : { after }) }
+        got.push(...(await rowsOf(reader, place)))
+        restarts.add(reader.restart)
+        ;[at, after] = [end, reader]
+      }
+      assert.deepEqual(got, wanted)
+      assert.ok(restarts.size > 5, 'decoding begins further on, time and again')
+    }
+  })
+}
+
+/** Transactions that lie across one another and across places where all that runs is noted. */
+async function overlapping(db: TestDatabase): Promise<void> {
+  const sessions = await Promise.all([0, 1, 2, 3].map(() => db.session()))
+  const rows = "(x) select repeat('x', 100) from generate_series(1, 40)"
+  for (let round = 0; round < 30; round++) {
+    for (const [i, session] of sessions.entries()) {
+      const change =
+        (round + i) % 10 === 0 ? `alter table b${i} add c${round} int` : `insert into b${i} ${rows}`
+      await session.query(`begin; insert into a ${rows}; savepoint s; ${change}`)
+      await session.query(i === 2 ? 'rollback to s' : `insert into b${i} ${rows}`)
+      if (i === round % 4) await db.query('checkpoint')
+    }
+    for (const [i, session] of sessions.entries()) {
+      await session.query('commit')
+      if (i === (round + 1) % 4) await db.query('checkpoint')
+    }
+  }
+  for (const session of sessions) await session.close()
+  await db.query('insert into a default values')
 }
