@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { mirror } from '../../../testkit/mirror.ts'
+import { database, type MysqlServer, mysql, mysqlDatabase } from '../../../testkit/servers/index.ts'
+import { fill, load } from '../source/mysql/load.ts'
+
+const servers: Readonly<Record<string, () => Promise<MysqlServer>>> = {
+  'mysql-9 with GTIDs': () =>
+    mysql('mysql-9', { settings: { 'gtid-mode': 'ON', 'enforce-gtid-consistency': 'ON' } }),
+  'mysql-9': () => mysql('mysql-9'),
+  'mysql-5.6': () => mysql('mysql-5.6'),
+  'mariadb-10.11': () => mysql('mariadb-10.11'),
+}
+
+interface Found {
+  readonly missing: number
+  readonly extra: number
+  readonly changed: number
+  readonly differences: readonly { readonly kind: string; readonly key: unknown }[]
+}
+
+for (const [name, start] of Object.entries(servers)) {
+  test(`rows are compared exactly while they change and the target is behind, ${name}`, async (t) => {
+    const source = await mysqlDatabase(t, await start())
+    const target = await database(t, 18)
+    await fill(source, 300)
+    const selection = { exclude: [`${source.name}.loose`] }
+    const ends = mirror(t, { source: source.url, target: target.url, selection })
+    await ends.catchUp()
+    const writing = load(source, false)
+    t.after(() => writing.stop())
+    for (let round = 0; round < 3; round++) {
+      assert.deepEqual(await ends.differences(), [], `round ${round}, nothing applied since`)
+      await ends.catchUp()
+    }
+    const schema = `"${source.name}"`
+    await target.query(`
+      update ${schema}.still set b = 'other' where ctid = (select ctid from ${schema}.still limit 1);
+      insert into ${schema}.none values (77);
+      insert into ${schema}.words values ('only here', 1)`)
+    const found = (await ends.differences()).map((line): [string, Found] => {
+      const at = line.indexOf(' ')
+      return [line.slice(source.name.length + 1, at), JSON.parse(line.slice(at + 1))]
+    })
+    await writing.stop()
+    const counts = found.map(([table, { missing, extra, changed }]) => [
+      table,
+      missing,
+      extra,
+      changed,
+    ])
+    assert.deepEqual(counts.sort(), [
+      ['none', 0, 1, 0],
+      ['still', 1, 1, 0],
+      ['words', 0, 1, 0],
+    ])
+    const words = found.find(([table]) => table === 'words')?.[1]
+    assert.deepEqual(words?.differences[0]?.key, { w: 'only here' })
+    await ends.catchUp()
+    await target.query(`update ${schema}.bins set n = 0.3
+      where b = (select b from ${schema}.bins order by b limit 1)`)
+    const last = (await ends.differences()).filter((line) =>
+      line.startsWith(`${source.name}.bins `),
+    )
+    assert.match(
+      last.join(),
+      /"changed":1,.*"kind":"changed","key":\{"b":"\\\\x[0-9a-f]+"\}.*"columns":\["n"\]/,
+    )
+  })
+}
