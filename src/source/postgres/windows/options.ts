@@ -46,8 +46,9 @@ export function isFar(settings: CatchUp, distance: Lsn): boolean {
 
 /** True when so little is left that streaming it is quicker than to begin another window. */
 export function isNear(settings: CatchUp, distance: Lsn): boolean {
-  if (whim === 'random' && Math.random() < 0.3) return true
-  if (whim !== null) return distance <= 0n
+  // A window of nothing would be followed by another one.
+  if (distance <= 0n || (whim === 'random' && Math.random() < 0.3)) return true
+  if (whim !== null) return false
   return distance < BigInt(Math.min(Math.floor((settings.distance ?? 0) / 2), STREAMED))
 }
 

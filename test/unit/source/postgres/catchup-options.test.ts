@@ -19,6 +19,11 @@ test('a log is read in windows from the given distance on, and never without one
   assert.equal(isFar(off, 1n << 50n), false)
   assert.equal(isNear(settings, BigInt(4 * MIB)), false)
   assert.equal(isNear(settings, BigInt(4 * MIB - 1)), true)
+  for (const distance of [0, 1]) {
+    assert.equal(isFar({ ...settings, distance }, 1n), true)
+    assert.equal(isNear({ ...settings, distance }, 1n), false)
+    assert.equal(isNear({ ...settings, distance }, 0n), true)
+  }
 })
 
 test('a running stream is left when it would need too long, not when it keeps pace', {
