@@ -91,10 +91,15 @@ export class CatchUp implements AsyncDisposable {
     for (let current = await this.#plan(null); current !== null; ) {
       const { window } = current
       let next: Planned | null = null
+      let planned = false
       // Nothing is named that is on its way: it would be held until the next one has come.
       while (await window.some(signal)) {
         if (this.#failed !== null) throw this.#failed.error
-        if (next === null && this.#mayOverlap) next = await this.#plan(current.reader)
+        // Once, and not for each piece: the source is asked where its log ends.
+        if (!planned && this.#mayOverlap) {
+          planned = true
+          next = await this.#plan(current.reader)
+        }
         yield window.take()
       }
       yield { through: window.to }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Lsn, parseLsn } from '../../../../src/source/postgres/position.ts'
+import { CatchUp } from '../../../../src/source/postgres/windows/catchup.ts'
 import { LogReader, type WindowPlace } from '../../../../src/source/postgres/windows/reader.ts'
 import { database, type TestDatabase } from '../../../../testkit/servers/index.ts'
 import { endpointOf, never, started } from './support.ts'
@@ -137,6 +138,31 @@ for (const major of [14, 16, 18] as const) {
     }
   })
 }
+
+test('where the log ends is asked for twice for each window, not for each piece of one', async (t) => {
+  const db = await database(t, 18)
+  await db.query('create table a (id int primary key, x text)')
+  const { positions } = await started(t, db)
+  await db.query(`do $$ begin for i in 0..99 loop
+    insert into a select i * 1000 + g, repeat('x', 250) from generate_series(1, 1000) g; commit;
+  end loop; end $$`)
+  let asked = 0
+  await using catchUp = await CatchUp.open({
+    ...(await optionsOf(db)),
+    from: positions.get('wal')?.order ?? 0n,
+    settings: { distance: 32 << 20, millis: 5_000, memory: 512 << 20 },
+    head: () => {
+      asked++
+      return lsnOf(db, 'select pg_current_wal_flush_lsn() as lsn')
+    },
+  })
+  const pieces = { messages: 0, through: 0 }
+  for await (const piece of catchUp.pieces(never))
+    pieces['through' in piece ? 'through' : 'messages']++
+  assert.ok(pieces.through > 1)
+  assert.ok(pieces.messages > 10 * pieces.through, `${pieces.messages} pieces`)
+  assert.ok(asked <= 2 * pieces.through + 1, `${asked} times`)
+})
 
 /** Transactions that lie across one another and across places where all that runs is noted. */
 async function overlapping(db: TestDatabase): Promise<void> {
