@@ -16,18 +16,20 @@ interface Shown {
 }
 
 /** Headings by the first row below each. */
-const areas: readonly (readonly [first: number, heading: string])[] = [
-  [1, 'Values'],
-  [32, 'Row identity, values stored apart, keys'],
-  [49, 'The shape of tables'],
-  [75, 'The target'],
-  [86, 'The stream'],
-  [97, 'The first copy'],
-  [108, 'The log, the slot and the servers'],
+const areas: readonly (readonly [first: string, heading: string])[] = [
+  ['P1', 'Values'],
+  ['P32', 'Row identity, values stored apart, keys'],
+  ['P49', 'The shape of tables'],
+  ['P75', 'The target'],
+  ['P86', 'The stream'],
+  ['P97', 'The first copy'],
+  ['P108', 'The log, the slot and the servers'],
+  ['M1', 'MySQL and MariaDB as a source'],
+  ['G1', 'MongoDB as a target'],
 ]
 
 /** Rows as they are named at the start of a test: `P86 P89 a transaction …`. */
-const NAMED = /^((?:P\d+[ ,]+)+)(\S.*)$/su
+const NAMED = /^((?:[PMG]\d+[ ,]+)+)(\S.*)$/su
 
 /** What tells the variants of one test apart. */
 const VARIANTS =
@@ -56,8 +58,11 @@ function allShown(): readonly Shown[] {
   return files.flatMap((file) => shownIn(file, readFileSync(`${root}${file}`, 'utf8')))
 }
 
+const LETTERS = 'PMG'
+
+/** Rows sort by their letter first. */
 function numberOf(row: string): number {
-  return Number(row.slice(1))
+  return LETTERS.indexOf(row.charAt(0)) * 1000 + Number(row.slice(1))
 }
 
 function line(row: string, tests: readonly Shown[]): string {
@@ -75,8 +80,11 @@ export function hardCasesPage(): string {
   }
   const rows = [...byRow.keys()].toSorted((a, b) => numberOf(a) - numberOf(b))
   const sections = areas.flatMap(([first, heading], i) => {
-    const end = areas[i + 1]?.[0] ?? Number.POSITIVE_INFINITY
-    const here = rows.filter((row) => numberOf(row) >= first && numberOf(row) < end)
+    const next = areas[i + 1]
+    const end = next === undefined ? Number.POSITIVE_INFINITY : numberOf(next[0])
+    const here = rows.filter((row) => {
+      return numberOf(row) >= numberOf(first) && numberOf(row) < end
+    })
     if (here.length === 0) return []
     const lines = here.map((row) => line(row, byRow.get(row) ?? []))
     return [`## ${heading}`, ['| row | what is shown | by |', '|---|---|---|', ...lines].join('\n')]

@@ -11,8 +11,10 @@ export const documentFaults = {
     why: 'A document is at most 16 MB, and a moment that is kept as a date has milliseconds and an end: infinity and years past 275760 have no such form.',
     safe: 'Nothing is lost and no value was bent: the checkpoint stands before the transaction with that row, and the source keeps what came after.',
     todo: [
-      { text: 'Change the row at the source, then start again.', run: 'holdfast run' },
-      exclude,
+      {
+        text: 'The log holds the row as it was: change it at the source, or leave its table out, and make the mirror again.',
+        run: 'holdfast destroy && holdfast run --on-existing replace',
+      },
     ],
   },
   'HF-T252': {

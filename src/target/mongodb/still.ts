@@ -18,20 +18,13 @@ export class Still implements AsyncDisposable {
   readonly #on: Connection
   readonly #mirror: string
   readonly #token = randomUUID()
-  readonly #ticker: Ticker
+  #ticker: Ticker | null = null
   #renewed = monotonic()
   #broken = false
 
   private constructor(on: Connection, mirror: string) {
     this.#on = on
     this.#mirror = mirror
-    this.#ticker = every(
-      STILL_AGAIN_MS,
-      () => this.#again(),
-      () => {
-        this.#broken = true
-      },
-    )
   }
 
   /** Returns when the mirror stands still. Throws HF-T201 when it does not within a minute. */
@@ -57,9 +50,22 @@ export class Still implements AsyncDisposable {
       if (monotonic() > until) throw this.#late()
       const lease = await this.#wish()
       if (lease === null) continue
+      this.#keep()
       if (!isLive(lease, await serverTime(this.#on), this.#on)) return
       if (await this.#stands(until)) return
     }
+  }
+
+  /** The wish lasts, also while a long batch comes to its end. */
+  #keep(): void {
+    this.#renewed = monotonic()
+    this.#ticker ??= every(
+      STILL_AGAIN_MS,
+      () => this.#again(),
+      () => {
+        this.#broken = true
+      },
+    )
   }
 
   /** Null while somebody else has the mirror stand still. */
@@ -105,7 +111,7 @@ export class Still implements AsyncDisposable {
 
   /** The mirror goes on. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#ticker.stop()
+    await this.#ticker?.stop()
     const own = { _id: leaseId(this.#mirror), 'still.token': this.#token }
     await leases(this.#on)
       .updateOne(own, { $set: { still: null } })

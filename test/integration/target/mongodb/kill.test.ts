@@ -105,7 +105,7 @@ const places: Readonly<Partial<Record<Point, number>>> = {
 // A dead process is not taken over from at once, so that these wait beside each other.
 suite('a mirror into documents is killed', { concurrency: 4 }, () => {
   for (const [point, nth] of Object.entries(places)) {
-    test(`at ${point}, and again at the next start`, async (t) => {
+    test(`G1 at ${point}, and again at the next start, loses nothing`, async (t) => {
       const pair = await openPair(t)
       await underLoad(pair, async () => {
         const first = pair.command('run', [], `${point}:${nth}`)
@@ -118,7 +118,7 @@ suite('a mirror into documents is killed', { concurrency: 4 }, () => {
     })
   }
 
-  test('at random moments under load', async (t) => {
+  test('G1 at random moments under load loses nothing', async (t) => {
     const pair = await openPair(t)
     await underLoad(pair, async () => {
       for (let round = 0; round < 4; round++) {

@@ -58,7 +58,7 @@ async function only(to: MongoDatabase, name: string): Promise<Document> {
   return one
 }
 
-test('rows of every kind, copied and streamed, are documents that read back equal', async (t) => {
+test('G6 G7 G8 G9 rows of every kind, copied and streamed, are documents that read back equal', async (t) => {
   const from = await database(t, 18)
   const to = await mongoDatabase(t)
   await from.query(ddl)

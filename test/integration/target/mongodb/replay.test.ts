@@ -90,7 +90,7 @@ async function written(t: TestContext, work: readonly (readonly Write[])[]) {
   return { on, all: await readAll({ source, after, tables, encoding: encoding.stream }) }
 }
 
-test('a batch that was broken off after any change and is gone through again', async (t) => {
+test('G1 G9 a batch that was broken off after any change and is gone through again', async (t) => {
   const made = await written(t, moves)
   if (made === null) return
   const { on, all } = made
@@ -100,7 +100,7 @@ test('a batch that was broken off after any change and is gone through again', a
   await on.same()
 })
 
-test('any transactions, broken off anywhere and gone through in other batches', async (t) => {
+test('G1 any transactions, broken off anywhere and gone through in other batches', async (t) => {
   const seed = Math.floor(Math.random() * 2 ** 31)
   t.diagnostic(`seed ${seed}`)
   const made = await written(t, [...sample, ...moves.slice(4, 7)])
