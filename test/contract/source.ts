@@ -30,6 +30,8 @@ export interface SourceStand {
   silence(): Promise<void>
   /** So many rows make a transaction that arrives before it commits. */
   readonly many: number
+  /** False for a server that keeps nothing for a reader of its log; true when absent. */
+  readonly keeps?: boolean
 }
 
 export type SourceFixture = (t: TestContext) => Promise<SourceStand>
@@ -97,8 +99,9 @@ export function describeSource(name: string, fixture: SourceFixture): void {
       })()
       let snapshot = await source.snapshot({ keep: true }, never)
       let copied = await copyOf(source, snapshot, tables).catch(truncated)
-      await writing
+      // Where a view locks what it has read, a TRUNCATE waits for its end.
       await snapshot[Symbol.asyncDispose]()
+      await writing
       if (copied === null) {
         snapshot = await source.snapshot({ keep: false }, never)
         copied = await copyOf(source, snapshot, tables)
@@ -318,10 +321,10 @@ export function describeSource(name: string, fixture: SourceFixture): void {
     })
 
     test('what it keeps can be removed, and removed again', async (t) => {
-      const { source } = await begun(t, fixture)
-      assert.ok((await source.destroy()).length > 0)
+      const { source, keeps = true } = await begun(t, fixture)
+      assert.equal((await source.destroy()).length > 0, keeps)
       assert.deepEqual(await source.destroy(), [])
-      await assert.rejects(source.identity(), Fault)
+      if (keeps) await assert.rejects(source.identity(), Fault)
     })
   })
 }
