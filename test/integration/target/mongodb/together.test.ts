@@ -12,6 +12,9 @@ import {
   type TestDatabase,
 } from '../../../../testkit/servers/index.ts'
 
+/** Nothing is proven by how long it takes. */
+const LONG = { within: 240_000 }
+
 interface Scene {
   readonly from: TestDatabase
   readonly to: MongoDatabase
@@ -51,11 +54,19 @@ async function scene(t: TestContext): Promise<Scene> {
     async arrived() {
       const rows = await from.query('select id, n, v from t order by id')
       const wanted = rows.map(({ id, n, v }) => ({ id: Number(id), n: Number(n), v }))
-      await eventually('the rows are there', async () => {
-        const projection = { _id: 0, _holdfast: 0 }
-        const found = await to.db.collection('t').find({}, { projection }).sort({ id: 1 }).toArray()
-        return JSON.stringify(found) === JSON.stringify(wanted)
-      })
+      await eventually(
+        'the rows are there',
+        async () => {
+          const projection = { _id: 0, _holdfast: 0 }
+          const found = await to.db
+            .collection('t')
+            .find({}, { projection })
+            .sort({ id: 1 })
+            .toArray()
+          return JSON.stringify(found) === JSON.stringify(wanted)
+        },
+        LONG,
+      )
     },
   }
 }
@@ -63,17 +74,17 @@ async function scene(t: TestContext): Promise<Scene> {
 test('G1 a holder that was stopped and taken over from writes nothing more', async (t) => {
   const { start, change, arrived } = await scene(t)
   const first = await start('run')
-  await first.line(/streaming/)
+  await first.line(/streaming/, LONG)
   await change()
   await arrived()
   first.signal('SIGSTOP')
   await change()
   const second = await start('run')
-  await second.line(/streaming/)
+  await second.line(/streaming/, LONG)
   await change()
   await arrived()
   first.signal('SIGCONT')
-  const { code } = await first.end()
+  const { code } = await first.end(LONG)
   assert.notEqual(code, 0)
   assert.match(first.lines.join('\n'), /HF-X102/)
   await arrived()
@@ -81,13 +92,13 @@ test('G1 a holder that was stopped and taken over from writes nothing more', asy
   await arrived()
   assert.equal((await second.kill('SIGTERM')).code, 0)
   const proof = await start('verify')
-  assert.equal((await proof.end()).code, 0, proof.lines.join('\n'))
+  assert.equal((await proof.end(LONG)).code, 0, proof.lines.join('\n'))
 })
 
 test('a comparison beside a running mirror has it stand still and go on', async (t) => {
   const { from, to, start, change, arrived } = await scene(t)
   const run = await start('run')
-  await run.line(/streaming/)
+  await run.line(/streaming/, LONG)
   let writing = true
   const writer = (async () => {
     while (writing) await change()
@@ -95,7 +106,7 @@ test('a comparison beside a running mirror has it stand still and go on', async 
   try {
     for (let i = 0; i < 2; i++) {
       const verify = await start('verify')
-      const { code } = await verify.end()
+      const { code } = await verify.end(LONG)
       assert.equal(code, 0, verify.lines.join('\n'))
     }
   } finally {
@@ -105,7 +116,7 @@ test('a comparison beside a running mirror has it stand still and go on', async 
   await arrived()
   await to.db.collection('t').updateOne({ id: 7 }, { $set: { v: 'forged' } })
   const verify = await start('verify')
-  assert.equal((await verify.end()).code, 4, verify.lines.join('\n'))
+  assert.equal((await verify.end(LONG)).code, 4, verify.lines.join('\n'))
   await from.query(`update t set v = 'of the source' where id = 7`)
   await arrived()
   assert.equal((await run.kill('SIGTERM')).code, 0)
