@@ -60,7 +60,9 @@ async function* read(
 ): AsyncIterable<readonly StreamItem[]> {
   point('stream-opened')
   const tables = checkpoint.tables.map(({ table }) => table)
-  yield* source.stream(checkpoint.positions, { tables, encoding }, anyOf(signal, lost))
+  const before = checkpoint.settings['shape'] === 'history'
+  const options = { tables, encoding, before }
+  yield* source.stream(checkpoint.positions, options, anyOf(signal, lost))
   lost.throwIfAborted()
 }
 

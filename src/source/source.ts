@@ -149,11 +149,16 @@ export interface Source extends AsyncDisposable {
    * while nobody asks for the next burst; the connection is kept alive meanwhile.
    * `tables` are the tables as the checkpoint knows them; a table that reads differently now comes
    * as a schema change when its older rows are known to hold null in every column added, else it
-   * is a fault.
+   * is a fault. `before`: updates bring what the log says of the row before, also where the key
+   * stays.
    */
   stream(
     after: Positions,
-    options: { readonly tables: readonly Table[]; readonly encoding: string },
+    options: {
+      readonly tables: readonly Table[]
+      readonly encoding: string
+      readonly before?: boolean
+    },
     signal: AbortSignal,
   ): AsyncIterable<readonly StreamItem[]>
   /** Promise 1: called only with what the target has on disk. Never waits for the source. */

@@ -13,9 +13,12 @@ export class Images {
   readonly #before: number[] = []
   readonly #after: number[] = []
   readonly #mariadb: boolean
+  readonly #keeps: boolean
 
-  constructor(mariadb: boolean) {
-    this.#mariadb = mariadb
+  /** `before`: updates bring the row before, also where the key stays. */
+  constructor(options: { readonly mariadb: boolean; readonly before: boolean }) {
+    this.#mariadb = options.mariadb
+    this.#keeps = options.before
   }
 
   /** Appends the changes of one event. Throws Fault HF-L116 where the log leaves out too much. */
@@ -90,7 +93,7 @@ export class Images {
     }
     const change = { before, after, count, fill, drop }
     const row = fill.length + drop.length === 0 ? after : this.#rebuilt(change)
-    return { kind: 'update', table, row, old: moved ? before : null }
+    return { kind: 'update', table, row, old: moved || this.#keeps ? before : null }
   }
 
   /** MariaDB leaves out what it works out by itself although it changed. */

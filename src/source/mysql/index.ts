@@ -153,7 +153,11 @@ class MysqlSource implements Source {
 
   async *stream(
     after: Positions,
-    options: { readonly tables: readonly Table[]; readonly encoding: string },
+    options: {
+      readonly tables: readonly Table[]
+      readonly encoding: string
+      readonly before?: boolean
+    },
     signal: AbortSignal,
   ): AsyncIterable<readonly StreamItem[]> {
     const { endpoint, mirror } = this.#options
@@ -166,6 +170,7 @@ class MysqlSource implements Source {
         control: this.#control,
         places: this.#places,
         tables: options.tables,
+        before: options.before ?? false,
         after: place,
         landmark,
         head: () => logEnd(this.#control, this.#places.server),

@@ -17,6 +17,8 @@ export interface ReadingOptions {
   readonly force: SchemaInForce
   readonly start: Place
   readonly landmark: Landmark | null
+  /** Updates bring the row before, also where the key stays. */
+  readonly before: boolean
 }
 
 /** A transaction that is prepared: what its changes are called until it ends. */
@@ -46,10 +48,10 @@ export class Reading {
   #safe = { file: '', end: 0 }
   #handed = { file: '', end: 0 }
 
-  constructor({ places, force, start, landmark }: ReadingOptions) {
+  constructor({ places, force, start, landmark, before }: ReadingOptions) {
     this.#places = places
     this.#force = force
-    this.#images = new Images(places.server.flavour === 'mariadb')
+    this.#images = new Images({ mariadb: places.server.flavour === 'mariadb', before })
     this.#passage = new Passage(places, { place: start, landmark })
     this.#again = start.from === null ? null : { passed: start.from.passed?.clone() ?? null }
   }

@@ -19,6 +19,8 @@ export interface StreamOptions {
   readonly control: Session
   readonly places: Places
   readonly tables: readonly Table[]
+  /** Updates bring the row before, also where the key stays. */
+  readonly before?: boolean
   readonly after: Place
   readonly landmark: Landmark | null
   /** Where the log ends now. */
@@ -42,10 +44,10 @@ export async function* streamLog(
   options: StreamOptions,
   signal: AbortSignal,
 ): AsyncIterable<Items> {
-  const { places, control, tables, folded, logsCascades, landmark } = options
+  const { places, control, tables, folded, logsCascades, landmark, before = false } = options
   const start = reachable(options.after)
   const force = await SchemaInForce.open({ session: control, tables, folded, logsCascades })
-  const reading = new Reading({ places, force, start, landmark })
+  const reading = new Reading({ places, force, start, landmark, before })
   await using dump = await open(options, start)
   let head = await options.head()
   const reader = new LogReader()

@@ -15,7 +15,7 @@ const ddl = [
 
 const copied = [
   `insert into kinds values (18446744073709551615, -128, 16777215, 7, 1.5, 1.5, 0.1, -0.0, 'é',
-    x'00ff', '2024-02-29', '-838:59:59.5', '2024-02-29 12:34:56.78', '2024-02-29 12:00:00.000001',
+    x'00ff', '2024-02-29', '-123:45:56.5', '2024-02-29 12:34:56.78', '2024-02-29 12:00:00.000001',
     '2024-02-29 12:34:56.78', 1999, b'101', 'o''k', 'a,c')`,
   `insert into kinds (id) values (1)`,
   `insert into pairs values ('x', 1, 'one'), ('y', 2, null)`,
@@ -53,7 +53,9 @@ for (const kind of mysqlServers) {
           .toArray()
         const ops = found.map(({ op, key }) => `${op} ${JSON.stringify(Object.values(key))}`)
         assert.equal(ops.filter((op) => op.startsWith('delete')).length, 2, ops.join())
-        assert.ok(found.every(({ before, op }) => op === 'insert' || before !== null))
+        const updated = found.find(({ after }) => after?.words === 'changed')
+        assert.equal(updated?.['before'].words, null)
+        assert.equal(updated?.['before'].tiny, null)
         return
       }
       const all = await to.db.collection('kinds').find({}, raw).sort({ _id: -1 }).toArray()
@@ -71,7 +73,7 @@ for (const kind of mysqlServers) {
         words: 'é',
         raw: new Binary(Buffer.from([0, 255])),
         day: '2024-02-29',
-        clock: '-838:59:59.5',
+        clock: '-123:45:56.5',
         coarse: new Date('2024-02-29T12:34:56.780Z'),
         fine: '2024-02-29 12:00:00.000001',
         at: new Date('2024-02-29T12:34:56.780Z'),
