@@ -136,3 +136,25 @@ test('what somebody changed at the target is found, each by its key', async (t) 
     ],
   )
 })
+
+for (const shape of ['mirror', 'history'] as const) {
+  test(`a transaction that waited on disk, and one that empties a table, ${shape}`, async (t) => {
+    const from = await database(t, 18)
+    const to = await mongoDatabase(t)
+    await from.query('create table t (id int primary key, v text, n int)')
+    const limits = { memoryBytes: 1 << 20, batchBytes: 1 << 20 }
+    const settings = { source: from.url, target: to.url, name: from.name, limits, shape }
+    const run = mirror(t, settings)
+    await run.catchUp()
+    await from.query(`begin;
+      insert into t select i, repeat(md5(i::text), 40), 0 from generate_series(1, 3000) i;
+      update t set n = 1 where id % 3 = 0; delete from t where id % 5 = 0; commit`)
+    await run.catchUp()
+    assert.deepEqual(await run.differences(), [])
+    await from.query(`begin; insert into t values (0, 'a', 0); truncate t;
+      insert into t values (1, 'b', 0); commit`)
+    await run.catchUp()
+    assert.deepEqual(await run.differences(), [])
+    if (shape === 'mirror') assert.equal(await to.db.collection('t').countDocuments(), 1)
+  })
+}
