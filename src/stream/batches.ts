@@ -97,7 +97,10 @@ class Intake implements AsyncDisposable {
           if (!this.#accept(item, whole)) await whole?.spill?.[Symbol.asyncDispose]()
         }
         this.#arrived.ring()
-        while (this.#full && !this.#stop.signal.aborted) await this.#room.wait()
+        while (this.#full && !this.#stop.signal.aborted) {
+          this.#draft.prepare()
+          await this.#room.wait()
+        }
         if (this.#stop.signal.aborted) break
       }
       this.#ended = 'drained'

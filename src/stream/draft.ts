@@ -2,7 +2,6 @@ import { collapse } from '../apply/collapse.ts'
 import { inOrder } from '../apply/ordered.ts'
 import type { Route, Sieve } from '../apply/route.ts'
 import type { Batch, Part, Step, Stretch } from '../model/batch.ts'
-import type { Changes } from '../model/changes.ts'
 import { advance, type Positions, settled } from '../model/position.ts'
 import type { Run } from '../model/run.ts'
 import type { Spill } from '../spool/spill.ts'
@@ -18,6 +17,7 @@ export class Draft {
   readonly #runs: Run[] = []
   #spill: { readonly spill: Spill; readonly sieve: Sieve } | null = null
   #alone = false
+  #steps: readonly Step[] | null = null
   positions: Positions
   transactions = 0
   count = 0
@@ -45,6 +45,7 @@ export class Draft {
   /** Call only when it fits. */
   add(assembled: Assembled): void {
     this.#alone = needsOwnBatch(assembled)
+    this.#steps = null
     const { run, spill, count, bytes } = assembled
     const { last } = run
     this.#spill = spill === null ? null : { spill, sieve: this.#route.at(last) }
@@ -53,6 +54,14 @@ export class Draft {
     this.transactions += run.length
     this.count += count
     this.bytes += bytes
+  }
+
+  /**
+   * Makes the steps of what is here now, so that they are ready when the batch is asked for. For a
+   * draft that does not grow any more, while the batch before it is applied.
+   */
+  prepare(): void {
+    if (this.#spill === null) this.#steps ??= stepsOf(this.#runs, this.#route, true)
   }
 
   /** Nothing is outstanding before `positions`. */
@@ -68,6 +77,7 @@ export class Draft {
       runs: this.#runs,
       ...{ changes: this.count, bytes: this.bytes },
       spill: this.#spill,
+      steps: this.#steps,
       route: this.#route,
       collapsed: true,
       flush,
@@ -89,6 +99,8 @@ interface Sealed {
   readonly bytes: number
   /** What the one transaction changed, where that is not in memory. */
   readonly spill: { readonly spill: Spill; readonly sieve: Sieve } | null
+  /** Made already, in the way that `collapsed` says. */
+  readonly steps: readonly Step[] | null
   readonly route: Route
   readonly collapsed: boolean
   readonly flush: boolean
@@ -135,7 +147,7 @@ export class SealedBatch implements Batch, AsyncDisposable {
   }
 
   inOrder(): Batch {
-    return new SealedBatch({ ...this.#sealed, collapsed: false })
+    return new SealedBatch({ ...this.#sealed, steps: null, collapsed: false })
   }
 
   halves(): readonly [Batch, Batch] | null {
@@ -148,6 +160,7 @@ export class SealedBatch implements Batch, AsyncDisposable {
         ...this.#sealed,
         ...over,
         ...sizeOf(over.runs),
+        steps: null,
         collapsed: true,
         flush: true,
       })
@@ -162,12 +175,16 @@ export class SealedBatch implements Batch, AsyncDisposable {
   }
 
   *#inMemory(): Iterable<Part> {
-    const lists = this.#sealed.runs.map(({ changes }) => changes)
-    if (lists.some(({ length }) => length > 0)) yield { steps: this.#steps(lists) }
+    const { runs, steps, route, collapsed } = this.#sealed
+    const made = steps ?? stepsOf(runs, route, collapsed)
+    if (made.length > 0) yield { steps: made }
   }
 
   async *#spilled(spill: Spill, sieve: Sieve): AsyncIterable<Part> {
-    for await (const list of spill.read(PART)) yield { steps: this.#steps([sieve(list)]) }
+    const { route, collapsed } = this.#sealed
+    for await (const list of spill.read(PART)) {
+      yield { steps: stepsOf([{ changes: sieve(list) }], route, collapsed) }
+    }
   }
 
   *#inMemoryStretches(): Iterable<Stretch> {
@@ -189,11 +206,15 @@ export class SealedBatch implements Batch, AsyncDisposable {
       first += changes.length
     }
   }
+}
 
-  #steps(lists: readonly Changes[]): readonly Step[] {
-    const { modeOf } = this.#sealed.route
-    return this.#sealed.collapsed ? collapse(lists, modeOf) : inOrder(lists, modeOf)
-  }
+function stepsOf(
+  runs: readonly Pick<Run, 'changes'>[],
+  { modeOf }: Route,
+  collapsed: boolean,
+): readonly Step[] {
+  const lists = runs.map(({ changes }) => changes)
+  return collapsed ? collapse(lists, modeOf) : inOrder(lists, modeOf)
 }
 
 function transactionsOf(runs: readonly Run[]): number {

@@ -6,8 +6,10 @@ import type { TargetOptions } from '../target.ts'
 /**
  * What transactions that write rows run with besides: the plans of their statements are pinned to
  * the index of the key, since a stage has no statistics and a prepared plan outlives its reason.
+ * Nobody waits for the disk but who says so.
  */
 const planning: Readonly<Record<string, string>> = {
+  synchronous_commit: 'off',
   enable_hashjoin: 'off',
   enable_mergejoin: 'off',
   enable_seqscan: 'off',

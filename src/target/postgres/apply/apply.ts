@@ -94,8 +94,10 @@ export class Applier {
   #begin(pipe: Pipe, batch: Batch): void {
     const { link, mirror, epoch } = this.#options
     this.#fixed(pipe, 'BEGIN ISOLATION LEVEL READ COMMITTED')
-    const synchronous = batch.flush ? 'on' : 'off'
-    this.#fixed(pipe, transactionSettings(link, { synchronous_commit: synchronous }))
+    if (batch.flush || !link.direct) {
+      const own: Record<string, string> = batch.flush ? { synchronous_commit: 'on' } : {}
+      this.#fixed(pipe, transactionSettings(link, own))
+    }
     for (const [lane, position] of batch.positions) {
       const previous = batch.previous.get(lane)
       this.#fixed(pipe, `SELECT ${STATE}.advance($1, $2, $3, $4, $5, $6, $7, $8, $9)`, [
