@@ -217,6 +217,7 @@ export class Applier {
     const list = statements.columnList(binding, columns)
     await stage.copyRows(pipe, { name, columns: list, label: step.table }, { rows, form: how })
     const wanted = { set: step.set, rows: step.rows.length }
+    stage.pinJoin(pipe, binding, wanted.rows)
     pipe.statement(stage.updateSql(binding, name, wanted), { label: tableOf(step) })
   }
 
@@ -234,6 +235,7 @@ export class Applier {
     const name = this.#stages.ready(pipe, binding, 'delete')
     const columns = statements.columnList(binding, key)
     await stage.copyRows(pipe, { name, columns, label: step.table }, { rows, form: how })
+    stage.pinJoin(pipe, binding, step.old.length)
     pipe.statement(stage.deleteSql(binding, name, step.old.length), { label: tableOf(step) })
   }
 

@@ -100,21 +100,51 @@ export function overwriteSql(binding: Binding, stage: string): string {
   )
 }
 
+/**
+ * Bytes of table for each staged row up to which the whole of it is read once in the order of its
+ * key (a page of 8 kB for eight rows); above, each row is looked for.
+ */
+const DENSE = 1024
+
+/**
+ * Pins the way in which a stage meets its table. What the planner would believe of a stage, or of a
+ * table that was just filled, is a guess.
+ */
+export function pinJoin(pipe: Pipe, binding: Binding, rows: number): void {
+  const most = binding.only === '' ? -1 : rows * DENSE
+  const dense = `pg_catalog.pg_relation_size(${binding.oid}::pg_catalog.oid) <= ${most}`
+  pipe.statement(
+    `SELECT pg_catalog.set_config('enable_mergejoin', CASE WHEN dense THEN 'on' ELSE 'off' END, true), ` +
+      `pg_catalog.set_config('enable_nestloop', CASE WHEN dense THEN 'off' ELSE 'on' END, true) ` +
+      `FROM (SELECT ${dense} AS dense) AS s`,
+    { label: binding.table },
+  )
+}
+
+/** The staged rows in the order of the key, so that neighbours are found beside one another. */
+function sorted(binding: Binding, stage: string, columns: readonly number[]): string {
+  const order = columnList(binding, keyOf(binding.table.identity))
+  return `(SELECT ${columnList(binding, columns)} FROM ${stage} ORDER BY ${order}) AS s`
+}
+
 export function updateSql(
   binding: Binding,
   stage: string,
   wanted: { readonly set: readonly number[]; readonly rows: number },
 ): string {
-  const columns = written(binding, wanted.set, false).map((i) => ident(columnAt(binding, i).name))
+  const set = written(binding, wanted.set, false)
+  const columns = set.map((i) => ident(columnAt(binding, i).name))
   const sets = columns.length === 0 ? [selfAssigned(binding)] : columns.map((c) => `${c} = s.${c}`)
+  const from = sorted(binding, stage, [...keyOf(binding.table.identity), ...set])
   const sql =
     `UPDATE ${binding.only}${binding.name} AS t SET ${sets.join(', ')} ` +
-    `FROM ${stage} AS s WHERE ${sameKeys(binding)} RETURNING 1`
+    `FROM ${from} WHERE ${sameKeys(binding)} RETURNING 1`
   return counted(sql, { rows: wanted.rows, what: `update of ${tableName(binding.table)}` })
 }
 
 export function deleteSql(binding: Binding, stage: string, rows: number): string {
-  const sql = `DELETE FROM ${binding.only}${binding.name} AS t USING ${stage} AS s WHERE ${sameKeys(binding)} RETURNING 1`
+  const from = sorted(binding, stage, keyOf(binding.table.identity))
+  const sql = `DELETE FROM ${binding.only}${binding.name} AS t USING ${from} WHERE ${sameKeys(binding)} RETURNING 1`
   return counted(sql, { rows, what: `delete from ${tableName(binding.table)}` })
 }
 
