@@ -150,7 +150,8 @@ export class CatchUp implements AsyncDisposable {
   /** Two windows have results at a time, but one of them only is being decoded. */
   get #memory(): ReaderMemory {
     const { memory } = this.#options.settings
-    if (this.#large) return { decoding: (memory / 8) * 5, result: (memory / 8) * 3 }
+    // A result that goes to a file costs far less than a transaction that does.
+    if (this.#large) return { decoding: (memory / 8) * 7, result: memory / 8 }
     const decoding = memory / 8
     return { decoding, result: (memory - decoding) / this.#readers.length }
   }
