@@ -1,4 +1,4 @@
-import { Fault, type FaultCode } from '../../model/fault.ts'
+import { Fault, type FaultCode, type Todo } from '../../model/fault.ts'
 import { TlsConfigError } from './tls.ts'
 
 export interface ErrorContext {
@@ -53,6 +53,30 @@ const kinds: ReadonlyMap<number, Kind> = new Map(
   ),
 )
 
+/** Where the catalogue's words are about another server: what these servers are asked and told. */
+const advice: Partial<Record<Kind, { readonly why: string; readonly todo: Todo }>> = {
+  auth: {
+    why: 'The user or password is wrong, or the server has no such account for the host that we come from.',
+    todo: {
+      text: 'Correct the user or password, or make the account for this host; its name is user@host.',
+    },
+  },
+  connections: {
+    why: 'All connections of the server or the account are in use, or the host was blocked after failures.',
+    todo: {
+      text: 'See who holds them; raise max_connections or the limit of the account if they are needed.',
+      sql: 'SELECT user, host, command, count(*) FROM information_schema.processlist GROUP BY 1, 2, 3 ORDER BY 4 DESC',
+    },
+  },
+  readOnly: {
+    why: 'read_only or super_read_only is on, as it is on a replica.',
+    todo: {
+      text: 'See whether it is a replica.',
+      sql: 'SELECT @@hostname, @@read_only',
+    },
+  },
+}
+
 /** Classes of SQLSTATE whose messages quote the value that they complain about. */
 const valuesInMessage = new Set(['22', '23', '45'])
 
@@ -79,10 +103,17 @@ export function faultOf(error: unknown, context: ErrorContext): Fault {
     what: `${who} failed while ${doing}${words === '' ? '' : `: ${words}`}`,
     side,
     cause: error,
+    ...advised(kind, side),
     ...(sent === null
       ? {}
       : { evidence: { errno: String(sent.errno), sqlstate: sent.sqlState, server: words } }),
   })
+}
+
+function advised(kind: Kind, side: 'source' | 'target'): { why?: string; todo?: readonly Todo[] } {
+  const known = advice[kind]
+  if (known === undefined) return {}
+  return { why: known.why, todo: [{ ...known.todo, at: side }] }
 }
 
 function wordsOf(error: unknown, sent: ServerError | null): string {

@@ -117,3 +117,19 @@ for (const kind of kinds) {
     )
   })
 }
+
+for (const kind of kinds) {
+  test(`${kind}: a table that the source emptied is whole again when the batch is refused`, async (t) => {
+    await using made = await stand(t, kind, [things])
+    const { target, db } = made
+    await target.apply(batch(1, 2, [insert(things, [['1', 'a']])]), 'values')
+    const emptied: Step = { kind: 'truncate', tables: [things], restartSequences: true }
+    const fault = await faultOf(
+      target.apply(batch(2, 3, [emptied, remove(things, [['2', null]])]), 'values'),
+    )
+    assert.equal(fault.code, 'HF-D201')
+    assert.deepEqual(await db.query('select * from things'), [{ id: '1', name: 'a' }])
+    await target.apply(batch(2, 3, [emptied, insert(things, [['1', 'b']])]), 'values')
+    assert.deepEqual(await db.query('select * from things'), [{ id: '1', name: 'b' }])
+  })
+}

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Part, Step } from '../../../../src/model/batch.ts'
 import { Fault } from '../../../../src/model/fault.ts'
+import { frame } from '../../../../src/model/tuple.ts'
 import { eventually } from '../../../../testkit/eventually.ts'
 import { mysqlDatabase } from '../../../../testkit/servers/index.ts'
-import { batch, orderOf, planFor, rows, table, types } from '../postgres/support.ts'
+import { at, batch, orderOf, planFor, rows, table, types } from '../postgres/support.ts'
 import { faultOf, kinds, open, stand } from './support.ts'
 
 const things = table('things', { id: types.int, name: types.text })
@@ -55,6 +56,36 @@ for (const kind of kinds) {
       { id: '1' },
       { id: '2' },
     ])
+  })
+
+  test(`${kind}: whoever does not know yet that it lost the mirror writes nothing`, async (t) => {
+    await using made = await stand(t, kind, [things])
+    const { target, db, claim } = made
+    await target.begin([things], { positions: at(1), source: {}, first: false })
+    await db.query('update _holdfast_mirrors set epoch = epoch + 1')
+    await db.query('update _holdfast_lanes set epoch = epoch + 1')
+    const chunk = { table: things, index: 0, of: 1 }
+    async function* framed(): AsyncIterable<Buffer> {
+      yield frame([...rows(['5', 'copied'])])
+    }
+    const copied = { encoding: 'values', data: framed() }
+    const writes: Readonly<Record<string, () => Promise<unknown>>> = {
+      apply: () => target.apply(batch(1, 2, [born]), 'values'),
+      copy: () => target.copy(chunk, copied, never),
+      copied: () => target.copied(things),
+      begin: () => target.begin([things], { positions: at(9), source: {}, first: true }),
+      prepare: () => target.prepare(planFor([table('more', { id: types.int })])),
+      finish: () => target.finish(),
+    }
+    for (const [what, write] of Object.entries(writes)) {
+      assert.equal((await faultOf(write())).code, 'HF-X102', what)
+    }
+    assert.equal(claim.lost.aborted, false)
+    assert.equal(await orderOf(target), 1n)
+    assert.deepEqual(await db.query('select * from things'), [])
+    assert.deepEqual(await db.query(`show tables like 'more'`), [])
+    const [state] = await db.query('select state, rows_copied as n from _holdfast_tables')
+    assert.deepEqual(state, { state: 'copying', n: '0' })
   })
 
   test(`${kind}: the state is made once however many claim, each mirror for itself`, async (t) => {
