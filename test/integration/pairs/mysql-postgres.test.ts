@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { Fault } from '../../../src/model/fault.ts'
 import { mirror, type TestMirror } from '../../../testkit/mirror.ts'
 import {
   database,
@@ -8,7 +9,8 @@ import {
   mysqlServers,
   type TestDatabase,
 } from '../../../testkit/servers/index.ts'
-import { type EdgeColumn, edges, isBytes } from '../source/mysql/edges.ts'
+import { type EdgeColumn, isBytes } from '../source/mysql/edges.ts'
+import { changeEdges, makeGroups, putEdges } from './edges.ts'
 
 interface Pair {
   readonly source: MysqlDatabase
@@ -16,14 +18,9 @@ interface Pair {
   readonly mirror: TestMirror
 }
 
-async function pair(
-  t: TestContext,
-  kind: Parameters<typeof mysqlDatabase>[1],
-  ddl: string,
-): Promise<Pair> {
+async function pair(t: TestContext, kind: Parameters<typeof mysqlDatabase>[1]): Promise<Pair> {
   const source = await mysqlDatabase(t, kind)
   const target = await database(t, 18)
-  await source.query(ddl)
   return { source, target, mirror: mirror(t, { source: source.url, target: target.url }) }
 }
 
@@ -54,30 +51,12 @@ async function rowsAt(
 
 for (const kind of mysqlServers) {
   test(`the edges of every type are copied, streamed and verified, ${kind} to PostgreSQL`, async (t) => {
-    const groups = Object.entries(edges).flatMap(([name, all]) => {
-      const columns = all.filter(({ on }) => on === undefined || on.test(kind))
-      return columns.length === 0 ? [] : [{ name, columns }]
-    })
-    const ddl = groups.map(({ name, columns }) => {
-      const types = columns.map(({ type }, i) => `c${i} ${type}`).join(', ')
-      return `create table ${name} (id int primary key, ${types}) character set utf8mb4`
-    })
-    const ends = await pair(t, kind, ddl.join(';'))
+    const ends = await pair(t, kind)
     const { source, target } = ends
-    await source.query(`set sql_mode = 'NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES'`)
-    const put = async (from: number): Promise<void> => {
-      for (const { name, columns } of groups) {
-        const rows = Math.max(...columns.map(({ edges: values }) => values.length))
-        for (let row = 0; row < rows; row++) {
-          const values = columns.map(({ edges: all }) => all[row]?.[0] ?? 'null')
-          await source.query(`insert into ${name} values (${from + row}, ${values.join(', ')})`)
-        }
-      }
-    }
+    const groups = await makeGroups(source)
     const assertHeld = async (from: number): Promise<void> => {
-      for (const { name, columns } of groups) {
+      for (const { name, columns, rows } of groups) {
         const held = await rowsAt(ends, name, columns.length)
-        const rows = Math.max(...columns.map(({ edges: values }) => values.length))
         for (let row = 0; row < rows; row++) {
           const got = held.get(String(from + row)) ?? []
           const wanted = columns.map((column) => printed(column, row))
@@ -87,21 +66,12 @@ for (const kind of mysqlServers) {
         }
       }
     }
-    await put(0)
+    await putEdges(source, groups, 0)
     await ends.mirror.catchUp()
     await assertHeld(0)
     assert.deepEqual(await ends.mirror.differences(), [])
-    await put(1000)
-    for (const { name, columns } of groups) {
-      const moved = columns.map((_, i) => `a.c${i} = b.c${i}`).join(', ')
-      await source.query(`insert into ${name} (id) values (2000)`)
-      await source.query(`update ${name} a, ${name} b set ${moved} where a.id = 2000 and b.id = 0`)
-      await source.query(`update ${name} set id = 3000 where id = 1000`)
-      await source.query(
-        `insert into ${name} select 1000, ${columns.map((_, i) => `c${i}`).join(', ')} from ${name} where id = 3000`,
-      )
-      await source.query(`delete from ${name} where id = 3000`)
-    }
+    await putEdges(source, groups, 1000)
+    await changeEdges(source, groups)
     await ends.mirror.catchUp()
     await assertHeld(1000)
     assert.deepEqual(await ends.mirror.differences(), [])
@@ -110,5 +80,36 @@ for (const kind of mysqlServers) {
     }
     const found = (await ends.mirror.differences()).map((one) => one.split(' ')[0])
     assert.deepEqual(found.sort(), groups.map(({ name }) => `${source.name}.${name}`).sort())
+  })
+}
+
+for (const kind of mysqlServers) {
+  test(`what PostgreSQL or nobody can hold is refused by name, ${kind} to PostgreSQL`, async (t) => {
+    const { source, target } = await pair(t, kind)
+    await source.query(`set sql_mode = ''`)
+    const of = async (name: string, row: string): Promise<TestMirror> => {
+      await source.query(`create table ${name} (id int primary key, at date, v varchar(20))`)
+      await source.query(`insert into ${name} values (1, ${row})`)
+      const selection = { include: [`${source.name}.${name}`] }
+      return mirror(t, { source: source.url, target: target.url, selection })
+    }
+    const refused = async (ends: TestMirror, code: string, words: string): Promise<void> => {
+      await assert.rejects(ends.catchUp(), (error) => {
+        assert.ok(error instanceof Fault, String(error))
+        assert.equal(error.code, code)
+        assert.ok(error.message.includes(words), error.message)
+        return true
+      })
+    }
+    const { name } = source
+    const none = 'holds a date that is none'
+    await refused(await of('a', `'0000-00-00', 'x'`), 'HF-D411', `${name}.a.at ${none}`)
+    const zero = `the target refuses a row of ${name}.b`
+    await refused(await of('b', `'2024-01-01', 'a\\0b'`), 'HF-T205', zero)
+    const fine = await of('c', `'2024-01-01', 'x'`)
+    await fine.catchUp()
+    assert.deepEqual(await fine.differences(), [])
+    await source.query(`insert into c values (2, '2024-02-00', 'a')`)
+    await refused(fine, 'HF-D411', `${name}.c.at ${none}`)
   })
 }
