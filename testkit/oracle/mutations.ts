@@ -228,7 +228,7 @@ export const mutations: readonly Mutation[] = [
       {
         path: 'src/source/postgres/stream.ts',
         find: '      const lsn = bytes.uint64()\n',
-        put: '      const lsn = bytes.uint64()\n      this.#walsender.acknowledge(lsn)\n',
+        put: '      const lsn = bytes.uint64()\n      walsender.acknowledge(lsn)\n',
       },
     ],
   },
