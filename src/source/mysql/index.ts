@@ -17,6 +17,7 @@ import type {
 import { confirmLog } from './check/confirm.ts'
 import { preflightSource } from './check/preflight.ts'
 import { estimateTables } from './estimate.ts'
+import { LANE } from './place.ts'
 import { Places } from './places.ts'
 import { openSourceReader } from './reader/reader.ts'
 import { blueprintOf, readSource } from './schema/inspect.ts'
@@ -54,6 +55,8 @@ class MysqlSource implements Source {
   readonly #control: Session
   readonly #server: Server
   readonly #places: Places
+  /** The newest place that the target has on disk. */
+  #durable: Position | null = null
 
   constructor(options: SourceOptions, { control, server, place }: Opened) {
     const { database } = options.endpoint
@@ -181,7 +184,9 @@ class MysqlSource implements Source {
     )
   }
 
-  acknowledge(_durable: Positions): void {}
+  acknowledge(durable: Positions): void {
+    this.#durable = durable.get(LANE) ?? this.#durable
+  }
 
   async fence(): Promise<Positions> {
     const end = await logEnd(this.#control, this.#places.server)
@@ -199,8 +204,14 @@ class MysqlSource implements Source {
     return []
   }
 
+  /** The server keeps its log for a time, whoever still needs it: there is no limit in bytes. */
   async log(): Promise<LogState> {
-    return { retainedBytes: null, limitBytes: null }
+    const durable = this.#durable
+    const end = await logEnd(this.#control, this.#places.server)
+    if (durable === null || end?.at == null) return { retainedBytes: null, limitBytes: null }
+    this.#places.ruler.learn(await logFiles(this.#control))
+    const bytes = Number(this.#places.ruler.at(end.at) - durable.order)
+    return { retainedBytes: Math.max(0, bytes), limitBytes: null }
   }
 
   async reader(tables: readonly Table[], signal: AbortSignal): Promise<SourceReader> {
