@@ -56,6 +56,13 @@ export async function retold({ events, described }: Trace): Promise<readonly unk
   return told
 }
 
+/** What is compared; where an event begins follows from the one before. */
+function recorded({ start: _, ...event }: LogEvent): unknown {
+  if (event.kind !== 'query') return event
+  const { schema, sql, error } = event.query
+  return { ...event, query: { schema, sql, error } }
+}
+
 function retell(event: LogEvent, rows: TableRows, described: Described): unknown {
   if (event.kind === 'format') {
     const { serverVersion, checksum } = event.format
@@ -65,7 +72,7 @@ function retell(event: LogEvent, rows: TableRows, described: Described): unknown
   if (event.kind === 'domains-before') {
     return { kind: event.kind, position: event.position.toString() }
   }
-  if (event.kind !== 'rows') return plain(event)
+  if (event.kind !== 'rows') return plain(recorded(event))
   const { map } = event
   const columns = columnsOf(map, described)
   const read = rows.read(map, event.rows, () => columns)
