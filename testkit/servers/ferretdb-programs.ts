@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import {
   appendFile,
   chmod,
@@ -12,7 +12,7 @@ import {
   symlink,
   writeFile,
 } from 'node:fs/promises'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { monotonic, sleep } from '../../src/async/clock.ts'
@@ -78,17 +78,33 @@ async function fetchPostgres(into: string): Promise<void> {
   await symlink('postgis-3.control', control)
 }
 
-/** Go and its caches belong to whoever runs the tests; the program is linked into the folder. */
+/** Go's own caches belong to whoever runs the tests. */
 async function buildFerret(into: string): Promise<void> {
+  const { go, env } = await compiler(into)
   tell('building FerretDB 2.7 with Go, half a minute')
   const sources = fileURLToPath(new URL('ferretdb/', import.meta.url))
   const work = join(into, 'build')
   await mkdir(work)
   for (const file of await readdir(sources)) await cp(join(sources, file), join(work, file))
   const out = join(into, 'ferretdb')
-  await run('go', ['build', '-p', '2', '-o', out, '.'], { cwd: work, env: process.env })
+  await run(go, ['build', '-p', '2', '-o', out, '.'], { cwd: work, env })
   await chmod(out, 0o755)
   await rm(work, { recursive: true })
+  await rm(join(into, 'go'), { recursive: true, force: true })
+}
+
+/** The Go that is installed, where its own installer puts it too, or Debian's. */
+async function compiler(
+  into: string,
+): Promise<{ readonly go: string; readonly env: NodeJS.ProcessEnv }> {
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/go/bin']
+  const installed = folders.map((folder) => join(folder, 'go')).find((path) => existsSync(path))
+  if (installed !== undefined) return { go: installed, env: process.env }
+  tell('fetching Go from Debian, 250 MB on disk until FerretDB is built')
+  const home = join(into, 'go')
+  await download({ packages: ['golang-1.26-go', 'golang-1.26-src'], into: home, suite: 'forky' })
+  const root = join(home, 'usr/lib/go-1.26')
+  return { go: join(root, 'bin/go'), env: { ...process.env, GOROOT: root } }
 }
 
 function tell(what: string): void {
