@@ -94,9 +94,10 @@ for (const kind of ['mysql-9', 'mariadb-10.11'] as const) {
         if (round === 1) await child.line(/following the changes|streaming/, { within: 90_000 })
         load.alters ||= round === 1
         const more = (await newest()) + Math.floor(Math.random() * 40)
-        await eventually('the target moves on', async () => (await newest()) > more, {
+        const moves = eventually('the target moves on', async () => (await newest()) > more, {
           within: 90_000,
         })
+        await moves.catch((error: Error) => assert.fail([error.message, ...child.lines].join('\n')))
         assert.equal((await child.kill()).signal, 'SIGKILL', child.lines.join('\n'))
       }
     } finally {
