@@ -50,10 +50,20 @@ select p.oid, p.pubname, p.puballtables, p.pubviaroot, p.xmin,
 from pg_publication p where p.pubname = any($1::name[]) order by p.pubname`
 }
 
+const GONE = '42704'
+const MOST_LOOKS = 5
+
 export async function readPublications(session: Session, names: Names): Promise<Publication[]> {
   const list = `{${names.publication},${names.appendPublication}}`
-  const rows = await session.query(publicationsSql(session.version), [list])
-  return rows.map(publicationOf)
+  for (let looks = 1; ; looks++) {
+    try {
+      const rows = await session.query(publicationsSql(session.version), [list])
+      return rows.map(publicationOf)
+    } catch (error) {
+      // One that goes while it is looked at is an error of the server; the next look lacks it.
+      if (sqlstateOf(error) !== GONE || looks === MOST_LOOKS) throw error
+    }
+  }
 }
 
 function publicationOf(row: TextRow): Publication {
