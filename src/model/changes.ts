@@ -120,16 +120,18 @@ export class Changes implements Iterable<Change> {
   kind(index: number): number {
     return this.#facts[index * WIDTH] ?? OTHER
   }
-  /** Not of an OTHER. */
+  /** Throws RangeError for an OTHER. */
   table(index: number): Table {
     const table = this.#things.tables[this.#facts[index * WIDTH + 1] ?? -1]
-    if (table === undefined) throw new RangeError(`no row change ${index}`)
+    if (table === undefined || this.kind(index) === OTHER)
+      throw new RangeError(`no row change ${index}`)
     return table
   }
-  /** Only of an OTHER. */
+  /** Throws RangeError for a change of a row. */
   other(index: number): Other {
     const other = this.#things.others[this.#facts[index * WIDTH + 1] ?? -1]
-    if (other === undefined) throw new RangeError(`change ${index} is one of a row`)
+    if (other === undefined || this.kind(index) !== OTHER)
+      throw new RangeError(`change ${index} is one of a row`)
     return other
   }
   /** Where the row begins in its buffer; -1 where there is none. */
@@ -192,6 +194,8 @@ export class Changes implements Iterable<Change> {
 
   /** Some of them, as a list that must not be added to; this one may grow on. */
   slice(from: number, to: number): Changes {
+    if (from < 0 || to > this.#length)
+      throw new RangeError(`changes ${from} to ${to} of ${this.#length}`)
     return new Changes(this.#things, this.#facts.subarray(from * WIDTH, to * WIDTH), to - from)
   }
 

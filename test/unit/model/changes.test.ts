@@ -177,3 +177,15 @@ suite('a list of changes', () => {
     )
   })
 })
+
+test('what a list does not hold is refused, not something else handed out', () => {
+  const table = textTable({ id: '1', columns: ['id'], identity: { by: 'key', columns: [0] } })
+  const list = Changes.of([
+    { kind: 'truncate', tables: [table], restartSequences: false },
+    { kind: 'insert', table, row: tupleOf(['1']), old: null },
+  ])
+  assert.throws(() => list.table(0), RangeError)
+  assert.throws(() => list.other(1), RangeError)
+  assert.throws(() => list.slice(0, 3), RangeError)
+  assert.throws(() => list.slice(-1, 1), RangeError)
+})
