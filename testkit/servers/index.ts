@@ -1,5 +1,6 @@
 import type { TestContext } from 'node:test'
 import { databaseIn, type TestDatabase } from './database.ts'
+import { givenKafka, type KafkaOptions, type KafkaServer, startKafka } from './kafka.ts'
 import { givenMongo, type MongoServer, startMongo } from './mongodb.ts'
 import { type MongoDatabase, mongoDatabaseIn } from './mongodb-database.ts'
 import { givenMysql, type MysqlOptions, type MysqlServer, startMysql } from './mysql.ts'
@@ -9,6 +10,8 @@ import { givenServer, type PostgresOptions, type PostgresServer, startServer } f
 import type { Major } from './programs.ts'
 
 export type { TestDatabase } from './database.ts'
+export type { KafkaOptions, KafkaServer } from './kafka.ts'
+export { kafkaUser } from './kafka-programs.ts'
 export type { MongoServer } from './mongodb.ts'
 export type { MongoDatabase } from './mongodb-database.ts'
 export type { MysqlOptions, MysqlServer } from './mysql.ts'
@@ -103,4 +106,20 @@ export function ownMongo(): Promise<MongoServer> {
 /** A fresh database, dropped after the test. */
 export async function mongoDatabase(t: TestContext, server?: MongoServer): Promise<MongoDatabase> {
   return await mongoDatabaseIn(t, server ?? (await mongo()))
+}
+
+let sharedKafka: Promise<KafkaServer> | undefined
+
+/**
+ * The broker that all tests of this process share: that of HOLDFAST_TEST_KAFKA_URL, else one that
+ * is started on first use and stopped when the process ends, however it ends. Each test has topics
+ * and groups of its own names. With options: a broker of one's own, stopped when it is disposed or
+ * the process ends.
+ */
+export function kafka(options?: KafkaOptions): Promise<KafkaServer> {
+  if (options !== undefined) return startKafka(options)
+  const address = process.env['HOLDFAST_TEST_KAFKA_URL'] ?? ''
+  sharedKafka ??=
+    address === '' ? startKafka({ shared: true }) : Promise.resolve(givenKafka(address))
+  return sharedKafka
 }

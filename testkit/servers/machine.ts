@@ -135,12 +135,12 @@ export function startDaemon(
 export const ownDisk = 'disk'
 
 // Ends when its input does, which is when the process that holds the other end has ended, however
-// it ended. SIGQUIT lets a postmaster take its children along.
+// it ended.
 const watch = `
 cat >/dev/null
 pid=$(head -n 1 "$2" 2>/dev/null)
 if [ -n "$pid" ]; then
-  kill -QUIT "$pid" 2>/dev/null
+  kill -"$3" "$pid" 2>/dev/null
   left=100
   while [ -e "$2" ] && kill -0 "$pid" 2>/dev/null && [ $left -gt 0 ]; do
     left=$((left - 1)); sleep 0.05
@@ -159,10 +159,15 @@ export interface Watcher {
 
 /**
  * Watches over a server: when this process ends in any way, the process whose pid is on the first
- * line of `pidFile` is ended and `folder` removed.
+ * line of `pidFile` is ended and `folder` removed. QUIT lets a postmaster take its children along;
+ * a Java process only prints its threads at it, and takes KILL.
  */
-export function watchOver(folder: string, pidFile: string): Watcher {
-  const child = spawn('/bin/sh', ['-c', watch, 'watcher', folder, pidFile], {
+export function watchOver(
+  folder: string,
+  pidFile: string,
+  signal: 'QUIT' | 'KILL' = 'QUIT',
+): Watcher {
+  const child = spawn('/bin/sh', ['-c', watch, 'watcher', folder, pidFile, signal], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
     cwd: '/',

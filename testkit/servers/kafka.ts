@@ -1,0 +1,228 @@
+import { randomBytes } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { JavaServer } from './java.ts'
+import { type KafkaPrograms, kafkaPrograms } from './kafka-programs.ts'
+import { freePort, run } from './machine.ts'
+
+/** A broker of Kafka on the loopback, one node that is its own controller. */
+export interface KafkaServer extends AsyncDisposable {
+  readonly kind: 'kafka' | 'given'
+  /** `host:port` of the listener that asks for nothing. */
+  readonly bootstrap: string
+  url(): string
+  /** What it keeps lies below; empty for a broker that was given by its address. */
+  readonly folder: string
+  /** All that the broker wrote to its log. */
+  log(): Promise<string>
+  /** `crash` is SIGKILL: recovery at the next start. */
+  stop(mode?: 'clean' | 'crash'): Promise<void>
+  /** On the same port, with the same topics; nothing when it runs. */
+  start(): Promise<void>
+  /** It keeps its connections and answers nobody, until it is thawed. */
+  freeze(frozen: boolean): void
+  readonly running: boolean
+  /** Stopped for good, with its data removed; the log can still be read. */
+  readonly disposed: boolean
+}
+
+export interface KafkaOptions {
+  /** Settings of the broker beside or instead of the usual ones. */
+  readonly settings?: Readonly<Record<string, string>>
+}
+
+// Retention and compaction are looked at often, since a test waits for them; groups may be as
+// impatient as a test wants. After a crash the controller waits for the session of the broker that
+// was before it takes the same one again.
+const usual: Readonly<Record<string, string>> = {
+  'process.roles': 'broker,controller',
+  'node.id': '1',
+  'controller.listener.names': 'CONTROLLER',
+  'inter.broker.listener.name': 'PLAINTEXT',
+  'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+  'broker.session.timeout.ms': '3000',
+  'broker.heartbeat.interval.ms': '300',
+  'offsets.topic.replication.factor': '1',
+  'offsets.topic.num.partitions': '2',
+  'transaction.state.log.replication.factor': '1',
+  'transaction.state.log.min.isr': '1',
+  'transaction.state.log.num.partitions': '2',
+  'share.coordinator.state.topic.replication.factor': '1',
+  'share.coordinator.state.topic.min.isr': '1',
+  'group.initial.rebalance.delay.ms': '0',
+  'group.min.session.timeout.ms': '1000',
+  'group.consumer.min.session.timeout.ms': '1000',
+  'group.consumer.min.heartbeat.interval.ms': '200',
+  'num.network.threads': '2',
+  'num.io.threads': '4',
+  'background.threads': '4',
+  'log.cleaner.dedupe.buffer.size': '16777216',
+  'log.cleaner.backoff.ms': '500',
+  'log.initial.task.delay.ms': '500',
+  'log.retention.check.interval.ms': '500',
+  'log.segment.delete.delay.ms': '0',
+  'message.max.bytes': '20971520',
+}
+
+const logging = `<?xml version="1.0" encoding="UTF-8"?>
+<Configuration status="WARN">
+  <Appenders>
+    <Console name="out" target="SYSTEM_OUT">
+      <PatternLayout pattern="%d{ISO8601} %p [%t] %c{1} - %m%n"/>
+    </Console>
+  </Appenders>
+  <Loggers>
+    <Root level="INFO"><AppenderRef ref="out"/></Root>
+    <Logger name="org.apache.kafka.clients" level="WARN"/>
+    <Logger name="org.apache.kafka.common.config.AbstractConfig" level="WARN"/>
+  </Loggers>
+</Configuration>
+`
+
+/** Tells a Java program of this family how to log; gives the property that names the file. */
+export async function logTo(folder: string): Promise<Readonly<Record<string, string>>> {
+  const file = join(folder, 'log4j2.xml')
+  await writeFile(file, logging)
+  return { 'log4j2.configurationFile': `file:${file}` }
+}
+
+/** A file of settings as Java reads it. */
+export function propertiesText(settings: Readonly<Record<string, string>>): string {
+  const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}`)
+  return `${lines.join('\n')}\n`
+}
+
+/** A broker of our own in a temporary folder. */
+class OwnKafka implements KafkaServer {
+  readonly kind = 'kafka'
+  readonly #programs: KafkaPrograms
+  readonly #settings: Readonly<Record<string, string>>
+  readonly #shared: boolean
+  readonly #java = new JavaServer('kafka')
+  #port = 0
+
+  constructor(
+    programs: KafkaPrograms,
+    options: { readonly settings: Readonly<Record<string, string>>; readonly shared: boolean },
+  ) {
+    this.#programs = programs
+    this.#settings = options.settings
+    this.#shared = options.shared
+  }
+
+  get bootstrap(): string {
+    return `127.0.0.1:${this.#port}`
+  }
+
+  get folder(): string {
+    return this.#java.folder
+  }
+
+  get running(): boolean {
+    return this.#java.running
+  }
+
+  get disposed(): boolean {
+    return this.#java.disposed
+  }
+
+  url(): string {
+    return `kafka://${this.bootstrap}`
+  }
+
+  log(): Promise<string> {
+    return this.#java.log()
+  }
+
+  /** The first start, on ports of its own choice. */
+  async open(): Promise<void> {
+    const data = join(this.#java.folder, 'data')
+    await run('cp', ['-R', '--reflink=auto', this.#programs.template, data], { asServer: true })
+    const meta = join(data, 'meta.properties')
+    const own = (await readFile(meta, 'utf8')).replace(/^cluster\.id=.*$/m, `cluster.id=${newId()}`)
+    await writeFile(meta, own)
+    for (let attempt = 1; ; attempt++) {
+      this.#port = await freePort()
+      await this.#configure(data, await freePort())
+      try {
+        return await this.start()
+      } catch (error) {
+        // Another process took a port between the look and the start.
+        if (attempt >= 5 || !/Address already in use/i.test(String(error))) throw error
+      }
+    }
+  }
+
+  async #configure(data: string, controller: number): Promise<void> {
+    const at = `PLAINTEXT://${this.bootstrap}`
+    const settings = {
+      ...usual,
+      'controller.quorum.voters': `1@127.0.0.1:${controller}`,
+      listeners: `${at},CONTROLLER://127.0.0.1:${controller}`,
+      'advertised.listeners': at,
+      'log.dirs': data,
+      ...this.#settings,
+    }
+    await writeFile(join(this.#java.folder, 'server.properties'), propertiesText(settings))
+  }
+
+  async start(): Promise<void> {
+    const { folder } = this.#java
+    const launch = {
+      classpath: this.#programs.classpath,
+      main: 'kafka.Kafka',
+      args: [join(folder, 'server.properties')],
+      heap: '256m',
+      properties: await logTo(folder),
+    }
+    await this.#java.start(launch, (log) => log.includes('Kafka Server started'))
+  }
+
+  stop(mode: 'clean' | 'crash' = 'clean'): Promise<void> {
+    return this.#java.stop(mode)
+  }
+
+  freeze(frozen: boolean): void {
+    this.#java.freeze(frozen)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#shared) await this.#java.remove()
+  }
+}
+
+/** As Kafka writes the ids of clusters, which may not begin with a dash. */
+function newId(): string {
+  const id = randomBytes(16).toString('base64url')
+  return id.startsWith('-') ? newId() : id
+}
+
+/** A new broker that answers. */
+export async function startKafka(
+  options: KafkaOptions & { readonly shared?: boolean } = {},
+): Promise<KafkaServer> {
+  const { settings = {}, shared = false } = options
+  const server = new OwnKafka(await kafkaPrograms(), { settings, shared })
+  await server.open()
+  return server
+}
+
+/** A broker that somebody else runs; it cannot be stopped from here. */
+export function givenKafka(address: string): KafkaServer {
+  const refuse = (): never => {
+    throw new Error('The broker was given by its address and is not ours to stop.')
+  }
+  return {
+    kind: 'given',
+    folder: '',
+    running: true,
+    disposed: false,
+    bootstrap: new URL(address).host,
+    url: () => address,
+    log: async () => '(the log of a given broker is not ours to read)',
+    stop: async () => refuse(),
+    start: async () => refuse(),
+    freeze: refuse,
+    [Symbol.asyncDispose]: async () => {},
+  }
+}
