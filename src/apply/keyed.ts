@@ -19,7 +19,10 @@ const BORN = 2
 export class KeyedWork {
   readonly table: Table
   readonly #key: readonly number[]
-  readonly #merge: boolean
+  /** Rows are written whether they are there or not. */
+  readonly #puts: boolean
+  /** Rows that the source deletes stay. */
+  readonly #keeps: boolean
   readonly #steps: Step[]
   readonly #index: KeyIndex
   /** Inserted rows that are not in the index yet; null once there is more than inserts. */
@@ -39,9 +42,10 @@ export class KeyedWork {
     this.table = options.table
     this.#key = options.key
     this.#index = new KeyIndex(options.key)
-    this.#merge = options.mode === 'merge'
+    this.#puts = options.mode === 'merge' || options.mode === 'put'
+    this.#keeps = options.mode === 'merge'
     this.#steps = options.steps
-    this.#inserts = this.#merge ? null : new Tuples()
+    this.#inserts = this.#puts ? null : new Tuples()
   }
 
   /** Takes the change number `i`, which is one of a row of this table. */
@@ -55,7 +59,7 @@ export class KeyedWork {
     if (this.#inserts !== null) this.#indexInserts(this.#inserts)
     if (kind === UPDATE)
       this.#update(rowOf(changes, i), changes.oldFrom(i) < 0 ? null : oldOf(changes, i))
-    else if (!this.#merge) this.#delete(oldOf(changes, i))
+    else if (!this.#keeps) this.#delete(oldOf(changes, i))
   }
 
   #indexInserts(inserts: Tuples): void {
@@ -71,8 +75,8 @@ export class KeyedWork {
 
   #insert(row: Span): void {
     const entry = this.#find(row)
-    if (entry < 0) this.#push(BORN, row, null)
-    else if (!this.#rows.has(entry) || this.#merge) {
+    if (entry < 0) this.#push(this.#puts ? EXISTED : BORN, row, null)
+    else if (!this.#rows.has(entry) || this.#puts) {
       this.#rows.set(entry, row)
       if (this.#states[entry] === NOTHING) this.#states[entry] = BORN
     } else {
@@ -90,6 +94,7 @@ export class KeyedWork {
     if (entry < 0) this.#push(EXISTED, row, null)
     else if (this.#rows.has(entry)) this.#overwrite(entry, row)
     else if (this.#states[entry] === NOTHING) this.#set(entry, EXISTED, { row, old: null })
+    else if (this.#puts && isWhole(row.buffer, row.from)) this.#rows.set(entry, row)
     // An update of a row that is gone: the target's count of rows is to tell.
     else this.#again(EXISTED, row, null)
   }
@@ -119,7 +124,7 @@ export class KeyedWork {
       const existed = this.#states[entry] === EXISTED
       this.#set(entry, existed ? EXISTED : NOTHING, { row: null, old: existed ? old : null })
     } else if (this.#states[entry] === NOTHING) this.#set(entry, EXISTED, { row: null, old })
-    else this.#again(EXISTED, null, old)
+    else if (!this.#puts) this.#again(EXISTED, null, old)
   }
 
   #push(state: number, row: Span | null, old: Span | null): void {
@@ -162,16 +167,17 @@ export class KeyedWork {
     }
     this.#clear()
     const { table } = this
-    if (gone.length > 0) this.#steps.push({ kind: 'delete', table, old: gone })
+    const absent = this.#puts ? ({ absent: 'pass' } as const) : {}
+    if (gone.length > 0) this.#steps.push({ kind: 'delete', table, old: gone, ...absent })
     for (const [set, rows] of changed) {
       this.#steps.push({ kind: 'update', table, set, rows, old: null })
     }
-    const existing = this.#merge ? 'overwrite' : 'refuse'
+    const existing = this.#puts ? 'overwrite' : 'refuse'
     if (born.length > 0) this.#steps.push({ kind: 'insert', table, rows: born, existing })
   }
 
   #clear(): void {
-    this.#inserts = this.#merge ? null : new Tuples()
+    this.#inserts = this.#puts ? null : new Tuples()
     if (this.#index.size === 0) return
     this.#index.clear()
     this.#rows = new Tuples()
@@ -179,14 +185,14 @@ export class KeyedWork {
     this.#states = []
   }
 
-  /** Updates with the same columns go together; merging writes whole rows whether there or not. */
+  /** Updates with the same columns go together; whole rows are put where that is asked for. */
   #sort(entry: number, changed: Map<readonly number[], Tuples>, born: Tuples): void {
     if (this.#states[entry] !== EXISTED) {
       take(this.#rows, entry, born)
       return
     }
     const set = presentCells(this.#rows.buffer(entry), this.#rows.from(entry))
-    if (this.#merge && set.length === this.table.columns.length) {
+    if (this.#puts && set.length === this.table.columns.length) {
       take(this.#rows, entry, born)
       return
     }

@@ -62,24 +62,26 @@ function stepOf(change: Change, modeOf: (table: Table) => TableMode): Step | nul
       return { kind: 'truncate', tables, restartSequences: change.restartSequences }
     }
     default:
-      return rowStep(change, modeOf(change.table) === 'merge')
+      return rowStep(change, modeOf(change.table))
   }
 }
 
-function rowStep(change: RowChange, merging: boolean): Step | null {
+function rowStep(change: RowChange, mode: TableMode): Step | null {
   const { kind, table, row, old } = change
   if (kind === 'delete') {
-    if (merging) return null
+    if (mode === 'merge') return null
     if (old === null) throw new TypeError('a delete without the tuple that finds its row')
-    return { kind, table, old: Tuples.of([old]) }
+    const step = { kind, table, old: Tuples.of([old]) }
+    return mode === 'put' ? { ...step, absent: 'pass' } : step
   }
   if (row === null) throw new TypeError(`an ${kind} without a row`)
+  const puts = mode === 'merge' || mode === 'put'
   if (kind === 'insert') {
-    return { kind, table, rows: Tuples.of([row]), existing: merging ? 'overwrite' : 'refuse' }
+    return { kind, table, rows: Tuples.of([row]), existing: puts ? 'overwrite' : 'refuse' }
   }
   const set = presentCells(row)
   const moved = old !== null && !sameKey(table, row, old)
-  if (merging && !moved && set.length === table.columns.length && table.identity.by === 'key') {
+  if (puts && !moved && set.length === table.columns.length && table.identity.by === 'key') {
     return { kind: 'insert', table, rows: Tuples.of([row]), existing: 'overwrite' }
   }
   return { kind, table, set, rows: Tuples.of([row]), old: moved ? Tuples.of([old]) : null }

@@ -30,7 +30,7 @@ export async function preflight(
     throw error
   })
   if (blueprint === null) return findings
-  return [...findings, ...(await target.preflight(planOf(blueprint, options)))]
+  return [...findings, ...(await target.preflight(planOf(blueprint, options, source.traits)))]
 }
 
 /** Throws the first failure of a preflight; the others are named with it. */
@@ -56,7 +56,7 @@ export function refuseFailures(findings: readonly Finding[], watch: Watch): void
  */
 export async function birth(ends: Ends): Promise<void> {
   const { source, target, watch, signal } = ends
-  const plan = planOf(await source.inspect(), ends.options)
+  const plan = planOf(await source.inspect(), ends.options, source.traits)
   const tables = plan.tables.map(({ table }) => table)
   watch({ kind: 'tables', tables: tableProgress(plan.tables.map(pending)) })
   await target.prepare(plan)

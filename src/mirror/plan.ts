@@ -1,24 +1,32 @@
 import type { TableMode } from '../model/checkpoint.ts'
 import { Fault } from '../model/fault.ts'
 import type { Blueprint, Table } from '../model/table.ts'
-import type { Source } from '../source/source.ts'
+import type { Source, SourceTraits } from '../source/source.ts'
 import type { Target, TargetPlan } from '../target/target.ts'
 import type { MirrorOptions } from './options.ts'
 
 /** What is to stand at the target, from what the source holds and what the user chose. */
-export function planOf(blueprint: Blueprint, options: MirrorOptions): TargetPlan {
+export function planOf(
+  blueprint: Blueprint,
+  options: MirrorOptions,
+  { retells = false }: Pick<SourceTraits, 'retells'> = {},
+): TargetPlan {
   const { onExisting } = options
   const tables = blueprint.tables.map((table) => ({
     table,
     target: { schema: table.schema, name: table.name },
-    mode: modeOf(table, onExisting),
+    mode: modeOf(table, { onExisting, retells }),
   }))
   return { blueprint, tables, onExisting, shape: options.shape ?? 'mirror' }
 }
 
-function modeOf(table: Table, onExisting: MirrorOptions['onExisting']): TableMode {
+function modeOf(
+  table: Table,
+  how: { readonly onExisting: MirrorOptions['onExisting']; readonly retells: boolean },
+): TableMode {
   if (table.identity.by === 'none') return 'append'
-  return onExisting === 'merge' ? 'merge' : 'exact'
+  if (how.onExisting === 'merge') return 'merge'
+  return how.retells ? 'put' : 'exact'
 }
 
 /** What a mirror was set up with and must be resumed with. */

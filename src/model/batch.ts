@@ -34,6 +34,8 @@ export type Step =
       readonly table: Table
       /** Tuples whose identifying cells find the rows. */
       readonly old: Tuples
+      /** A row that is gone already is passed over; else it is a fault. */
+      readonly absent?: 'pass'
     }
   | {
       readonly kind: 'truncate'

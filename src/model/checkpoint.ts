@@ -11,11 +11,13 @@ export type Identities = Readonly<
 
 /**
  * How changes of a table reach the target.
- * exact: the target's table is the source's. merge: rows are added and updated; deletes and
+ * exact: the target's table is the source's. put: the same, from a source that may tell of a change
+ * more than once: rows are put whether they are there or not, and one that is to go may be gone
+ * already. merge: rows are added and updated; deletes and
  * truncates are not applied, rows that only the target holds stay. append: only inserts (and
  * truncates) are known, since the table has no identity.
  */
-export type TableMode = 'exact' | 'merge' | 'append'
+export type TableMode = 'exact' | 'put' | 'merge' | 'append'
 
 export interface TableState {
   /** As the source described it when the checkpoint was written. */

@@ -55,6 +55,8 @@ export interface SourceTraits {
   readonly dialect: string
   /** The stream brings what was committed together as one transaction. */
   readonly wholeTransactions: boolean
+  /** The stream may bring a change more than once, or one of a row that it never brought. */
+  readonly retells?: boolean
 }
 
 /** A piece of a table, read by itself. */

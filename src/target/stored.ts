@@ -43,7 +43,7 @@ const table = z
   )
 
 const name = z.object({ schema: z.string(), name: z.string() })
-const mode = z.enum(['exact', 'merge', 'append'])
+const mode = z.enum(['exact', 'put', 'merge', 'append'])
 const tables = z.array(
   z.object({
     table,

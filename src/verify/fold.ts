@@ -42,7 +42,7 @@ export class KeyedPending {
 
   constructor(key: readonly number[], { mode, end }: PendingOptions) {
     this.#key = key
-    this.#strict = end === 'target' && mode !== 'merge'
+    this.#strict = end === 'target' && mode !== 'merge' && mode !== 'put'
     this.#keeps = end === 'target' && mode === 'merge'
   }
 

@@ -17,7 +17,11 @@ export function carryOut(step: Step, transaction: StoreTransaction): void {
       for (const [i, row] of [...step.rows].entries()) update(transaction, step, { row, i })
       return
     case 'delete':
-      for (const old of step.old) rows.take(step.table.id, found(transaction, step.table, old))
+      for (const old of step.old) {
+        const [there] = rows.at(step.table.id, placeOf(step.table, old))
+        if (there === undefined && step.absent === 'pass') continue
+        rows.take(step.table.id, found(transaction, step.table, old))
+      }
       return
     case 'truncate':
       for (const { id } of step.tables) rows.empty(id)

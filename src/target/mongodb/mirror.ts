@@ -99,17 +99,18 @@ class RowWork {
 
   async #keyed(place: Place, { kind, row, old }: RowChange, stamp: string): Promise<void> {
     const { layout, mode } = place
-    const merges = mode === 'merge'
+    const puts = mode === 'merge' || mode === 'put'
     if (kind === 'delete') {
-      if (old === null || merges) return
-      await this.#after(place, (on) => on.drop({ layout, row: old, stamp }))
+      if (old === null || mode === 'merge') return
+      const before = puts ? 'either' : 'present'
+      await this.#after(place, (on) => on.drop({ layout, row: old, stamp, before }))
     } else if (row !== null && kind === 'insert') {
-      const before = merges ? 'either' : 'absent'
+      const before = puts ? 'either' : 'absent'
       await this.#after(place, (on) => on.put({ layout, row, stamp, before }))
     } else if (row !== null && old !== null && layout.place(old) !== layout.place(row)) {
       await this.#move(place, { row, old, stamp })
     } else if (row !== null && layout.isWhole(row)) {
-      const before = merges ? 'either' : 'present'
+      const before = puts ? 'either' : 'present'
       await this.#after(place, (on) => on.put({ layout, row, stamp, before }))
     } else if (row !== null) {
       await this.#after(place, (on) => on.patch({ layout, row, stamp }))
@@ -134,7 +135,7 @@ class RowWork {
     await this.#after(place, (on) => on.put({ layout, row: whole, stamp, before }))
     // Nothing of the old key may be lost before the new one has it.
     if (this.#on.session === null) await this.#flushOne(place)
-    await this.#after(place, (on) => on.drop({ layout, row: old, stamp }))
+    await this.#after(place, (on) => on.drop({ layout, row: old, stamp, before: 'present' }))
   }
 
   async #find({ collection, layout }: Place, row: Tuple, stamp: string): Promise<Tuple | null> {

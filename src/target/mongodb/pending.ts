@@ -87,15 +87,20 @@ export class Gathered implements Pending {
     return true
   }
 
-  drop(change: { readonly layout: Layout; readonly row: Tuple; readonly stamp: string }): boolean {
-    const { layout, row, stamp } = change
+  /** The document goes, which `before` says was there. */
+  drop(change: {
+    readonly layout: Layout
+    readonly row: Tuple
+    readonly stamp: string
+    readonly before: 'present' | 'either'
+  }): boolean {
+    const { layout, row, stamp, before } = change
     const place = layout.place(row)
     const known = this.ops.get(place)
     if (known === undefined) {
-      const before = 'present'
       this.ops.set(place, { layout, id: layout.id(row), stamp, kind: 'drop', fields: null, before })
     } else {
-      if (known.kind === 'drop') return false
+      if (known.kind === 'drop') return before === 'either'
       known.kind = 'drop'
       known.fields = null
       known.stamp = stamp

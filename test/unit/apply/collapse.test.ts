@@ -20,6 +20,7 @@ import { packedChanges } from '../../../testkit/packed.ts'
 
 const exact = (): TableMode => 'exact'
 const merging = (): TableMode => 'merge'
+const putting = (): TableMode => 'put'
 const none: MemoryStore['unique'] = new Map()
 
 /** What strict steps make of rows; null when one of them is refused. */
@@ -77,6 +78,30 @@ function oneByOne(
     const after = row.map((cell, i) => (cell === undefined ? before[i] : cell))
     if (rows.has(String(after[0]))) return null
     rows.set(String(after[0]), after)
+  }
+  return rows
+}
+
+/** What puts and deletes make of rows, however often they are told; null when a value is missing. */
+function putOneByOne(
+  from: ReadonlyMap<string, Cells>,
+  changes: readonly Change[],
+): ReadonlyMap<string, Cells> | null {
+  const rows = new Map(from)
+  for (const change of changes) {
+    if (change.kind === 'truncate') rows.clear()
+    if (change.kind === 'truncate' || change.kind === 'schema') continue
+    const row = change.row === null ? null : textsOf(change.row)
+    const id = String(textsOf(change.row ?? change.old ?? tupleOf([]))[0])
+    const before = rows.get(id)
+    if (row === null) rows.delete(id)
+    else if (!row.includes(undefined)) rows.set(id, row)
+    else if (before === undefined) return null
+    else
+      rows.set(
+        id,
+        row.map((cell, i) => (cell === undefined ? before[i] : cell)),
+      )
   }
   return rows
 }
@@ -195,6 +220,25 @@ suite('collapse', () => {
       }),
       { numRuns: 1000 },
     )
+  })
+
+  test('what is told again is put and taken away as if it were told once', () => {
+    let kept = 0
+    const moves = (one: Change): boolean => one.kind === 'update' && one.old !== null
+    fc.assert(
+      fc.property(beginning, fc.array(change, { maxLength: 12 }), cuts, (rows, all, at) => {
+        const changes = all.filter((one) => !moves(one))
+        const wanted = putOneByOne(rows, changes)
+        const lists = listsOf(changes, at)
+        const ordered = outcome(stateOf(rows), inOrder(lists, putting))
+        assert.equal(text(ordered), wanted === null ? 'refused' : text(stateOf(wanted)))
+        if (wanted === null) return
+        kept++
+        assert.equal(text(outcome(stateOf(rows), collapse(lists, putting))), text(stateOf(wanted)))
+      }),
+      { numRuns: 2000 },
+    )
+    assert.ok(kept > 300, `only ${kept} histories were possible ones`)
   })
 
   test('many changes of one row are one row of one step', () => {

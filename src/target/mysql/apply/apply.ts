@@ -124,7 +124,7 @@ export class Applier {
         return
       case 'delete':
         await this.#load([step.table])
-        await deleteRows(this.#work(step.table), step.old)
+        await deleteRows(this.#work(step.table), step)
     }
   }
 

@@ -169,15 +169,19 @@ function selfAssigned({ columns }: Binding): string {
   return `${name} = ${name}`
 }
 
-export async function deleteRows(work: Work, old: Tuples): Promise<void> {
+export async function deleteRows(
+  work: Work,
+  { old, absent }: Extract<Step, { readonly kind: 'delete' }>,
+): Promise<void> {
   const { writer, binding } = work
   const { table } = binding
   if (keyOf(table.identity).length > 0) {
-    await remove(work, old, { counted: true, what: 'delete' })
+    await remove(work, old, { counted: absent !== 'pass', what: 'delete' })
     return
   }
   for (const tuple of old) {
-    await writer.statement(one(table, 'delete'), (sql) => {
+    const rows = absent === 'pass' ? null : 1
+    await writer.statement({ rows, table, what: 'delete' }, (sql) => {
       sql.raw(`DELETE FROM ${binding.name} WHERE `)
       sameRow(sql, binding, tuple)
       sql.raw(' LIMIT 1')

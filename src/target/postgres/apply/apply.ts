@@ -228,7 +228,7 @@ export class Applier {
     const few = step.old.length <= statements.FEW_ROWS || key.length === 0
     const how = few ? 'mixed' : form(rows)
     if (how === 'mixed') {
-      const statement = statements.deleteStatement(binding)
+      const statement = statements.deleteStatement(binding, step.absent)
       await this.#each(work, { statement, step, rows: null, old: step.old })
       return
     }
@@ -236,7 +236,8 @@ export class Applier {
     const columns = statements.columnList(binding, key)
     await stage.copyRows(pipe, { name, columns, label: step.table }, { rows, form: how })
     stage.pinJoin(pipe, binding, step.old.length)
-    pipe.statement(stage.deleteSql(binding, name, step.old.length), { label: tableOf(step) })
+    const wanted = { rows: step.old.length, absent: step.absent }
+    pipe.statement(stage.deleteSql(binding, name, wanted), { label: tableOf(step) })
   }
 
   /** One prepared statement, bound and executed for each row. */

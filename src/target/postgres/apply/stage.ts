@@ -142,10 +142,16 @@ export function updateSql(
   return counted(sql, { rows: wanted.rows, what: `update of ${tableName(binding.table)}` })
 }
 
-export function deleteSql(binding: Binding, stage: string, rows: number): string {
+export function deleteSql(
+  binding: Binding,
+  stage: string,
+  wanted: { readonly rows: number; readonly absent: 'pass' | undefined },
+): string {
   const from = sorted(binding, stage, keyOf(binding.table.identity))
-  const sql = `DELETE FROM ${binding.only}${binding.name} AS t USING ${from} WHERE ${sameKeys(binding)} RETURNING 1`
-  return counted(sql, { rows, what: `delete from ${tableName(binding.table)}` })
+  const sql = `DELETE FROM ${binding.only}${binding.name} AS t USING ${from} WHERE ${sameKeys(binding)}`
+  if (wanted.absent === 'pass') return sql
+  const { rows } = wanted
+  return counted(`${sql} RETURNING 1`, { rows, what: `delete from ${tableName(binding.table)}` })
 }
 
 function sameKeys(binding: Binding): string {

@@ -166,11 +166,15 @@ function replaceSql(
   return counted(born, { rows: 1, what, before: `d AS (${gone}), ` })
 }
 
-export function deleteStatement(binding: Binding): Statement {
-  return remember(binding, 'delete', (params) => {
+export function deleteStatement(binding: Binding, absent?: 'pass'): Statement {
+  return remember(binding, `delete ${absent ?? ''}`, (params) => {
     const where = found(binding, params, 'old')
-    const sql = `DELETE FROM ${binding.only}${binding.name} AS t WHERE ${where} RETURNING 1`
-    return counted(sql, { rows: 1, what: `delete from ${tableName(binding.table)}` })
+    const sql = `DELETE FROM ${binding.only}${binding.name} AS t WHERE ${where}`
+    if (absent === 'pass') return sql
+    return counted(`${sql} RETURNING 1`, {
+      rows: 1,
+      what: `delete from ${tableName(binding.table)}`,
+    })
   })
 }
 
