@@ -3,7 +3,7 @@ const MOST_IDLE = 8
 const SETTLED_IDLE = 1
 
 /** What is known of a connection that can be lent. */
-interface Lendable {
+export interface Lendable {
   readonly session: AsyncDisposable & { readonly lost: AbortSignal }
 }
 

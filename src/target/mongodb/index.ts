@@ -1,13 +1,9 @@
-import { monotonic, sleep } from '../../async/clock.ts'
 import { type Connection, connect } from '../../dialect/mongodb/connect.ts'
 import { faultOf } from '../../dialect/mongodb/errors.ts'
-import type { Batch } from '../../model/batch.ts'
-import type { Checkpoint, Identities, TableState } from '../../model/checkpoint.ts'
-import { Fault, type Finding } from '../../model/fault.ts'
-import type { Positions } from '../../model/position.ts'
+import type { Checkpoint, TableState } from '../../model/checkpoint.ts'
+import type { Finding } from '../../model/fault.ts'
 import type { TargetReader } from '../../model/reader.ts'
-import type { Sequence, Table, Vocabulary } from '../../model/table.ts'
-import { held, LOOK_AGAIN_MS } from '../holding.ts'
+import { contend } from '../claiming.ts'
 import type {
   Claim,
   ClaimRequest,
@@ -16,12 +12,13 @@ import type {
   TargetPlan,
   TargetTraits,
 } from '../target.ts'
+import { Tenured } from '../tenured.ts'
 import { STATE } from './config.ts'
-import { leaseId, leases, type StoredLease, takeLease } from './lease.ts'
+import { leaseId, leases, takeLease } from './lease.ts'
 import { preflightTarget } from './preflight.ts'
 import { openTargetReader } from './reader.ts'
 import { MirrorState } from './state.ts'
-import { Tenure } from './tenure.ts'
+import { MongoTenure } from './tenure.ts'
 
 /** Connects; faults at once when the server cannot be reached or entered. */
 export async function openMongoTarget(options: TargetOptions): Promise<Target> {
@@ -31,16 +28,16 @@ export async function openMongoTarget(options: TargetOptions): Promise<Target> {
 
 const VALUES = { stream: ['values'], copy: ['values'] } as const
 
-class MongoTarget implements Target {
+class MongoTarget extends Tenured<MongoTenure> implements Target {
   readonly traits: TargetTraits
   readonly label: string
   readonly place: string
   readonly #options: TargetOptions
   readonly #on: Connection
   readonly #state: MirrorState
-  #held: Tenure | null = null
 
   constructor(options: TargetOptions, on: Connection) {
+    super()
     this.#options = options
     this.#on = on
     this.#state = new MirrorState(on, options.mirror)
@@ -53,11 +50,6 @@ class MongoTarget implements Target {
     }
     this.label = `MongoDB ${on.version} at ${on.label}/${databaseName}`
     this.place = `mongodb ${on.label}/${databaseName}`
-  }
-
-  get #tenure(): Tenure {
-    if (this.#held !== null) return this.#held
-    throw new Fault('HF-X001', { what: 'the target was written to without a claim' })
   }
 
   preflight(plan: TargetPlan): Promise<readonly Finding[]> {
@@ -86,70 +78,13 @@ class MongoTarget implements Target {
   async claim(request: ClaimRequest, signal: AbortSignal): Promise<Claim> {
     const { mirror } = this.#options
     await this.#state.ensure()
-    const until = monotonic() + request.patience
-    for (;;) {
-      signal.throwIfAborted()
-      const taken = await takeLease(this.#on, mirror)
-      if ('lease' in taken) return await this.#holding(taken.lease, request)
-      const left = until - monotonic()
-      if (left <= 0) throw held({ mirror, label: this.label, request }, taken.heldBy)
-      await sleep(Math.min(LOOK_AGAIN_MS, left), signal)
-    }
-  }
-
-  async #holding(lease: StoredLease, request: ClaimRequest): Promise<Claim> {
+    const contest = { mirror, label: this.label, request }
+    const { lease } = await contend(contest, () => takeLease(this.#on, mirror), signal)
     const epoch = await this.#state.advance(request.settings)
     const now = request.destroying === true ? null : await this.#state.held(epoch)
-    const tenure = new Tenure({ on: this.#on, state: this.#state, epoch, lease, now })
-    this.#held = tenure
-    return {
-      checkpoint: epoch === 1n ? null : (now?.checkpoint ?? null),
-      epoch,
-      lost: tenure.lost,
-      [Symbol.asyncDispose]: async () => {
-        if (this.#held === tenure) this.#held = null
-        await tenure[Symbol.asyncDispose]()
-      },
-    }
-  }
-
-  prepare(plan: TargetPlan): Promise<void> {
-    return this.#tenure.prepare(plan)
-  }
-  begin(
-    tables: readonly Table[],
-    snapshot: {
-      readonly positions: Positions
-      readonly source: Identities
-      readonly first: boolean
-    },
-  ): Promise<void> {
-    return this.#tenure.begin(tables, snapshot)
-  }
-  copy(...[chunk, rows, signal]: Parameters<Target['copy']>): Promise<number> {
-    return this.#tenure.copy(chunk, rows, signal)
-  }
-  copied(table: Table): Promise<void> {
-    return this.#tenure.copied(table)
-  }
-  finish(): Promise<void> {
-    return this.#tenure.finish()
-  }
-  apply(batch: Batch): Promise<void> {
-    return this.#tenure.apply(batch)
-  }
-  durable(): Promise<Positions> {
-    return Promise.resolve(this.#tenure.durable)
-  }
-
-  /** Documents have no counters. */
-  setSequences(_sequences: readonly Sequence[]): Promise<void> {
-    return Promise.resolve()
-  }
-
-  /** A label is a string, whatever the list it is from. */
-  learn(_vocabularies: readonly Vocabulary[]): ReturnType<Target['learn']> {
-    return Promise.resolve({ said: [], renamed: null })
+    const tenure = new MongoTenure({ on: this.#on, state: this.#state, epoch, lease, now })
+    const checkpoint = epoch === 1n ? null : (now?.checkpoint ?? null)
+    return this.hold(tenure, { epoch, checkpoint })
   }
 
   reader(_tables: readonly TableState[], _signal: AbortSignal): Promise<TargetReader> {
@@ -170,8 +105,8 @@ class MongoTarget implements Target {
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#held?.[Symbol.asyncDispose]()
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await super[Symbol.asyncDispose]()
     await this.#on[Symbol.asyncDispose]()
   }
 }

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { Collection, Document } from 'mongodb'
-import { every, monotonic, sleep, type Ticker, within } from '../../async/clock.ts'
+import { monotonic, sleep, within } from '../../async/clock.ts'
 import type { Turn } from '../../async/turn.ts'
 import type { Connection } from '../../dialect/mongodb/connect.ts'
 import { faultOf, serverCode } from '../../dialect/mongodb/errors.ts'
-import { asFault, Fault } from '../../model/fault.ts'
+import type { Tried } from '../claiming.ts'
 import { type Holder, isGone, thisProcess } from '../holder.ts'
-import { fenced, GOODBYE_MS, LEASE_MS, RENEW_ANSWER_MS, RENEW_MS } from '../holding.ts'
+import { fenced, LEASE_MS } from '../holding.ts'
+import { Lease } from '../lease.ts'
 import { DUPLICATE } from './commands.ts'
 import { COMMAND_MS, PATIENT_LEASE_MS, STATE, STILL_LOOK_MS } from './config.ts'
 
@@ -50,10 +51,11 @@ export function isLive(lease: StoredLease | null, now: number, on: Connection): 
   return now - lease.renewed.getTime() <= (on.transactions ? LEASE_MS : PATIENT_LEASE_MS)
 }
 
-export type Taken = { readonly lease: StoredLease } | { readonly heldBy: Holder }
-
 /** One try to take the lease of a mirror. */
-export async function takeLease(on: Connection, mirror: string): Promise<Taken> {
+export async function takeLease(
+  on: Connection,
+  mirror: string,
+): Promise<Tried<{ readonly lease: StoredLease }>> {
   const _id = leaseId(mirror)
   try {
     const [seen, now] = [await leases(on).findOne({ _id }), await serverTime(on)]
@@ -80,16 +82,14 @@ function holderOf({ host, space, pid, started }: StoredLease): Holder {
 }
 
 /** Keeps a claim alive, and lets a comparison have the target to itself when it asks. */
-export class Lease implements AsyncDisposable {
+export class MongoLease implements AsyncDisposable {
   readonly #on: Connection
   readonly #mirror: string
   readonly #token: string
   readonly #turn: Turn
-  readonly #lost = new AbortController()
-  readonly #ticker: Ticker
+  readonly #kept: Lease
   /** When the newest renewal that was answered was sent. */
   #renewed = monotonic()
-  #renewing: Promise<void> | null = null
   #still: Promise<void> | null = null
   readonly #sent = new Set<Promise<void>>()
   #closed = false
@@ -99,16 +99,16 @@ export class Lease implements AsyncDisposable {
     this.#mirror = mirror
     this.#token = options.lease.token ?? ''
     this.#turn = options.turn
-    this.#ticker = every(
-      RENEW_MS,
-      () => this.renew(),
-      (error) => this.#lost.abort(asFault(error)),
-    )
+    this.#kept = new Lease({
+      label: on.label,
+      renew: () => this.#renew(),
+      give: () => this.#give(),
+    })
     this.#heed(options.lease)
   }
 
   get lost(): AbortSignal {
-    return this.#lost.signal
+    return this.#kept.lost
   }
 
   /**
@@ -134,34 +134,25 @@ export class Lease implements AsyncDisposable {
   }
 
   #refuseOver(): void {
-    this.#lost.signal.throwIfAborted()
+    this.lost.throwIfAborted()
     if (this.#closed) throw fenced()
   }
 
   async renew(): Promise<void> {
-    this.#renewing ??= this.#renew().finally(() => {
-      this.#renewing = null
-    })
-    await this.#renewing
+    await this.#kept.renew()
   }
 
   async #renew(): Promise<void> {
     const sent = monotonic()
     const { label } = this.#on
-    const asked = leases(this.#on)
+    const lease = await leases(this.#on)
       .findOneAndUpdate(this.#own, { $currentDate: { renewed: true } }, { returnDocument: 'after' })
       .catch((error: unknown) => {
         throw faultOf(error, { doing: 'renewing the claim', label })
       })
-    const lease = await within(RENEW_ANSWER_MS, asked, () => {
-      throw new Fault('HF-T201', {
-        what: `the target at ${label} has not answered for ${RENEW_ANSWER_MS / 1000} s`,
-        side: 'target',
-      })
-    })
     if (lease === null) {
       const fault = fenced()
-      this.#lost.abort(fault)
+      this.#kept.lose(fault)
       throw fault
     }
     this.#renewed = sent
@@ -177,7 +168,7 @@ export class Lease implements AsyncDisposable {
     if (this.#still !== null || still == null || still.until <= renewed) return
     this.#still = this.#turn
       .take(() => this.#stand(still.token))
-      .catch((error: unknown) => this.#lost.abort(asFault(error)))
+      .catch((error: unknown) => this.#kept.lose(error))
       .finally(() => {
         this.#still = null
       })
@@ -196,18 +187,19 @@ export class Lease implements AsyncDisposable {
   }
 
   get #over(): boolean {
-    return this.#closed || this.#lost.signal.aborted
+    return this.#closed || this.lost.aborted
   }
 
-  /** Gives the mirror back, so that the next one need not wait. */
+  /** Nobody may have the mirror before all that was sent has ended; else the lease runs out. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true
-    await this.#ticker.stop()
+    await this.#kept.stop()
     await this.#still
-    // Nobody may have the mirror before all that was sent has ended; else the lease runs out.
     const ended = Promise.all(this.#sent).then(() => true)
-    if (!(await within(COMMAND_MS, ended, () => false))) return
-    const given = leases(this.#on).updateOne(this.#own, { $set: { token: null, standing: null } })
-    await within(GOODBYE_MS, given, () => undefined).catch(() => undefined)
+    if (await within(COMMAND_MS, ended, () => false)) await this.#kept[Symbol.asyncDispose]()
+  }
+
+  async #give(): Promise<void> {
+    await leases(this.#on).updateOne(this.#own, { $set: { token: null, standing: null } })
   }
 }

@@ -11,11 +11,12 @@ import { type Table, tableName } from '../../model/table.ts'
 import { type Tuple, Unframer } from '../../model/tuple.ts'
 import { storedPositions } from '../stored.ts'
 import type { Shape, Target, TargetPlan } from '../target.ts'
+import type { Tenure } from '../tenured.ts'
 import type { Writing } from './commands.ts'
 import { CHANGES, COMMAND_BYTES, COMMAND_DOCUMENTS } from './config.ts'
 import { applyHistory, historyIndexes, loadHistory } from './history.ts'
 import { Layout } from './layout.ts'
-import { Lease, type StoredLease } from './lease.ts'
+import { MongoLease, type StoredLease } from './lease.ts'
 import { applyRows, load, type Place, type Places, sweep } from './mirror.ts'
 import { collectionNames } from './names.ts'
 import { onlyPlace, stampOf } from './stamp.ts'
@@ -35,11 +36,11 @@ const EXISTS = 48
 const ATTEMPTS = 5
 
 /** What a claim allows: everything that writes. */
-export class Tenure implements AsyncDisposable, Places {
+export class MongoTenure implements Tenure, Places {
   readonly epoch: bigint
   readonly #on: Connection
   readonly #state: MirrorState
-  readonly #lease: Lease
+  readonly #lease: MongoLease
   /** One batch at a time, and none while a comparison wants the target to stand still. */
   readonly #turn = new Turn()
   #tables: readonly StoredTable[]
@@ -55,7 +56,7 @@ export class Tenure implements AsyncDisposable, Places {
     this.#on = on
     this.#state = state
     this.epoch = epoch
-    this.#lease = new Lease(on, state.mirror, { lease, turn: this.#turn })
+    this.#lease = new MongoLease(on, state.mirror, { lease, turn: this.#turn })
     this.#tables = now?.tables ?? []
     this.#durable = now?.checkpoint.positions ?? new Map()
     this.#onExisting = now?.onExisting ?? 'refuse'

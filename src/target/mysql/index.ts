@@ -1,12 +1,9 @@
 import { endpointLabel, type Session } from '../../dialect/mysql/connect.ts'
 import { describePlace } from '../../dialect/mysql/place.ts'
-import type { Batch } from '../../model/batch.ts'
-import type { Checkpoint, Identities, TableState } from '../../model/checkpoint.ts'
-import { Fault, type Finding } from '../../model/fault.ts'
-import type { Positions } from '../../model/position.ts'
+import type { Checkpoint, TableState } from '../../model/checkpoint.ts'
+import type { Finding } from '../../model/fault.ts'
 import { VALUES } from '../../model/prints.ts'
 import type { TargetReader } from '../../model/reader.ts'
-import type { Sequence, Table, Vocabulary } from '../../model/table.ts'
 import type {
   Claim,
   ClaimRequest,
@@ -15,12 +12,13 @@ import type {
   TargetPlan,
   TargetTraits,
 } from '../target.ts'
+import { Tenured } from '../tenured.ts'
 import { preflightTarget } from './check/preflight.ts'
 import { openTargetReader } from './reader.ts'
 import { type Link, openLink } from './sessions.ts'
 import * as stored from './state/checkpoint.ts'
 import { take } from './state/claim.ts'
-import { Tenure } from './tenure.ts'
+import { MysqlTenure } from './tenure.ts'
 
 /** Connects; faults at once when the server cannot be reached or entered. */
 export async function openMysqlTarget(options: TargetOptions): Promise<Target> {
@@ -33,7 +31,7 @@ export async function openMysqlTarget(options: TargetOptions): Promise<Target> {
   }
 }
 
-class MysqlTarget implements Target {
+class MysqlTarget extends Tenured<MysqlTenure> implements Target {
   readonly traits: TargetTraits = {
     dialect: 'mysql',
     transactional: true,
@@ -44,9 +42,9 @@ class MysqlTarget implements Target {
   readonly #options: TargetOptions
   readonly #link: Link
   #plan: TargetPlan | null = null
-  #held: Tenure | null = null
 
   constructor(options: TargetOptions, link: Link, place: string) {
+    super()
     this.#options = options
     this.#link = link
     const { flavour, text } = link.session.version
@@ -57,14 +55,9 @@ class MysqlTarget implements Target {
     this.place = place
   }
 
-  get #tenure(): Tenure {
-    if (this.#held !== null) return this.#held
-    throw new Fault('HF-X001', { what: 'the target was written to without a claim' })
-  }
-
   /** Never inside a transaction that writes. */
   #read<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    return this.#held === null ? work(this.#link.session) : this.#held.alone(work)
+    return this.held === null ? work(this.#link.session) : this.held.alone(work)
   }
 
   async preflight(plan: TargetPlan): Promise<readonly Finding[]> {
@@ -99,57 +92,14 @@ class MysqlTarget implements Target {
     const { epoch, checkpoint } = await take(contest, signal)
     this.#plan = (await stored.readPlan(this.#link.session, mirror)) ?? this.#plan
     const options = this.#options
-    const tenure = await Tenure.open({ options, link: this.#link, epoch, checkpoint })
+    const tenure = await MysqlTenure.open({ options, link: this.#link, epoch, checkpoint })
     if (this.#plan !== null) tenure.usePlan(this.#plan)
-    this.#held = tenure
-    return {
-      checkpoint,
-      epoch,
-      lost: tenure.lost,
-      [Symbol.asyncDispose]: async () => {
-        if (this.#held === tenure) this.#held = null
-        await tenure[Symbol.asyncDispose]()
-      },
-    }
+    return this.hold(tenure, { epoch, checkpoint })
   }
 
-  async prepare(plan: TargetPlan): Promise<void> {
-    await this.#tenure.prepare(plan)
+  override async prepare(plan: TargetPlan): Promise<void> {
+    await super.prepare(plan)
     this.#plan = plan
-  }
-  begin(
-    tables: readonly Table[],
-    snapshot: {
-      readonly positions: Positions
-      readonly source: Identities
-      readonly first: boolean
-    },
-  ): Promise<void> {
-    return this.#tenure.begin(tables, snapshot)
-  }
-  copy(...[chunk, rows, signal]: Parameters<Target['copy']>): Promise<number> {
-    return this.#tenure.copy(chunk, rows, signal)
-  }
-  copied(table: Table): Promise<void> {
-    return this.#tenure.copied(table)
-  }
-  finish(): Promise<void> {
-    return this.#tenure.finish()
-  }
-
-  apply(batch: Batch, _encoding: string): Promise<void> {
-    return this.#tenure.apply(batch)
-  }
-  durable(): Promise<Positions> {
-    return Promise.resolve(this.#tenure.durable)
-  }
-  setSequences(_sequences: readonly Sequence[]): Promise<void> {
-    return Promise.resolve()
-  }
-
-  /** Labels are texts here, so that none can be lacking. */
-  learn(_vocabularies: readonly Vocabulary[]): ReturnType<Target['learn']> {
-    return Promise.resolve({ said: [], renamed: null })
   }
 
   reader(_tables: readonly TableState[], _signal: AbortSignal): Promise<TargetReader> {
@@ -167,8 +117,8 @@ class MysqlTarget implements Target {
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#held?.[Symbol.asyncDispose]()
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await super[Symbol.asyncDispose]()
     await this.#link.session[Symbol.asyncDispose]()
   }
 }

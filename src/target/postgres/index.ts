@@ -1,12 +1,11 @@
 import { endpointLabel, type Session } from '../../dialect/postgres/connect.ts'
 import { sqlstateOf } from '../../dialect/postgres/errors.ts'
 import { describePlace, type Place, readPlace, versionText } from '../../dialect/postgres/place.ts'
-import type { Batch } from '../../model/batch.ts'
-import type { Checkpoint, Identities, TableState } from '../../model/checkpoint.ts'
-import { Fault, type Finding } from '../../model/fault.ts'
-import type { Positions } from '../../model/position.ts'
+import type { Checkpoint, TableState } from '../../model/checkpoint.ts'
+import type { Finding } from '../../model/fault.ts'
 import type { TargetReader } from '../../model/reader.ts'
-import type { Sequence, Table, Vocabulary } from '../../model/table.ts'
+import type { Table } from '../../model/table.ts'
+import { purposeOf } from '../claiming.ts'
 import type {
   Claim,
   ClaimRequest,
@@ -15,14 +14,15 @@ import type {
   TargetPlan,
   TargetTraits,
 } from '../target.ts'
+import { Tenured } from '../tenured.ts'
 import { preflightTarget } from './check/preflight.ts'
 import { type Encodings, encodingsOf } from './encodings.ts'
 import { openTargetReader } from './reader.ts'
 import { nativeSchema } from './schema/ddl.ts'
 import { type Link, openLink } from './sessions.ts'
 import * as stored from './state/checkpoint.ts'
-import { purposeOf, take } from './state/claim.ts'
-import { Tenure } from './tenure.ts'
+import { take } from './state/claim.ts'
+import { PostgresTenure } from './tenure.ts'
 
 /** Connects; faults at once when the server cannot be reached or entered. */
 export async function openPostgresTarget(options: TargetOptions): Promise<Target> {
@@ -35,7 +35,7 @@ export async function openPostgresTarget(options: TargetOptions): Promise<Target
   }
 }
 
-class PostgresTarget implements Target {
+class PostgresTarget extends Tenured<PostgresTenure> implements Target {
   readonly traits: TargetTraits = {
     dialect: 'postgres',
     transactional: true,
@@ -47,9 +47,9 @@ class PostgresTarget implements Target {
   readonly #link: Link
   readonly #place: Place
   #plan: TargetPlan | null = null
-  #held: Tenure | null = null
 
   constructor(options: TargetOptions, link: Link, place: Place) {
+    super()
     this.#options = options
     this.#link = link
     this.#place = place
@@ -58,14 +58,9 @@ class PostgresTarget implements Target {
     this.place = describePlace(place)
   }
 
-  get #tenure(): Tenure {
-    if (this.#held !== null) return this.#held
-    throw new Fault('HF-X001', { what: 'the target was written to without a claim' })
-  }
-
   /** Never inside a transaction that writes. */
   #read<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    return this.#held === null ? work(this.#link.session) : this.#held.alone(work)
+    return this.held === null ? work(this.#link.session) : this.held.alone(work)
   }
 
   async preflight(plan: TargetPlan): Promise<readonly Finding[]> {
@@ -107,56 +102,14 @@ class PostgresTarget implements Target {
       await session.query(`select pg_catalog.set_config('application_name', $1, false)`, [name])
     }
     const options = this.#options
-    const tenure = await Tenure.open({ options, link: this.#link, epoch, checkpoint })
+    const tenure = await PostgresTenure.open({ options, link: this.#link, epoch, checkpoint })
     if (this.#plan !== null) tenure.usePlan(this.#plan)
-    this.#held = tenure
-    return {
-      checkpoint,
-      epoch,
-      lost: tenure.lost,
-      [Symbol.asyncDispose]: async () => {
-        if (this.#held === tenure) this.#held = null
-        await tenure[Symbol.asyncDispose]()
-      },
-    }
+    return this.hold(tenure, { epoch, checkpoint })
   }
 
-  async prepare(plan: TargetPlan): Promise<void> {
-    await this.#tenure.prepare(plan)
+  override async prepare(plan: TargetPlan): Promise<void> {
+    await super.prepare(plan)
     this.#plan = plan
-  }
-  begin(
-    tables: readonly Table[],
-    snapshot: {
-      readonly positions: Positions
-      readonly source: Identities
-      readonly first: boolean
-    },
-  ): Promise<void> {
-    return this.#tenure.begin(tables, snapshot)
-  }
-  copy(...[chunk, rows, signal]: Parameters<Target['copy']>): Promise<number> {
-    return this.#tenure.copy(chunk, rows, signal)
-  }
-  copied(table: Table): Promise<void> {
-    return this.#tenure.copied(table)
-  }
-  finish(): Promise<void> {
-    return this.#tenure.finish()
-  }
-
-  apply(batch: Batch, encoding: string): Promise<void> {
-    return this.#tenure.apply(batch, encoding)
-  }
-  durable(): Promise<Positions> {
-    return Promise.resolve(this.#tenure.durable)
-  }
-  setSequences(sequences: readonly Sequence[]): Promise<void> {
-    return this.#tenure.setSequences(sequences)
-  }
-
-  learn(vocabularies: readonly Vocabulary[]): ReturnType<Target['learn']> {
-    return this.#tenure.learn(vocabularies)
   }
 
   reader(_tables: readonly TableState[], _signal: AbortSignal): Promise<TargetReader> {
@@ -178,8 +131,8 @@ class PostgresTarget implements Target {
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#held?.[Symbol.asyncDispose]()
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await super[Symbol.asyncDispose]()
     await this.#link.session[Symbol.asyncDispose]()
   }
 }

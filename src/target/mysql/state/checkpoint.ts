@@ -3,6 +3,7 @@ import { literal } from '../../../dialect/mysql/quote.ts'
 import type { Checkpoint, Identities, TableState } from '../../../model/checkpoint.ts'
 import { Fault } from '../../../model/fault.ts'
 import type { Positions } from '../../../model/position.ts'
+import type { CopyMark } from '../../emptying.ts'
 import { checkpointOf, planOf, storedPositions } from '../../stored.ts'
 import type { TargetPlan } from '../../target.ts'
 import { moment } from '../sessions.ts'
@@ -160,14 +161,6 @@ export async function recordStart(
          ${literal(token)}, ${mark})`,
     )
   }
-}
-
-export interface CopyMark {
-  readonly state: TableState['state']
-  /** Chunks that are copied. */
-  readonly chunks: number
-  /** The table held rows before the mirror's first copy into it. */
-  readonly heldRows: boolean
 }
 
 /** How far the copy of each table is, by its id. */

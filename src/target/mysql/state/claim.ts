@@ -1,49 +1,47 @@
-import { monotonic, sleep } from '../../../async/clock.ts'
-import type { Session, TextRow } from '../../../dialect/mysql/connect.ts'
+import type { Session } from '../../../dialect/mysql/connect.ts'
 import { literal } from '../../../dialect/mysql/quote.ts'
-import type { Checkpoint } from '../../../model/checkpoint.ts'
 import { Fault } from '../../../model/fault.ts'
-import { type Holder, isGone, thisProcess } from '../../holder.ts'
-import { held, LEASE_MS, LOOK_AGAIN_MS } from '../../holding.ts'
+import {
+  type Contest,
+  type Ledger,
+  Outrun,
+  type StoredLease,
+  storedLease,
+  type Taken,
+  takeOver,
+} from '../../claiming.ts'
+import type { Holder } from '../../holder.ts'
+import { LEASE_MS } from '../../holding.ts'
 import type { ClaimRequest } from '../../target.ts'
 import { type Link, transaction } from '../sessions.ts'
 import { checkpointWithin, stateIdentity } from './checkpoint.ts'
 import { createState, STATE } from './state.ts'
 
-export interface Taken {
-  readonly epoch: bigint
-  readonly checkpoint: Checkpoint | null
-}
-
-interface Contest {
-  readonly link: Link
-  readonly mirror: string
-  readonly label: string
-  readonly request: ClaimRequest
-}
-
 /**
- * Takes the mirror: a new epoch and the lease. A lease that was not renewed in time, or whose
- * process is known to be gone, is taken over at once; a live one is waited for.
+ * Takes the mirror. Whoever claims meanwhile, or its last batch, is waited for no longer than a
+ * lease lasts.
  */
-export async function take(contest: Contest, signal: AbortSignal): Promise<Taken> {
-  const self = await thisProcess()
-  await ensureState(contest.link)
-  const { session } = contest.link
-  // Whoever claims meanwhile, or its last batch, is waited for no longer than a lease lasts.
-  await session.query(`SET SESSION innodb_lock_wait_timeout = ${LEASE_MS / 1000}`)
-  const until = monotonic() + contest.request.patience
-  for (;;) {
-    signal.throwIfAborted()
-    const result = await attempt(contest, self)
-    if ('epoch' in result) {
-      await session.query('SET SESSION innodb_lock_wait_timeout = 50')
-      return result
-    }
-    const left = until - monotonic()
-    if (left <= 0) throw held(contest, result)
-    await sleep(Math.min(LOOK_AGAIN_MS, left), signal)
+export async function take(
+  contest: Contest & { readonly link: Link },
+  signal: AbortSignal,
+): Promise<Taken> {
+  const { link, mirror, request } = contest
+  const { session } = link
+  const ledger: Ledger = {
+    ensure: async () => {
+      await ensureState(link)
+      await session.query(`SET SESSION innodb_lock_wait_timeout = ${LEASE_MS / 1000}`)
+    },
+    lease: () => leaseOf(session, mirror),
+    evict: (epoch) => endSessionsOf(session, mirror, epoch),
+    take: (seen, self) =>
+      transaction(link, () => takeOverRow(session, { mirror, seen, self, request })),
+    // A lock that was not had in time, or a deadlock.
+    isBusy: (error) => error instanceof Fault && error.code === 'HF-T217',
   }
+  const taken = await takeOver(contest, ledger, signal)
+  await session.query('SET SESSION innodb_lock_wait_timeout = 50')
+  return taken
 }
 
 /** Creates the state where there is none. Throws HF-X106 when a later version made it. */
@@ -52,35 +50,7 @@ async function ensureState({ session, collation }: Link): Promise<void> {
   for (const statement of createState(collation)) await session.query(statement)
 }
 
-async function attempt(contest: Contest, self: Holder): Promise<Taken | Holder> {
-  const { link, mirror } = contest
-  const lease = await leaseOf(link.session, mirror)
-  if (lease !== null) {
-    if (!lease.stale && !(await isGone(lease.holder))) return lease.holder
-    await endSessionsOf(link.session, mirror, lease.epoch)
-  }
-  try {
-    return await transaction(link, (session) => {
-      const seen = lease?.epoch ?? null
-      return takeOver(session, { mirror, seen, self, request: contest.request })
-    })
-  } catch (error) {
-    // Somebody else was first, or its last batch still holds the row: look again.
-    if (error instanceof Lost || isBusy(error)) return lease?.holder ?? self
-    throw error
-  }
-}
-
-class Lost extends Error {
-  override readonly name = 'Lost'
-}
-
-/** A lock that was not had in time, or a deadlock. */
-function isBusy(error: unknown): boolean {
-  return error instanceof Fault && error.code === 'HF-T217'
-}
-
-async function takeOver(
+async function takeOverRow(
   session: Session,
   contest: {
     readonly mirror: string
@@ -97,7 +67,7 @@ async function takeOver(
      VALUES (${of}, '{}', '{}', utc_timestamp(6)) ON DUPLICATE KEY UPDATE epoch = epoch`,
   )
   const now = await leaseOf(session, mirror)
-  if ((now?.epoch ?? null) !== contest.seen) throw new Lost('another process was first')
+  if ((now?.epoch ?? null) !== contest.seen) throw new Outrun('another process was first')
   const empty = Object.keys(request.settings).length === 0
   const settings = empty ? '' : `, settings = ${literal(JSON.stringify(request.settings))}`
   await session.query(`UPDATE ${STATE.mirrors} SET epoch = epoch + 1${settings} WHERE name = ${of}`)
@@ -116,29 +86,14 @@ async function takeOver(
   return { epoch, checkpoint: unread ? null : await checkpointWithin(session, mirror) }
 }
 
-interface Lease {
-  readonly holder: Holder
-  readonly epoch: string
-  readonly stale: boolean
-}
-
-async function leaseOf(session: Session, mirror: string): Promise<Lease | null> {
+async function leaseOf(session: Session, mirror: string): Promise<StoredLease | null> {
   const [row] = await session.query(
     `SELECT host, space, pid, started, epoch,
        timestampdiff(MICROSECOND, renewed_at, utc_timestamp(6)) > ${LEASE_MS * 1000} AS stale
      FROM ${STATE.leases} WHERE mirror = ${literal(mirror)}`,
   )
   if (row === undefined) return null
-  return { holder: holderOf(row), epoch: row['epoch'] ?? '', stale: row['stale'] === '1' }
-}
-
-function holderOf(row: TextRow): Holder {
-  return {
-    host: row['host'] ?? '',
-    space: row['space'] ?? null,
-    pid: Number(row['pid']),
-    started: row['started'] ?? null,
-  }
+  return storedLease(row, row['stale'] === '1')
 }
 
 /** Sessions of a claim that copy or look up: as many as get a sign. */
@@ -169,9 +124,4 @@ async function endSessionsOf(session: Session, mirror: string, epoch: string): P
     if (row?.['thread'] == null) continue
     await session.query(`KILL ${BigInt(row['thread'])}`).catch(() => undefined)
   }
-}
-
-/** What a session of a claim is for, as the server's list of connections shows it. */
-export function purposeOf(work: 'apply' | 'copy' | 'lease', epoch: bigint): string {
-  return `${work}:${epoch}`
 }

@@ -4,6 +4,7 @@ import type { Checkpoint, Identities, TableState } from '../../../model/checkpoi
 import { Fault } from '../../../model/fault.ts'
 import type { Positions } from '../../../model/position.ts'
 import type { Sequence, Table } from '../../../model/table.ts'
+import type { CopyMark } from '../../emptying.ts'
 import { checkpointOf, planOf, storedPositions } from '../../stored.ts'
 import type { PlannedTable, TargetPlan } from '../../target.ts'
 import { STATE, STATE_VERSION } from './state.ts'
@@ -140,32 +141,23 @@ export async function recordStart(
   )
 }
 
-export interface CopyMark {
-  readonly state: TableState['state']
-  /** Chunks that are copied. */
-  readonly chunks: number
-}
-
 /** How far the copy of each table is, by its id. */
 export async function copyMarks(
   session: Session,
   mirror: string,
 ): Promise<ReadonlyMap<string, CopyMark>> {
-  const sql = `select id, state, chunks_done from ${STATE}.tables where mirror = $1`
+  const sql = `select id, state, chunks_done, held_rows from ${STATE}.tables where mirror = $1`
   const rows = await session.query(sql, [mirror])
   return new Map(
     rows.map((row) => [
       row['id'] ?? '',
-      { state: row['state'] as TableState['state'], chunks: Number(row['chunks_done']) },
+      {
+        state: row['state'] as TableState['state'],
+        chunks: Number(row['chunks_done']),
+        heldRows: row['held_rows'] === 't',
+      },
     ]),
   )
-}
-
-/** Whether the table held rows before the mirror's first copy into it. */
-export async function heldRows(session: Session, mirror: string, id: string): Promise<boolean> {
-  const sql = `select held_rows from ${STATE}.tables where mirror = $1 and id = $2`
-  const [row] = await session.query(sql, [mirror, id])
-  return row?.['held_rows'] === 't'
 }
 
 export async function recordHeldRows(

@@ -1,75 +1,49 @@
-import { monotonic, sleep } from '../../../async/clock.ts'
-import type { Session, TextRow } from '../../../dialect/postgres/connect.ts'
+import type { Session } from '../../../dialect/postgres/connect.ts'
 import { sqlstateOf } from '../../../dialect/postgres/errors.ts'
-import type { Checkpoint } from '../../../model/checkpoint.ts'
-import { type Holder, isGone, thisProcess } from '../../holder.ts'
-import { held, LEASE_MS, LOOK_AGAIN_MS } from '../../holding.ts'
+import {
+  type Contest,
+  type Ledger,
+  Outrun,
+  purposeOf,
+  type StoredLease,
+  storedLease,
+  type Taken,
+  takeOver,
+} from '../../claiming.ts'
+import type { Holder } from '../../holder.ts'
+import { LEASE_MS } from '../../holding.ts'
 import type { ClaimRequest } from '../../target.ts'
 import { type Link, transaction } from '../sessions.ts'
 import { readCheckpoint, stateIdentity } from './checkpoint.ts'
 import { createState, STATE } from './state.ts'
 
-export interface Taken {
-  readonly epoch: bigint
-  readonly checkpoint: Checkpoint | null
-}
-
-interface Contest {
-  readonly link: Link
-  readonly mirror: string
-  readonly label: string
-  readonly request: ClaimRequest
-}
-
-/**
- * Takes the mirror: a new epoch and the lease. A lease that was not renewed in time, or whose
- * process is known to be gone, is taken over at once; a live one is waited for.
- */
-export async function take(contest: Contest, signal: AbortSignal): Promise<Taken> {
-  const self = await thisProcess()
-  await ensureState(contest.link)
-  const until = monotonic() + contest.request.patience
-  for (;;) {
-    signal.throwIfAborted()
-    const result = await attempt(contest, self)
-    if ('epoch' in result) return result
-    const left = until - monotonic()
-    if (left <= 0) throw held(contest, result)
-    await sleep(Math.min(LOOK_AGAIN_MS, left), signal)
+/** Takes the mirror. */
+export function take(
+  contest: Contest & { readonly link: Link },
+  signal: AbortSignal,
+): Promise<Taken> {
+  const { link, mirror, request } = contest
+  const own = { synchronous_commit: 'on', lock_timeout: `${LEASE_MS}ms` }
+  const ledger: Ledger = {
+    ensure: () => ensureState(link),
+    lease: () => leaseOf(link.session, mirror),
+    evict: async (epoch) => {
+      if (link.direct) await endSessionsOf(link.session, mirror, epoch)
+    },
+    take: (seen, self) =>
+      transaction(link, own, (session) => takeOverRow(session, { mirror, seen, self, request })),
+    isBusy: (error) => sqlstateOf(error) === '55P03',
   }
+  return takeOver(contest, ledger, signal)
 }
 
 /** Creates the state where there is none. Throws HF-X106 when a later version made it. */
-export async function ensureState(link: Link): Promise<void> {
+async function ensureState(link: Link): Promise<void> {
   if ((await stateIdentity(link.session)) !== null) return
   await transaction(link, {}, (session) => session.query(createState))
 }
 
-async function attempt(contest: Contest, self: Holder): Promise<Taken | Holder> {
-  const { link, mirror } = contest
-  const lease = await leaseOf(link.session, mirror)
-  if (lease !== null) {
-    if (!lease.stale && !(await isGone(lease.holder))) return lease.holder
-    if (link.direct) await endSessionsOf(link.session, mirror, lease.epoch)
-  }
-  const own = { synchronous_commit: 'on', lock_timeout: `${LEASE_MS}ms` }
-  try {
-    return await transaction(link, own, (session) => {
-      const seen = lease?.epoch ?? null
-      return takeOver(session, { mirror, seen, self, request: contest.request })
-    })
-  } catch (error) {
-    // Somebody else was first, or its last batch still holds the row: look again.
-    if (error instanceof Lost || sqlstateOf(error) === '55P03') return lease?.holder ?? self
-    throw error
-  }
-}
-
-class Lost extends Error {
-  override readonly name = 'Lost'
-}
-
-async function takeOver(
+async function takeOverRow(
   session: Session,
   contest: {
     readonly mirror: string
@@ -90,7 +64,7 @@ async function takeOver(
     [mirror, settings === null ? null : JSON.stringify(settings)],
   )
   const now = await leaseOf(session, mirror)
-  if ((now?.epoch ?? null) !== contest.seen) throw new Lost('another process was first')
+  if ((now?.epoch ?? null) !== contest.seen) throw new Outrun('another process was first')
   const epoch = BigInt(row?.['epoch'] ?? 0)
   await session.query(`update ${STATE}.lanes set epoch = $2::bigint where mirror = $1`, [
     mirror,
@@ -108,13 +82,7 @@ async function takeOver(
   return { epoch, checkpoint: unread ? null : await readCheckpoint(session, mirror) }
 }
 
-interface Lease {
-  readonly holder: Holder
-  readonly epoch: string
-  readonly stale: boolean
-}
-
-async function leaseOf(session: Session, mirror: string): Promise<Lease | null> {
+async function leaseOf(session: Session, mirror: string): Promise<StoredLease | null> {
   const [row] = await session.query(
     `select host, space, pid, started, epoch,
        pg_catalog.clock_timestamp() - renewed_at > interval '${LEASE_MS} ms' as stale
@@ -122,21 +90,7 @@ async function leaseOf(session: Session, mirror: string): Promise<Lease | null> 
     [mirror],
   )
   if (row === undefined) return null
-  return { holder: holderOf(row), epoch: row['epoch'] ?? '', stale: row['stale'] === 't' }
-}
-
-function holderOf(row: TextRow): Holder {
-  return {
-    host: row['host'] ?? '',
-    space: row['space'] ?? null,
-    pid: Number(row['pid']),
-    started: row['started'] ?? null,
-  }
-}
-
-/** The name that sessions of a claim carry, so that who takes over can end them. */
-export function purposeOf(work: 'apply' | 'copy' | 'lease', epoch: bigint | string): string {
-  return `${work}:${epoch}`
+  return storedLease(row, row['stale'] === 't')
 }
 
 /** Ends what the one that stopped left open, as far as the role may: it only holds locks. */
