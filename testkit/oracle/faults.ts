@@ -39,9 +39,15 @@ export const faultKinds = {
 
 export type FaultKind = keyof typeof faultKinds
 
-export interface Scene {
+/** The mirror and the ways that it goes to its two ends, whatever they are. */
+export interface Ways {
   readonly random: Random
   readonly mirror: MirrorProcess
+  readonly source: { readonly proxy: TcpProxy }
+  readonly target: { readonly proxy: TcpProxy }
+}
+
+export interface Scene extends Ways {
   readonly source: Place
   readonly target: Place
 }
@@ -71,9 +77,8 @@ export function missed(what: string): Done {
 /** Named points at which a resumed mirror can die. */
 const later = points.slice(points.indexOf('stream-opened'))
 
-type Deed = (scene: Scene) => Promise<Done>
-
-const deeds: Readonly<Record<FaultKind, Deed>> = {
+/** What befalls a mirror between ends of any kind. */
+export const commonDeeds = {
   async kill({ mirror }) {
     await mirror.kill()
     return hit()
@@ -95,7 +100,6 @@ const deeds: Readonly<Record<FaultKind, Deed>> = {
     return met(way)
   },
   'connection half open': halfOpen,
-  'COMMIT sent but reply lost': obstacles.replyLost,
   async 'network delayed'({ random, source, target }) {
     const { proxy } = random.pick([source, target])
     proxy.delay = random.between(1, 30)
@@ -110,6 +114,17 @@ const deeds: Readonly<Record<FaultKind, Deed>> = {
     proxy.pace = Number.POSITIVE_INFINITY
     return hit()
   },
+  'target paused': obstacles.pause,
+  'SIGSTOP and takeover and SIGCONT': obstacles.twoProcesses,
+  'clock jump': jump,
+  verification: verifies,
+} as const satisfies Partial<Record<FaultKind, (ways: Ways) => Promise<Done>>>
+
+type Deed = (scene: Scene) => Promise<Done>
+
+const deeds: Readonly<Record<FaultKind, Deed>> = {
+  ...commonDeeds,
+  'COMMIT sent but reply lost': obstacles.replyLost,
   'source restarted': (scene) => restart(scene, 'source', 'fast'),
   'source crashed': (scene) => restart(scene, 'source', 'immediate'),
   'target restarted': (scene) => restart(scene, 'target', 'fast'),
@@ -122,15 +137,11 @@ const deeds: Readonly<Record<FaultKind, Deed>> = {
   'target out of memory': (scene) => obstacles.refuse(scene, ['53200']),
   'target disk full': obstacles.fullDisk,
   'target locked': obstacles.lock,
-  'target paused': obstacles.pause,
-  'SIGSTOP and takeover and SIGCONT': obstacles.twoProcesses,
-  'clock jump': jump,
   async 'reading path changed'({ random, mirror }) {
     const path = random.pick(['never', 'always', 'random'].filter((one) => one !== mirror.path))
     await mirror.kill({ path })
     return hit(path)
   },
-  verification: verifies,
 }
 
 /** Does it, and says what it was. Throws when the mirror answers it wrongly. */
@@ -139,7 +150,7 @@ export async function inflict(kind: FaultKind, scene: Scene): Promise<Done> {
   return { hit: met, what: what === '' ? kind : `${kind} (${what})` }
 }
 
-function anyWay(random: Random, places: readonly Place[]): ProxyConnection | undefined {
+function anyWay(random: Random, places: readonly Ways['source'][]): ProxyConnection | undefined {
   const open = places.flatMap(({ proxy }) => proxy.open)
   return open.length === 0 ? undefined : random.pick(open)
 }
@@ -153,7 +164,7 @@ export function nameOf(way: ProxyConnection): string {
   return /holdfast:[^:\0]*:([a-z-]+)/.exec(way.greeting)?.[1] ?? 'unnamed'
 }
 
-async function halfOpen({ random, source, target }: Scene): Promise<Done> {
+async function halfOpen({ random, source, target }: Ways): Promise<Done> {
   const way = anyWay(random, [source, target])
   if (way === undefined) return missed('none was open')
   if (random.chance(0.3)) way.mute()
@@ -192,7 +203,7 @@ async function terminate({ random, source, target }: Scene): Promise<Done> {
 }
 
 /** Somebody sets the mirror's clock, and perhaps sets it right again. */
-async function jump({ random, mirror }: Scene): Promise<Done> {
+async function jump({ random, mirror }: Ways): Promise<Done> {
   const by = random.pick([50, 5000, 3_600_000, 86_400_000, 12_000_000_000]) * random.pick([1, -1])
   mirror.setClock(by)
   await sleep(random.below(600))
@@ -201,7 +212,7 @@ async function jump({ random, mirror }: Scene): Promise<Done> {
 }
 
 /** A verification at a moment of no choice: it may be kept from its end, never be wrong. */
-async function verifies({ mirror }: Scene): Promise<Done> {
+async function verifies({ mirror }: Ways): Promise<Done> {
   const child = mirror.command(['verify'])
   const { code } = await child.end({ within: 120_000 })
   const said = child.lines.join('\n')

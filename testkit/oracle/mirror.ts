@@ -16,6 +16,8 @@ export interface MirrorSetup {
   readonly env?: Readonly<Record<string, string>>
   /** Which way the log is read, as HOLDFAST_CATCHUP takes it. */
   readonly path?: string
+  /** What documents are, at a target that knows several. */
+  readonly shape?: 'mirror' | 'history'
 }
 
 /** An end of the mirror that nobody asked for and that waiting does not heal. */
@@ -58,7 +60,7 @@ export class MirrorProcess implements AsyncDisposable {
     this.#path = setup.path ?? null
     this.folder = mkdtempSync(join(tmpdir(), 'holdfast-oracle-'))
     this.#watcher = watchOver(this.folder, join(this.folder, 'no-server'))
-    const { name, source, target, batchRows, memory } = setup
+    const { name, source, target, batchRows, memory, shape } = setup
     const end = (url: string): object => ({ url, await: '120s', ssl: { mode: 'disable' } })
     const config = {
       version: 1,
@@ -66,7 +68,7 @@ export class MirrorProcess implements AsyncDisposable {
         {
           name,
           source: end(source),
-          target: end(target),
+          target: { ...end(target), ...(shape === undefined ? {} : { shape }) },
           tables: { include: ['oracle.*'], keyless: 'append' },
           copy: { workers: 2 },
           apply: { memory, batch: { rows: batchRows }, spill: join(this.folder, 'spill') },

@@ -1,7 +1,7 @@
 import { monotonic, sleep } from '../../src/async/clock.ts'
 import { eventually } from '../eventually.ts'
 import { openSession, type TestSession } from '../servers/index.ts'
-import { type Done, hit, missed, nameOf, type Scene } from './faults.ts'
+import { type Done, hit, missed, nameOf, type Scene, type Ways } from './faults.ts'
 import { roomy } from './watch.ts'
 
 /** Somebody waits for it, and gives up after a while. */
@@ -150,7 +150,7 @@ export async function fullDisk({ random, mirror, target }: Scene): Promise<Done>
 }
 
 /** The server stands still as a whole, as a machine does that is moved. */
-export async function pause({ random, target }: Scene): Promise<Done> {
+export async function pause({ random, target }: Ways): Promise<Done> {
   target.proxy.freezeAll()
   await sleep(random.between(200, 2000))
   target.proxy.thawAll()
@@ -161,7 +161,7 @@ export async function pause({ random, target }: Scene): Promise<Done> {
  * One process is stopped, another one takes the mirror, the first one wakes: it must give up, unless
  * the other one let go of the mirror meanwhile and is the one that has to.
  */
-export async function twoProcesses({ mirror }: Scene): Promise<Done> {
+export async function twoProcesses({ mirror }: Ways): Promise<Done> {
   const first = mirror.child
   if (first === null) return missed('none was running')
   first.signal('SIGSTOP')

@@ -96,7 +96,7 @@ export function tableOf(soaks: readonly Soak[]): string {
   const lines = rows.map(([name, figure]) => `| ${name} | ${figure.toLocaleString('en')} |`)
   const ways = Object.entries(totals.paths).map(([path, seeds]) => `${path} (${seeds})`)
   const said = [
-    `PostgreSQL, with seeds: ${named.join(', ')}. Way of reading: ${ways.join(', ')}.`,
+    `Seeds: ${named.join(', ')}. Way of reading: ${ways.join(', ')}.`,
     ...(totals.leftOut.length === 0 ? [] : [`Not possible here: ${totals.leftOut.join(', ')}.`]),
   ]
   return [...said, '', '| | |', '|---|---:|', ...lines].join('\n')

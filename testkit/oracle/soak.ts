@@ -4,11 +4,14 @@ import { monotonic } from '../../src/async/clock.ts'
 import { type Major, majors, type PostgresServer, postgres } from '../servers/index.ts'
 import { caseOf, keepCase } from './cases.ts'
 import { faultKinds } from './faults.ts'
+import { kindsOfPairs, openPair, type PairOfKinds } from './kinds/pairs.ts'
+import { runKinds } from './kinds/trial.ts'
 import { type Outcome, runOracle } from './oracle.ts'
 import { lineOf, type Soak, tableOf, totalsOf } from './report.ts'
 import { sourceSettings, targetSettings } from './watch.ts'
 
 // npm run soak -- --for 1h --seed N [--pair 18:14] [--sessions 4] [--transactions 1500] [--out FILE]
+// npm run soak -- --pair mysql:mongodb --for 30m       between servers of different kinds
 // npm run soak -- --sum FILE...    prints the figures of several soaks together
 
 const { values, positionals } = parseArgs({
@@ -41,8 +44,8 @@ function millis(text: string): number {
 
 function majorOf(text: string | undefined): Major {
   const found = majors.find((major) => String(major) === text)
-  if (found === undefined) throw new Error(`--pair takes two of ${majors.join(', ')}, as 18:14`)
-  return found
+  if (found !== undefined) return found
+  throw new Error(`--pair takes two of ${majors.join(', ')}, as 18:14, or ${kindsOfPairs}`)
 }
 
 function soakOf(outcomes: readonly Outcome[]): Soak {
@@ -104,33 +107,62 @@ async function keepSmaller(outcome: Outcome, ends: Ends): Promise<void> {
   )
 }
 
-async function soak(): Promise<boolean> {
+/** Tries a seed between the servers of a pair. */
+interface Trier extends AsyncDisposable {
+  run(seed: number): Promise<Outcome>
+  failed(outcome: Outcome): Promise<void>
+}
+
+const common = {
+  transactions: Number(values.transactions),
+  ...(values.faults === undefined ? {} : { faults: chosen(values.faults) }),
+  ...(values.verbose ? { say: console.log } : {}),
+}
+
+function kindsTrier(pair: PairOfKinds): Trier {
+  const { source, openTarget } = pair
+  return {
+    run: (seed) => runKinds({ seed, source, openTarget, ...common }),
+    failed: async () => {},
+    [Symbol.asyncDispose]: () => pair[Symbol.asyncDispose](),
+  }
+}
+
+async function postgresTrier(): Promise<Trier> {
   const ends = await servers()
+  const { sessions, catchup } = values
+  const more = {
+    ...(sessions === undefined ? {} : { sessions: Number(sessions) }),
+    ...(catchup === '' ? {} : { path: catchup }),
+  }
+  return {
+    run: (seed) => runOracle({ seed, ...ends, ...common, ...more }),
+    failed: (outcome) => keepSmaller(outcome, ends),
+    [Symbol.asyncDispose]: async () => {
+      for (const server of Object.values(ends)) await server[Symbol.asyncDispose]()
+    },
+  }
+}
+
+async function soak(): Promise<boolean> {
+  const kinds = await openPair(values.pair)
+  await using trier = kinds === null ? await postgresTrier() : kindsTrier(kinds)
   const outcomes: Outcome[] = []
   const until = monotonic() + millis(values.for)
   const most = values.seeds === undefined ? Number.POSITIVE_INFINITY : Number(values.seeds)
   const timed = values.seeds === undefined
   for (let seed = Number(values.seed); outcomes.length < most; seed++) {
     if (timed && outcomes.length > 0 && monotonic() > until) break
-    const outcome = await runOracle({
-      seed,
-      ...ends,
-      transactions: Number(values.transactions),
-      ...(values.sessions === undefined ? {} : { sessions: Number(values.sessions) }),
-      ...(values.faults === undefined ? {} : { faults: chosen(values.faults) }),
-      ...(values.catchup === '' ? {} : { path: values.catchup }),
-      ...(values.verbose ? { say: console.log } : {}),
-    })
+    const outcome = await trier.run(seed)
     outcomes.push(outcome)
     console.log(lineOf(outcome))
     writeDown(outcomes)
     if (outcome.failure === null) continue
     console.log(outcome.failure)
     console.log(`again: ${again(seed)}`)
-    await keepSmaller(outcome, ends)
+    await trier.failed(outcome)
   }
   console.log(`\n${tableOf([soakOf(outcomes)])}`)
-  for (const server of Object.values(ends)) await server[Symbol.asyncDispose]()
   return outcomes.every(({ failure }) => failure === null)
 }
 

@@ -52,6 +52,18 @@ export class TableModel {
     return { rows: this.#count, sum: this.#sum }
   }
 
+  /** Every row as one text, as often as it is there. */
+  get texts(): readonly string[] {
+    return [...this.#rows.values()].flatMap(({ cells, count }) => {
+      return Array.from({ length: count }, () => textOf(cells))
+    })
+  }
+
+  /** Whether an update changes what its row is found by. */
+  moves({ old, row }: RowLine): boolean {
+    return this.#identity !== null && old !== null && this.#keyOf(old) !== this.#keyOf(row)
+  }
+
   take(line: RowLine): void {
     if (line.kind === 'insert') this.#add(whole(line.row, null))
     else if (line.kind === 'delete') this.#remove(line.row)
