@@ -1,4 +1,5 @@
 import type { TestContext } from 'node:test'
+import { type ConnectOptions, type ConnectServer, givenConnect, startConnect } from './connect.ts'
 import { databaseIn, type TestDatabase } from './database.ts'
 import { givenKafka, type KafkaOptions, type KafkaServer, startKafka } from './kafka.ts'
 import { givenMongo, type MongoServer, startMongo } from './mongodb.ts'
@@ -9,6 +10,7 @@ import { type MysqlKind, mysqlKinds } from './mysql-programs.ts'
 import { givenServer, type PostgresOptions, type PostgresServer, startServer } from './postgres.ts'
 import type { Major } from './programs.ts'
 
+export type { ConnectOptions, ConnectServer } from './connect.ts'
 export type { TestDatabase } from './database.ts'
 export type { KafkaOptions, KafkaServer } from './kafka.ts'
 export { kafkaUser } from './kafka-programs.ts'
@@ -122,4 +124,29 @@ export function kafka(options?: KafkaOptions): Promise<KafkaServer> {
   sharedKafka ??=
     address === '' ? startKafka({ shared: true }) : Promise.resolve(givenKafka(address))
   return sharedKafka
+}
+
+let sharedConnect: Promise<ConnectServer> | undefined
+
+/**
+ * The worker of Kafka Connect that all tests of this process share, on the shared broker: that of
+ * HOLDFAST_TEST_CONNECT_URL, else one that is started on first use and stopped when the process
+ * ends, however it ends. Each test has connectors of its own names.
+ */
+export function connect(): Promise<ConnectServer> {
+  sharedConnect ??= firstConnect()
+  return sharedConnect
+}
+
+async function firstConnect(): Promise<ConnectServer> {
+  const address = process.env['HOLDFAST_TEST_CONNECT_URL'] ?? ''
+  const broker = await kafka()
+  return address === ''
+    ? await startConnect(broker, { shared: true })
+    : givenConnect(broker, address)
+}
+
+/** A worker of one's own on a broker, stopped when it is disposed or the process ends. */
+export function ownConnect(broker: KafkaServer, options?: ConnectOptions): Promise<ConnectServer> {
+  return startConnect(broker, options)
 }
