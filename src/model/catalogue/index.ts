@@ -2,6 +2,7 @@ import { configFaults } from './config.ts'
 import { dataFaults } from './data.ts'
 import { documentFaults } from './documents.ts'
 import type { CatalogueEntry } from './entry.ts'
+import { envelopeFaults } from './envelope.ts'
 import { logFaults } from './log.ts'
 import { preflightFaults } from './preflight.ts'
 import { sourcePreflightFaults } from './preflight-source.ts'
@@ -18,6 +19,7 @@ const entries = {
   ...logFaults,
   ...targetFaults,
   ...documentFaults,
+  ...envelopeFaults,
   ...dataFaults,
   ...verifyFaults,
   ...processFaults,

@@ -1,0 +1,118 @@
+import { Fault, type FaultCode } from '../../model/fault.ts'
+import type { Table } from '../../model/table.ts'
+import type { DebeziumEvent, DebeziumRecord } from './event.ts'
+import { Deviation } from './json-wire.ts'
+import { Misread, misread } from './misread.ts'
+import { Out } from './out.ts'
+import { UNAVAILABLE } from './placeholder.ts'
+import { type Plan, planOf } from './plans.ts'
+import type { Registry } from './registry.ts'
+import { type Known, Topic } from './topic.ts'
+
+export interface DecoderOptions {
+  /** Null where no record is Avro. */
+  readonly registry: Registry | null
+  /** The connector's `unavailable.value.placeholder`, where it is not the usual one. */
+  readonly placeholder?: string
+}
+
+interface Reading {
+  readonly topic: Topic
+  readonly values: Known<Plan>[]
+}
+
+const CODES: Readonly<Record<Misread['kind'], FaultCode>> = {
+  unreadable: 'HF-K301',
+  inexact: 'HF-K302',
+  unmapped: 'HF-K303',
+}
+
+/** Makes events of records, topic by topic. One for one reader, who is alone with it. */
+export class Decoder {
+  readonly #registry: Registry | null
+  readonly #placeholder: Buffer
+  readonly #topics = new Map<string, Reading>()
+  readonly #out = new Out()
+
+  constructor({ registry, placeholder = UNAVAILABLE }: DecoderOptions) {
+    this.#registry = registry
+    this.#placeholder = placeholderBytes(placeholder)
+  }
+
+  /** Asks the registry for the schemas of these records that it does not know. Throws Fault. */
+  async prepare(records: Iterable<DebeziumRecord>, signal: AbortSignal): Promise<void> {
+    const registry = this.#registry
+    if (registry === null) return
+    for (const { key, value } of records) {
+      for (const bytes of [key, value]) {
+        if (bytes === null || bytes[0] !== 0 || bytes.length < 5) continue
+        const id = bytes.readInt32BE(1)
+        if (!registry.knows(id)) await registry.fetch(id, signal)
+      }
+    }
+  }
+
+  /**
+   * What the record says. Throws Fault HF-K301 for one that cannot be read, HF-K302 for a value
+   * without an exact form and HF-K303 for a type without a counterpart, each with topic,
+   * partition and offset.
+   */
+  decode(record: DebeziumRecord): DebeziumEvent {
+    const reading = this.#reading(record.topic)
+    const out = this.#out
+    out.start()
+    try {
+      return this.#read(reading, record)
+    } catch (error) {
+      out.undo()
+      throw faultOf(error, record)
+    }
+  }
+
+  /** The table of the newest record of the topic. */
+  table(topic: string): Table | null {
+    return this.#topics.get(topic)?.topic.newest ?? null
+  }
+
+  #read({ topic, values }: Reading, record: DebeziumRecord): DebeziumEvent {
+    const out = this.#out
+    const { value } = record
+    if (value === null) return topic.tombstone(record, out)
+    const known = topic.known(values, value, (shape) => planOf(shape, topic))
+    return topic.reading(known, value, (wire) => {
+      out.undo()
+      return known.plan.read(wire, { record, topic, out })
+    })
+  }
+
+  #reading(name: string): Reading {
+    const known = this.#topics.get(name)
+    if (known !== undefined) return known
+    const registered = (id: number): ReturnType<Registry['shape']> => {
+      if (this.#registry === null) throw misread('it is Avro, and no registry is given')
+      return this.#registry.shape(id)
+    }
+    const topic = new Topic({ name, placeholder: this.#placeholder, registered })
+    const made = { topic, values: [] }
+    this.#topics.set(name, made)
+    return made
+  }
+}
+
+/** `hex:` before it says that the rest are bytes. */
+function placeholderBytes(placeholder: string): Buffer {
+  return placeholder.startsWith('hex:')
+    ? Buffer.from(placeholder.slice(4), 'hex')
+    : Buffer.from(placeholder)
+}
+
+function faultOf(error: unknown, { topic, partition, offset }: DebeziumRecord): unknown {
+  const known = error instanceof Misread || error instanceof Deviation
+  if (!known) return error
+  const code = error instanceof Misread ? CODES[error.kind] : 'HF-K301'
+  return new Fault(code, {
+    what: `the record at offset ${offset} of partition ${partition} of the topic ${topic} cannot be taken: ${error.message}`,
+    side: 'source',
+    evidence: { topic, partition: String(partition), offset: String(offset) },
+  })
+}

@@ -1,0 +1,23 @@
+/**
+ * A record that is not what it says it is, or that holds a value with no exact form. The decoder
+ * makes a Fault of it, which names topic, partition and offset.
+ */
+export class Misread extends Error {
+  readonly kind: 'unreadable' | 'inexact' | 'unmapped'
+
+  constructor(kind: 'unreadable' | 'inexact' | 'unmapped', what: string) {
+    super(what)
+    this.name = 'Misread'
+    this.kind = kind
+  }
+}
+
+/** Bytes that cannot be read; `what` never holds a value of a row. */
+export function misread(what: string): Misread {
+  return new Misread('unreadable', what)
+}
+
+/** A value that has no exact form. */
+export function inexact(what: string): Misread {
+  return new Misread('inexact', what)
+}

@@ -1,0 +1,233 @@
+import type { Membership, Origin, SnapshotMark } from './event.ts'
+import type { Place } from './place.ts'
+import type { Field, Shape } from './shape.ts'
+import { type Memo, memo, pass, type Wire } from './wire.ts'
+
+type Fact = string | number | bigint | boolean | readonly (number | bigint)[] | null
+
+/** What is taken from the block; everything else is passed over. */
+const WANTED = [
+  'connector',
+  'name',
+  'db',
+  'schema',
+  'table',
+  'snapshot',
+  'ts_ms',
+  'ts_us',
+  'txId',
+  'transaction_id',
+  'lsn',
+  'sequence',
+  'gtid',
+  'file',
+  'pos',
+  'row',
+  'commit_lsn',
+  'change_lsn',
+  'event_serial_no',
+  'scn',
+  'commit_scn',
+  'rs_id',
+  'ssn',
+] as const
+type Wanted = (typeof WANTED)[number]
+
+interface Slot {
+  readonly wanted: Wanted | null
+  readonly memo: Memo
+}
+
+/** Reads the block `source` of an envelope, or the fields that a flattened record has of it. */
+export class OriginReader {
+  readonly #shape: Shape
+  readonly #slots: readonly Slot[]
+  readonly facts: Partial<Record<Wanted, Fact>> = {}
+  #log = { connector: '', name: '', db: '', file: '', text: '' }
+
+  constructor(shape: Shape) {
+    this.#shape = shape
+    this.#slots = shape.fields.map(({ name }) => ({ wanted: wantedOf(name), memo: memo() }))
+  }
+
+  /** Takes the facts from the wire, which is before the block. */
+  read(wire: Wire): void {
+    const { fields } = this.#shape
+    const { facts } = this
+    wire.open()
+    for (let i = 0; i < fields.length; i++) {
+      const field = fields[i]
+      const slot = this.#slots[i]
+      if (field === undefined || slot === undefined) continue
+      wire.field(field, i)
+      if (slot.wanted === null) pass(wire, field.shape)
+      else facts[slot.wanted] = readFact(wire, field.shape, slot)
+    }
+    wire.close()
+  }
+
+  /** Takes one of the fields, whose value comes next. */
+  take(wire: Wire, field: Field): void {
+    const slot = this.#slots[this.#shape.fields.indexOf(field)]
+    if (slot === undefined || slot.wanted === null) pass(wire, field.shape)
+    else this.facts[slot.wanted] = readFact(wire, field.shape, slot)
+  }
+
+  text(name: Wanted): string {
+    const fact = this.facts[name]
+    return typeof fact === 'string' ? fact : ''
+  }
+
+  origin(membership: Membership | null): Origin {
+    const { facts } = this
+    return {
+      connector: this.text('connector'),
+      server: this.text('name'),
+      database: this.text('db'),
+      snapshot: markOf(facts.snapshot),
+      committedAt: momentOf(facts.ts_us, facts.ts_ms),
+      place: this.#place(),
+      transactionId: idOf(facts.gtid ?? facts.txId ?? facts.transaction_id),
+      membership,
+    }
+  }
+
+  #place(): Place | null {
+    const { facts } = this
+    const gtid = typeof facts.gtid === 'string' && facts.gtid !== '' ? facts.gtid : null
+    switch (this.text('connector')) {
+      case 'postgresql':
+        return this.#made([...postgres(facts.lsn, facts.sequence)], gtid)
+      case 'mysql':
+      case 'mariadb':
+        return this.#made([lastNumber(facts.file), number(facts.pos), number(facts.row)], gtid)
+      case 'oracle':
+        return this.#made(
+          [number(facts.commit_scn), number(facts.scn), hex(facts.rs_id), number(facts.ssn)],
+          null,
+        )
+      case 'sqlserver':
+      case 'db2':
+      case 'informix': {
+        const parts = [hex(facts.commit_lsn), hex(facts.change_lsn), number(facts.event_serial_no)]
+        return this.#made(parts, null)
+      }
+      default:
+        return null
+    }
+  }
+
+  #made(parts: readonly (bigint | null)[], gtid: string | null): Place | null {
+    if (parts.every((part) => part === null)) return null
+    return { log: this.#logName(), parts, gtid }
+  }
+
+  /** The same text as long as nothing of it changes. */
+  #logName(): string {
+    const [connector, name] = [this.text('connector'), this.text('name')]
+    const [db, file] = [this.text('db'), this.text('file')]
+    const last = this.#log
+    if (last.connector === connector && last.name === name && last.db === db && last.file === file)
+      return last.text
+    const mysql = connector === 'mysql' || connector === 'mariadb'
+    const tail = mysql ? file.replace(/\.\d+$/, '') : db
+    this.#log = { connector, name, db, file, text: `${connector}/${name}/${tail}` }
+    return this.#log.text
+  }
+}
+
+/** The prefix that flattened records have before the names of the block. */
+const PREFIX = /^__(?:source_)?/
+
+function wantedOf(name: string): Wanted | null {
+  const plain = name.replace(PREFIX, '')
+  return WANTED.find((wanted) => wanted === plain) ?? null
+}
+
+function readFact(wire: Wire, shape: Shape, { wanted, memo: last }: Slot): Fact {
+  if (shape.optional && wire.absent(shape)) return null
+  switch (shape.type) {
+    case 'string':
+      return wanted === 'sequence' ? wire.runs(shape) : wire.again(last, shape)
+    case 'boolean':
+      return wire.boolean()
+    case 'int8':
+    case 'int16':
+    case 'int32':
+    case 'int64':
+      return wire.whole()
+    default:
+      wire.skip(shape)
+      return null
+  }
+}
+
+/** `[commit, lsn]`, or only the latter while the connector knows of no commit. */
+function postgres(
+  lsn: Fact | undefined,
+  sequence: Fact | undefined,
+): readonly [bigint | null, bigint | null] {
+  const runs: readonly (number | bigint)[] = Array.isArray(sequence) ? sequence : []
+  const own = number(lsn) ?? (runs.length === 0 ? null : BigInt(runs.at(-1) ?? 0))
+  return [runs.length > 1 ? BigInt(runs[0] ?? 0) : null, own]
+}
+
+function number(fact: Fact | undefined): bigint | null {
+  if (typeof fact === 'number' || typeof fact === 'bigint') return BigInt(fact)
+  return typeof fact === 'string' && /^\d+$/.test(fact) ? BigInt(fact) : null
+}
+
+/** `0000002a:00000398:0005` and ` 0x00011f.00009a40.0010 ` as one number. */
+function hex(fact: Fact | undefined): bigint | null {
+  if (typeof fact !== 'string') return number(fact)
+  const digits = fact.trim().replace(/^0x/, '').replaceAll(/[:.]/g, '')
+  return /^[0-9a-fA-F]+$/.test(digits) ? BigInt(`0x${digits}`) : null
+}
+
+/** `mysql-bin.000003` as 3. */
+function lastNumber(fact: Fact | undefined): bigint | null {
+  const digits = typeof fact === 'string' ? /(\d+)$/.exec(fact)?.[1] : undefined
+  return digits === undefined ? null : BigInt(digits)
+}
+
+const MARKS: ReadonlySet<string> = new Set<SnapshotMark>([
+  'true',
+  'first',
+  'first_in_data_collection',
+  'last_in_data_collection',
+  'last',
+  'incremental',
+])
+
+function markOf(fact: Fact | undefined): SnapshotMark {
+  const text = String(fact ?? 'false')
+  return MARKS.has(text) ? (text as SnapshotMark) : 'no'
+}
+
+function momentOf(micros: Fact | undefined, millis: Fact | undefined): bigint | null {
+  const exact = number(micros)
+  if (exact !== null) return exact
+  const rough = number(millis)
+  return rough === null ? null : rough * 1000n
+}
+
+function idOf(fact: Fact | undefined): string | null {
+  if (typeof fact === 'string') return fact === '' ? null : fact
+  return typeof fact === 'number' || typeof fact === 'bigint' ? String(fact) : null
+}
+
+/** `{id, total_order, data_collection_order}` when it is there. */
+export function readMembership(wire: Wire, shape: Shape): Membership | null {
+  if (shape.optional && wire.absent(shape)) return null
+  const found = { id: '', totalOrder: 0, collectionOrder: 0 }
+  wire.open()
+  shape.fields.forEach((field, i) => {
+    wire.field(field, i)
+    if (field.name === 'id') found.id = wire.string(field.shape)
+    else if (field.name === 'total_order') found.totalOrder = Number(wire.whole())
+    else if (field.name === 'data_collection_order') found.collectionOrder = Number(wire.whole())
+    else pass(wire, field.shape)
+  })
+  wire.close()
+  return found
+}

@@ -1,0 +1,284 @@
+import type { Table } from '../../model/table.ts'
+import type {
+  DebeziumEvent,
+  DebeziumRecord,
+  Membership,
+  RowEvent,
+  RowOp,
+  Span,
+  TransactionEvent,
+} from './event.ts'
+import { misread } from './misread.ts'
+import { OriginReader, readMembership } from './origin.ts'
+import type { Out } from './out.ts'
+import { RowReader } from './rows.ts'
+import { type Field, fieldNamed, type Shape } from './shape.ts'
+import type { Topic } from './topic.ts'
+import { type Memo, memo, pass, stringOrNull, type Wire, wholeOrNull } from './wire.ts'
+
+/** Reads the values of one schema. */
+export interface Plan {
+  read(wire: Wire, at: PlanInput): DebeziumEvent
+}
+
+export interface PlanInput {
+  readonly record: DebeziumRecord
+  readonly topic: Topic
+  readonly out: Out
+}
+
+const NOWHERE: Span = { from: -1, to: -1 }
+
+const OPS: Readonly<Record<string, RowOp>> = {
+  c: 'create',
+  u: 'update',
+  d: 'delete',
+  r: 'read',
+}
+
+/** The plan for values of this shape. Throws Misread for a type without a counterpart. */
+export function planOf(shape: Shape, topic: Topic): Plan {
+  if (shape.type !== 'struct') throw misread('its value is no struct')
+  const has = (name: string): boolean => fieldNamed(shape, name) !== undefined
+  if (has('op') && has('source')) return new EnvelopePlan(shape, topic)
+  if (shape.name.endsWith('.TransactionMetadataValue') || (has('status') && has('event_count')))
+    return new TransactionPlan(shape)
+  if (shape.name.endsWith('.SchemaChangeValue') || (has('ddl') && has('tableChanges')))
+    return new DdlPlan(shape)
+  if (shape.name.endsWith('.Heartbeat')) return { read: heartbeat(shape) }
+  return new FlatPlan(shape, topic)
+}
+
+function heartbeat(shape: Shape): Plan['read'] {
+  return (wire) => {
+    wire.skip(shape)
+    return { kind: 'heartbeat', origin: null }
+  }
+}
+
+/** `before`, `after`, `source`, `op` and what else stands beside them. */
+class EnvelopePlan implements Plan {
+  readonly #shape: Shape
+  readonly #rows: RowReader | null
+  readonly #before: RowReader | null
+  readonly #origin: OriginReader
+  readonly #op: Memo = memo()
+  #memberOf: Membership | null = null
+  #code = ''
+  #partial = false
+
+  constructor(shape: Shape, topic: Topic) {
+    this.#shape = shape
+    const source = fieldNamed(shape, 'source')
+    if (source === undefined) throw misread('its envelope has no source')
+    const connector = connectorOf(source.shape)
+    const options = topic.rowOptions(connector)
+    const [after, before] = [fieldNamed(shape, 'after'), fieldNamed(shape, 'before')]
+    this.#origin = new OriginReader(source.shape)
+    this.#rows = after === undefined ? null : new RowReader(after.shape, options)
+    this.#before = before === undefined ? null : new RowReader(before.shape, options)
+  }
+
+  read(wire: Wire, { record, topic, out }: PlanInput): DebeziumEvent {
+    const spans = this.#envelope(wire, out)
+    const origin = this.#origin.origin(this.#memberOf)
+    const op = OPS[this.#code]
+    if (op === undefined && this.#code === 'm') return { kind: 'message', origin }
+    const table = this.#table(topic, record)
+    if (op === undefined && this.#code === 't') return { kind: 'truncate', table, origin }
+    if (op === undefined) throw misread('its op is none that is known')
+    const gone = op === 'delete'
+    if (gone ? spans.before === NOWHERE && record.key === null : spans.row === NOWHERE)
+      throw misread('it has no row')
+    return topic.rowEvent({ ...spans, op, table, record, origin, out, partial: this.#partial })
+  }
+
+  /** Reads it field by field; says where the rows were written. */
+  #envelope(wire: Wire, out: Out): Pick<RowEvent, 'row' | 'before'> {
+    const { fields } = this.#shape
+    let row = NOWHERE
+    let before = NOWHERE
+    this.#memberOf = null
+    this.#partial = false
+    wire.open()
+    for (let i = 0; i < fields.length; i++) {
+      const field = fields[i]
+      if (field === undefined) continue
+      wire.field(field, i)
+      const { shape } = field
+      if (field.name === 'op') this.#code = wire.again(this.#op, shape)
+      else if (field.name === 'transaction') this.#memberOf = readMembership(wire, shape)
+      else if (field.name === 'source') this.#origin.read(wire)
+      else if (field.name === 'after' && this.#rows !== null) {
+        row = readRow(wire, out, this.#rows)
+        if (row !== NOWHERE) this.#partial = this.#rows.partial
+      } else if (field.name === 'before' && this.#before !== null) {
+        before = readRow(wire, out, this.#before)
+      } else pass(wire, shape)
+    }
+    wire.close()
+    return { row, before }
+  }
+
+  #table(topic: Topic, record: DebeziumRecord): Table {
+    const origin = this.#origin
+    const name = origin.text('table')
+    const schema = origin.text('schema') || origin.text('db')
+    if (name === '') throw misread('its source names no table')
+    return topic.table(this.#rows ?? this.#before, { record, schema, name })
+  }
+}
+
+/** A row, or NOWHERE where it is null. */
+function readRow(wire: Wire, out: Out, rows: RowReader): Span {
+  const { shape } = rows
+  if (shape.optional && wire.absent(shape)) return NOWHERE
+  const from = out.size
+  rows.read(wire, out)
+  return { from, to: out.size }
+}
+
+/** `postgresql` of `io.debezium.connector.postgresql.Source`. */
+function connectorOf({ name }: Shape): string {
+  return /\.connector\.([a-z0-9]+)\./.exec(name)?.[1] ?? ''
+}
+
+/** Names that the unwrap transform gives to what it adds to a row. */
+const ADDED =
+  /^__(?:deleted|op|(?:source_)?(?:version|connector|name|ts_ms|ts_us|ts_ns|snapshot|db|sequence|schema|table|txId|lsn|xmin|origin|origin_lsn|server_id|gtid|file|pos|row|thread|query|change_lsn|commit_lsn|event_serial_no|scn|commit_scn|rs_id|ssn|redo_thread|transaction_id)|transaction_(?:id|total_order|data_collection_order))$/
+
+/** The row alone, as the unwrap transform leaves it, with what it was told to add. */
+class FlatPlan implements Plan {
+  readonly #rows: RowReader
+  readonly #added: OriginReader
+  readonly #names: ReadonlySet<string>
+
+  constructor(shape: Shape, topic: Topic) {
+    const without = (name: string): boolean => ADDED.test(name)
+    this.#rows = new RowReader(shape, { ...topic.rowOptions(''), without })
+    this.#added = new OriginReader({
+      ...shape,
+      fields: shape.fields.filter(({ name }) => without(name)),
+    })
+    this.#names = new Set(shape.fields.map(({ name }) => name).filter(without))
+  }
+
+  read(wire: Wire, { record, topic, out }: PlanInput): DebeziumEvent {
+    const marks = new Map<string, string>()
+    const from = out.size
+    this.#rows.read(wire, out, (field) => this.#mark(wire, field, marks))
+    const row = { from, to: out.size }
+    const deleted = marks.get('__deleted') === 'true' || marks.get('__op') === 'd'
+    const op = deleted ? 'delete' : (OPS[marks.get('__op') ?? ''] ?? 'upsert')
+    const named = topicNames(record.topic)
+    const schema = this.#added.text('schema') || this.#added.text('db') || named.schema
+    const name = this.#added.text('table') || named.name
+    const table = topic.table(this.#rows, { record, schema, name })
+    const origin = this.#names.size === 0 ? null : this.#added.origin(null)
+    const spans = deleted ? { row: NOWHERE, before: row } : { row, before: NOWHERE }
+    return topic.rowEvent({
+      ...spans,
+      op,
+      table,
+      record,
+      origin,
+      out,
+      partial: this.#rows.partial && !deleted,
+    })
+  }
+
+  #mark(wire: Wire, field: Field, to: Map<string, string>): void {
+    if (field.name === '__op' || field.name === '__deleted')
+      to.set(field.name, markText(wire, field.shape))
+    else this.#added.take(wire, field)
+  }
+}
+
+/** A mark is a text or a boolean, after what it is written as. */
+function markText(wire: Wire, shape: Shape): string {
+  if (shape.optional && wire.absent(shape)) return ''
+  return shape.type === 'boolean' ? String(wire.boolean()) : wire.string(shape)
+}
+
+/** The last two words of a topic's name. */
+export function topicNames(topic: string): { readonly schema: string; readonly name: string } {
+  const words = topic.split('.')
+  return { schema: words.at(-2) ?? '', name: words.at(-1) ?? topic }
+}
+
+/** `status`, `id`, `event_count`, `data_collections`. */
+class TransactionPlan implements Plan {
+  readonly #shape: Shape
+
+  constructor(shape: Shape) {
+    this.#shape = shape
+  }
+
+  read(wire: Wire): TransactionEvent {
+    const collections: { name: string; events: number }[] = []
+    const found = { status: '', id: '', events: null as number | null }
+    wire.open()
+    this.#shape.fields.forEach((field, i) => {
+      wire.field(field, i)
+      const { name, shape } = field
+      if (name === 'status') found.status = wire.string(shape)
+      else if (name === 'id') found.id = wire.string(shape)
+      else if (name === 'event_count') found.events = numberOrNull(wholeOrNull(wire, shape))
+      else if (name === 'data_collections') readCollections(wire, shape, collections)
+      else pass(wire, shape)
+    })
+    wire.close()
+    const status = found.status === 'BEGIN' ? 'begin' : found.status === 'END' ? 'end' : null
+    if (status === null) throw misread('its status is none of a transaction')
+    return { kind: 'transaction', status, id: found.id, events: found.events, collections }
+  }
+}
+
+function readCollections(wire: Wire, shape: Shape, to: { name: string; events: number }[]): void {
+  const { of } = shape
+  if (of === null) throw misread('its collections are no list')
+  if (shape.optional && wire.absent(shape)) return
+  wire.items(() => {
+    const one = { name: '', events: 0 }
+    wire.open()
+    of.fields.forEach((field, i) => {
+      wire.field(field, i)
+      if (field.name === 'data_collection') one.name = wire.string(field.shape)
+      else if (field.name === 'event_count') one.events = Number(wire.whole())
+      else pass(wire, field.shape)
+    })
+    wire.close()
+    to.push(one)
+  })
+}
+
+function numberOrNull(value: number | bigint | null): number | null {
+  return value === null ? null : Number(value)
+}
+
+/** `source`, `databaseName`, `ddl` and the tables as they are after it. */
+class DdlPlan implements Plan {
+  readonly #shape: Shape
+  readonly #origin: OriginReader | null
+
+  constructor(shape: Shape) {
+    this.#shape = shape
+    const source = fieldNamed(shape, 'source')
+    this.#origin = source === undefined ? null : new OriginReader(source.shape)
+  }
+
+  read(wire: Wire): DebeziumEvent {
+    const found = { database: '', ddl: '' }
+    wire.open()
+    this.#shape.fields.forEach((field, i) => {
+      wire.field(field, i)
+      const { name, shape } = field
+      if (name === 'source' && this.#origin !== null) this.#origin.read(wire)
+      else if (name === 'databaseName') found.database = stringOrNull(wire, shape) ?? ''
+      else if (name === 'ddl') found.ddl = stringOrNull(wire, shape) ?? ''
+      else pass(wire, shape)
+    })
+    wire.close()
+    return { kind: 'ddl', ...found, origin: this.#origin?.origin(null) ?? null }
+  }
+}

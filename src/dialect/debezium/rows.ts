@@ -1,0 +1,167 @@
+import { createHash } from 'node:crypto'
+import type { Column, Table } from '../../model/table.ts'
+import { locate } from '../../model/tuple.ts'
+import { type Form, type FormContext, formOf } from './forms.ts'
+import { inexact, Misread } from './misread.ts'
+import type { Out } from './out.ts'
+import { placeholders } from './placeholder.ts'
+import { type Field, fieldNamed, type Shape } from './shape.ts'
+import { pass, type Wire } from './wire.ts'
+
+/** A column and how it is read. */
+interface Cell {
+  /** Null for a field that is no column. */
+  readonly form: Form | null
+  /** What a value looks like that the connector did not know. */
+  readonly unknown: readonly Buffer[]
+}
+
+export interface RowOptions extends FormContext {
+  /** What the connector writes for a value that it does not know. */
+  readonly placeholder: Buffer
+  /** Fields that are no columns. */
+  readonly without?: (field: string) => boolean
+}
+
+/** Reads the rows of a struct into tuples. */
+export class RowReader {
+  readonly shape: Shape
+  readonly columns: readonly Column[]
+  readonly #cells: readonly Cell[]
+  #partial = false
+
+  /** Throws Misread where a field has a type without a counterpart. */
+  constructor(shape: Shape, options: RowOptions) {
+    this.shape = shape
+    const cells = shape.fields.map((field) => cellOf(field, options))
+    this.#cells = cells
+    this.columns = shape.fields.flatMap((field, i) => {
+      const form = cells[i]?.form
+      return form === null || form === undefined ? [] : [columnOf(field, form)]
+    })
+  }
+
+  /** True when the row that was read last has a cell that the connector did not know. */
+  get partial(): boolean {
+    return this.#partial
+  }
+
+  /** Writes the row that the wire stands before; `aside` takes the fields that are no columns. */
+  read(wire: Wire, out: Out, aside: (field: Field) => void = passing(wire)): void {
+    const { fields } = this.shape
+    const cells = this.#cells
+    this.#partial = false
+    wire.open()
+    out.begin(this.columns.length)
+    for (let i = 0; i < fields.length; i++) {
+      const field = fields[i]
+      const cell = cells[i]
+      if (field === undefined || cell === undefined) continue
+      wire.field(field, i)
+      const { shape } = field
+      if (cell.form === null) aside(field)
+      else if (shape.optional && wire.absent(shape)) out.null()
+      else this.#cell(wire, out, { form: cell.form, field, unknown: cell.unknown })
+    }
+    wire.close()
+  }
+
+  #cell(
+    wire: Wire,
+    out: Out,
+    cell: { readonly form: Form; readonly field: Field; readonly unknown: readonly Buffer[] },
+  ): void {
+    out.open()
+    try {
+      cell.form.write(wire, out)
+    } catch (error) {
+      if (!(error instanceof Misread)) throw error
+      throw new Misread(error.kind, `the column ${cell.field.name}: ${error.message}`)
+    }
+    const { unknown } = cell
+    for (let i = 0; i < unknown.length; i++) {
+      const bytes = unknown[i]
+      if (bytes === undefined || !out.holds(bytes)) continue
+      out.drop()
+      out.unchanged()
+      this.#partial = true
+      return
+    }
+    out.close()
+  }
+}
+
+function passing(wire: Wire): (field: Field) => void {
+  return ({ shape }) => pass(wire, shape)
+}
+
+function cellOf(field: Field, options: RowOptions): Cell {
+  if (options.without?.(field.name) === true) return { form: null, unknown: [] }
+  try {
+    const form = formOf(field.shape, options)
+    return { form, unknown: placeholders(form.type, options.placeholder) }
+  } catch (error) {
+    if (!(error instanceof Misread)) throw error
+    throw new Misread(error.kind, `the column ${field.name}: ${error.message}`)
+  }
+}
+
+function columnOf({ name, shape }: Field, { type }: Form): Column {
+  const native = shape.parameters['__debezium.source.column.type'] ?? (shape.name || shape.type)
+  return { name, type, native, nullable: shape.optional }
+}
+
+/** The columns that are the fields of a key; null when a field of it is none of them. */
+export function keyColumns(columns: readonly Column[], key: Shape): readonly number[] | null {
+  const found = key.fields.map(({ name }) => columns.findIndex((column) => column.name === name))
+  return found.length === 0 || found.includes(-1) ? null : found
+}
+
+export function tableOf(
+  id: { readonly topic: string; readonly schema: string; readonly name: string },
+  columns: readonly Column[],
+  key: readonly number[] | null,
+): Table {
+  const identity: Table['identity'] = key === null ? { by: 'row' } : { by: 'key', columns: key }
+  const { schema, name } = id
+  const digest = createHash('sha256').update(JSON.stringify([schema, name, columns, identity]))
+  const version = digest.digest('hex').slice(0, 16)
+  return { id: id.topic, schema, name, columns, identity, version }
+}
+
+/** Reads keys into tuples as wide as the table. */
+export class KeyReader {
+  readonly #inner: RowReader
+  readonly #cells: readonly number[]
+  readonly #offsets: number[] = []
+  readonly #scratch: Out
+  readonly #width: number
+
+  /** `scratch`: where a key is put together. */
+  constructor(shape: Shape, table: Table, options: RowOptions & { readonly scratch: Out }) {
+    this.#inner = new RowReader(shape, options)
+    this.#scratch = options.scratch
+    this.#width = table.columns.length
+    this.#cells = table.columns.map(({ name }) =>
+      this.#inner.columns.findIndex((column) => column.name === name),
+    )
+    for (const { name } of this.#inner.columns) {
+      if (fieldNamed(shape, name) === undefined || !table.columns.some((c) => c.name === name))
+        throw new Misread('unreadable', `its key has the field ${name}, which is no column`)
+    }
+  }
+
+  read(wire: Wire, out: Out): void {
+    const scratch = this.#scratch
+    scratch.at = 0
+    scratch.start()
+    this.#inner.read(wire, scratch)
+    if (this.#inner.partial) throw inexact('the connector did not know a value of the key')
+    locate(scratch.buffer, this.#offsets, scratch.base)
+    out.begin(this.#width)
+    for (const index of this.#cells) {
+      if (index < 0) out.null()
+      else out.bytes(scratch.buffer, this.#offsets[index], this.#offsets[index + 1])
+    }
+  }
+}

@@ -1,0 +1,80 @@
+import type { CatalogueEntry } from './entry.ts'
+
+const kept =
+  'Nothing after it was applied and nothing was skipped: the target stands at the last record before, and the topic keeps what follows as long as its retention lasts.'
+
+export const envelopeFaults = {
+  'HF-K301': {
+    title: 'A record of a topic cannot be read',
+    class: 'data',
+    severity: 'error',
+    exit: 1,
+    why: 'It is not what a connector of Debezium writes, its bytes do not fit its schema, or it says something that is not known.',
+    safe: kept,
+    todo: [
+      { text: 'Look at the record that the message names, and at who wrote it.' },
+      { text: 'Or leave the topic out.', run: "holdfast run --exclude 'topic'" },
+    ],
+  },
+  'HF-K302': {
+    title: 'A value of a topic has no exact form',
+    class: 'data',
+    severity: 'error',
+    exit: 1,
+    why: 'It says more than its type can hold here, such as a moment with parts of a microsecond, or the connector did not know it where it must be known.',
+    safe: kept,
+    todo: [
+      {
+        text: 'Change the value at the database, or leave its column out in the connector.',
+        at: 'source',
+      },
+      { text: 'Or leave the topic out.', run: "holdfast run --exclude 'topic'" },
+    ],
+  },
+  'HF-K303': {
+    title: 'A column of a topic has a type without a counterpart',
+    class: 'data',
+    severity: 'error',
+    exit: 1,
+    why: 'The schema of the record gives it a type that no column of a target can be made for, or does not say what it is.',
+    safe: kept,
+    todo: [
+      { text: 'Leave the column out in the connector (column.exclude.list).' },
+      { text: 'Or leave the topic out.', run: "holdfast run --exclude 'topic'" },
+    ],
+  },
+  'HF-K304': {
+    title: 'The schema registry does not answer',
+    class: 'transient',
+    severity: 'error',
+    exit: 3,
+    why: 'Records in Avro name their schema by a number that only the registry can explain.',
+    safe: 'No schema is guessed. Nothing was applied past the last record that could be read; it goes on by itself when the registry answers.',
+    todo: [{ text: 'See that the registry runs and can be reached from here.' }],
+  },
+  'HF-K305': {
+    title: 'The schema registry does not give a schema',
+    class: 'persistent',
+    severity: 'error',
+    exit: 4,
+    why: 'It does not know the number that a record names its schema by, which happens when it was emptied or is another one, or it refuses the user.',
+    safe: kept,
+    todo: [
+      {
+        text: 'Give the registry that the connector writes to, and a user who may read.',
+        run: 'holdfast config show',
+      },
+    ],
+  },
+  'HF-K306': {
+    title: 'A schema of the registry cannot be used',
+    class: 'data',
+    severity: 'error',
+    exit: 1,
+    why: 'It is Protobuf or JSON Schema, or an Avro schema that Kafka Connect does not write.',
+    safe: kept,
+    todo: [
+      { text: 'Let the connector write Avro, or JSON with its schema (schemas.enable=true).' },
+    ],
+  },
+} as const satisfies Record<string, CatalogueEntry>
