@@ -4,6 +4,7 @@ import {
   type ConnectServer,
   connect,
   type MysqlDatabase,
+  type RegistryServer,
   type TestDatabase,
 } from './servers/index.ts'
 
@@ -16,6 +17,25 @@ export interface DebeziumConnector extends AsyncDisposable {
   /** What it was created with. */
   readonly config: Readonly<Record<string, string>>
   status(): Promise<ConnectorStatus>
+}
+
+/** Settings of a connector that writes Avro, with the schemas in a registry. */
+export function avro(registry: RegistryServer): Readonly<Record<string, string>> {
+  const native = new URL('/apis/registry/v2', registry.url).href
+  const both = (side: 'key' | 'value'): readonly (readonly [string, string])[] => [
+    [`${side}.converter`, 'io.apicurio.registry.utils.converter.AvroConverter'],
+    [`${side}.converter.apicurio.registry.url`, native],
+    [`${side}.converter.apicurio.registry.auto-register`, 'true'],
+    [`${side}.converter.apicurio.registry.find-latest`, 'true'],
+    [`${side}.converter.apicurio.registry.as-confluent`, 'true'],
+    [`${side}.converter.apicurio.registry.use-id`, 'contentId'],
+    [`${side}.converter.apicurio.registry.headers.enabled`, 'false'],
+  ]
+  return Object.fromEntries([
+    ...both('key'),
+    ...both('value'),
+    ['schema.name.adjustment.mode', 'avro'],
+  ])
 }
 
 /** What the worker says of a connector, as it says it. */

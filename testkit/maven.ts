@@ -14,21 +14,20 @@ export interface Artifacts {
    * every version, and `<name>.sha256` holds the hash of each file that belongs to it.
    */
   readonly name: string
-  /** Goals of the dependency plugin, each with its settings; they write below `into`. */
-  readonly goals: readonly (readonly [goal: string, ...settings: readonly string[]])[]
+  /** A goal of the dependency plugin with its settings; it writes below `into`. */
+  readonly goal: readonly [goal: string, ...settings: readonly string[]]
   readonly into: string
 }
 
 /** Fetches what a pom names, and refuses what is not byte for byte what it was. */
-export async function fetchArtifacts({ name, goals, into }: Artifacts): Promise<void> {
+export async function fetchArtifacts({ name, goal, into }: Artifacts): Promise<void> {
   const work = join(into, '.maven')
   await mkdir(work)
   const pom = beside(`${name}.pom.xml`)
   const how = ['-B', '-q', '-f', pom, `-Dmaven.repo.local=${work}`]
   const env = { ...process.env, LC_ALL: 'C' }
-  for (const [goal, ...settings] of goals) {
-    await run(program('mvn'), [...how, `${plugin}:${goal}`, ...settings], { env, cwd: into })
-  }
+  const [first, ...settings] = goal
+  await run(program('mvn'), [...how, `${plugin}:${first}`, ...settings], { env, cwd: into })
   await rm(work, { recursive: true })
   await compare(into, await expected(name))
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Consumer } from '@platformatic/kafka'
-import { debezium, request } from '../../testkit/debezium.ts'
+import { avro, debezium, request } from '../../testkit/debezium.ts'
 import { eventually } from '../../testkit/eventually.ts'
 import {
   connect,
@@ -10,6 +10,7 @@ import {
   kafka,
   mysqlDatabase,
   ownConnect,
+  registry,
 } from '../../testkit/servers/index.ts'
 
 /** One more than the last offset of the first partition, or nothing when there is no such topic. */
@@ -73,6 +74,21 @@ test('a worker that is killed goes on with its connectors, and its secrets come 
   await eventually('the change', async () => (await end(broker, topic)) === 1n, { within: 60_000 })
   const kept = await request(worker, `GET /connectors/${connector.name}/config`)
   assert.equal((kept as Record<string, string>)['database.user'], outside)
+})
+
+test('a connector writes Avro as Confluent’s does, with its schemas in a registry', async (t) => {
+  const schemas = await registry()
+  const db = await database(t, 16)
+  await db.query('create table item (id int primary key)')
+  await db.query('insert into item values (1)')
+  await using connector = await debezium(t, db, { config: avro(schemas) })
+  const topic = `${connector.prefix}.public.item`
+  await eventually('the copy', async () => (await end(await kafka(), topic)) === 1n)
+  const subjects: unknown = await (await fetch(`${schemas.url}/subjects`)).json()
+  assert.deepEqual(
+    Array.isArray(subjects) && subjects.filter((name) => String(name).startsWith(topic)).sort(),
+    [`${topic}-key`, `${topic}-value`],
+  )
 })
 
 test('a worker that cannot start says why', async () => {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { connectPlugins } from './connect-programs.ts'
-import { JavaServer } from './java.ts'
+import { answers, JavaServer } from './java.ts'
 import { type KafkaServer, logTo, propertiesText } from './kafka.ts'
 import { type KafkaPrograms, kafkaPrograms } from './kafka-programs.ts'
 import { freePort } from './machine.ts'
@@ -144,15 +144,6 @@ class OwnConnect implements ConnectServer {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#own.shared) await this.#java.remove()
-  }
-}
-
-/** Whether somebody says 200 there. */
-export async function answers(url: string): Promise<boolean> {
-  try {
-    return (await fetch(url)).ok
-  } catch {
-    return false
   }
 }
 

@@ -9,6 +9,7 @@ import { type MysqlDatabase, mysqlDatabaseIn } from './mysql-database.ts'
 import { type MysqlKind, mysqlKinds } from './mysql-programs.ts'
 import { givenServer, type PostgresOptions, type PostgresServer, startServer } from './postgres.ts'
 import type { Major } from './programs.ts'
+import { givenRegistry, type RegistryServer, startRegistry } from './registry.ts'
 
 export type { ConnectOptions, ConnectServer } from './connect.ts'
 export type { TestDatabase } from './database.ts'
@@ -22,6 +23,7 @@ export type { MysqlKind } from './mysql-programs.ts'
 export { type MysqlSession, openMysql } from './mysql-session.ts'
 export type { PostgresOptions, PostgresServer, StopMode } from './postgres.ts'
 export { type Major, majors } from './programs.ts'
+export type { RegistryServer } from './registry.ts'
 export { openSession, type TestSession, type TextRow } from './session.ts'
 
 const shared = new Map<Major, Promise<PostgresServer>>()
@@ -149,4 +151,21 @@ async function firstConnect(): Promise<ConnectServer> {
 /** A worker of one's own on a broker, stopped when it is disposed or the process ends. */
 export function ownConnect(broker: KafkaServer, options?: ConnectOptions): Promise<ConnectServer> {
   return startConnect(broker, options)
+}
+
+let sharedRegistry: Promise<RegistryServer> | undefined
+
+/**
+ * The registry of schemas that all tests of this process share: that of HOLDFAST_TEST_REGISTRY_URL,
+ * else one that is started on first use and stopped when the process ends, however it ends.
+ */
+export function registry(): Promise<RegistryServer> {
+  const address = process.env['HOLDFAST_TEST_REGISTRY_URL'] ?? ''
+  sharedRegistry ??= address === '' ? startRegistry(true) : Promise.resolve(givenRegistry(address))
+  return sharedRegistry
+}
+
+/** A registry of one's own, stopped when it is disposed or the process ends. */
+export function ownRegistry(): Promise<RegistryServer> {
+  return startRegistry(false)
 }

@@ -114,3 +114,12 @@ export class JavaServer {
     await this.#watcher.release()
   }
 }
+
+/** Whether somebody says 200 there. */
+export async function answers(url: string): Promise<boolean> {
+  try {
+    return (await fetch(url)).ok
+  } catch {
+    return false
+  }
+}

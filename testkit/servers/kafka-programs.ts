@@ -58,7 +58,7 @@ async function unpack(): Promise<KafkaPrograms> {
     process.stderr.write(`# fetching Kafka ${version} from Maven Central, 60 MB on disk\n`)
     const into = join(draft, 'libs')
     const goal = ['copy-dependencies', `-DoutputDirectory=${into}`] as const
-    await fetchArtifacts({ name: 'kafka', goals: [goal], into: draft })
+    await fetchArtifacts({ name: 'kafka', goal, into: draft })
   })
   const classpath = join(home, 'libs', '*')
   const folder = await madeOnce(join(cache, `kafka-${version}-data`), (draft) =>
