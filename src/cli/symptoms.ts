@@ -7,6 +7,7 @@ const SYMPTOMS: readonly (readonly [RegExp, string])[] = [
   [/does not have a replica identity/i, 'HF-S203'],
   [/superuser or replication role|permission .*(?:replication|WAL sender)/i, 'HF-S207'],
   [/requested WAL segment|can no longer (?:access|get changes)|wal_removed|wal_status/i, 'HF-L101'],
+  [/could not map file(?:node|number) .* to relation OID/i, 'HF-L110'],
   [/replication slot "[^"]*" does not exist/i, 'HF-L103'],
   [/is active for PID|55006/i, 'HF-L104'],
   [/publication "[^"]*" does not exist|skipped loading publication/i, 'HF-S206'],

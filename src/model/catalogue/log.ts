@@ -104,6 +104,27 @@ export const logFaults = {
     safe: 'Tables that were copied whole stay; one that was not is emptied and copied anew.',
     todo: [{ text: 'Nothing: the copy goes on by itself with a new snapshot.' }],
   },
+  'HF-L110': {
+    title: 'The replication slot cannot read a table',
+    class: 'persistent',
+    severity: 'critical',
+    exit: 1,
+    why: 'The table was emptied or written anew while the server made the slot, which the server forgets where it has no second slot to spare; or its catalogue is damaged.',
+    safe: 'Source and target are intact and nothing was skipped: the target stands at the last transaction before.',
+    todo: [
+      {
+        text: 'Let the source have two more slots than are in use, and restart it.',
+        sql: 'ALTER SYSTEM SET max_replication_slots = 20',
+        at: 'source',
+        as: 'administrator',
+      },
+      { text: 'Remove the mirror; the tables and their rows stay.', run: 'holdfast destroy' },
+      {
+        text: 'Make it again; what holds rows at the target is emptied and copied anew.',
+        run: 'holdfast run --on-existing replace',
+      },
+    ],
+  },
   'HF-L111': {
     title: 'The source no longer holds the log from where the mirror stands',
     class: 'persistent',

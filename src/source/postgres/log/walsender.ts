@@ -273,6 +273,10 @@ function startCommand(options: StartOptions): string {
   return `START_REPLICATION SLOT ${ident(slot)} LOGICAL ${formatLsn(after)} (${settings.join(', ')})`
 }
 
+/** No language of messages changes these: reorderbuffer.c, relcache.c. */
+const UNREADABLE =
+  /^(?:could not map file(?:node|number) .* to relation OID|could not open relation with OID|pg_attribute catalog is missing )/
+
 /**
  * What the server's errors mean on a stream: walsender.c, slot.c, logical.c, xlogreader.c and
  * pgoutput.c of PostgreSQL.
@@ -296,6 +300,10 @@ export function streamFault(
       return words.includes('publication')
         ? named('HF-S206', `a publication is missing at ${at.label}: “${words}”`)
         : named('HF-L103', `the slot ${at.slot} is missing at ${at.label}: “${words}”`)
+    case 'XX000':
+      return UNREADABLE.test(words)
+        ? named('HF-L110', `the slot ${at.slot} at ${at.label} cannot read on: “${words}”`)
+        : fault
     case '53300':
     case '53400':
       return named('HF-S204', `there is no free walsender at ${at.label}: “${words}”`)

@@ -1,35 +1,24 @@
-import { orAborted } from '../../../async/abort.ts'
-import { every } from '../../../async/clock.ts'
 import { point } from '../../../async/point.ts'
 import { connect, type Session, type TextRow } from '../../../dialect/postgres/connect.ts'
 import { sqlstateOf } from '../../../dialect/postgres/errors.ts'
 import { ident, literal, qualified } from '../../../dialect/postgres/quote.ts'
 import { framedValues } from '../../../dialect/postgres/values.ts'
-import type { Endpoint } from '../../../model/endpoint.ts'
 import { asFault, Fault } from '../../../model/fault.ts'
 import type { Positions } from '../../../model/position.ts'
 import { type Table, tableName } from '../../../model/table.ts'
 import type { Chunk, Snapshot } from '../../source.ts'
 import { streamFault } from '../log/walsender.ts'
-import { type Lsn, parseLsn } from '../position.ts'
-import { number, text } from '../rows.ts'
+import type { Lsn } from '../position.ts'
+import { number } from '../rows.ts'
 import { compareShape } from '../schema/drift.ts'
 import { readMark, readShapes } from '../schema/shape.ts'
 import { copyOut } from './copy-out.ts'
 import { bodiesOf } from './copy-runs.ts'
 import { estimateTables } from './estimate.ts'
+import { endFromOutside, type MakingOptions, makeSlot } from './making.ts'
 
-export interface SnapshotOptions {
-  readonly endpoint: Endpoint
-  readonly mirror: string
-  /** An ordinary session, to look at what the new slot waits for. */
-  readonly control: Session
-  readonly slot: string
-  /** Lives as long as the snapshot only. */
-  readonly temporary: boolean
+export interface SnapshotOptions extends MakingOptions {
   readonly positions: (lsn: Lsn) => Positions
-  /** Told, in a sentence, what is waited for. */
-  readonly notice: (text: string) => void
 }
 
 /** Which blocks of the table's file, up to the end without `to`. */
@@ -54,79 +43,13 @@ export async function openSnapshot(
     replication: true,
   })
   try {
-    const row = await createSlot(holder, options, signal)
+    const made = await makeSlot(holder, options, signal)
     if (!options.temporary) point('slot-made')
-    return new ExportedSnapshot(holder, {
-      ...options,
-      lsn: parseLsn(text(row, 'consistent_point')),
-      name: text(row, 'snapshot_name'),
-    })
+    return new ExportedSnapshot(holder, { ...options, lsn: made.lsn, name: made.snapshot })
   } catch (error) {
-    await giveUp(holder, options.control)
+    await endFromOutside(holder, options.control)
     throw streamFault(error, { slot, label: holder.label })
   }
-}
-
-/**
- * A slot that waits for its start goes away with its session, and a session that waits for a lock
- * does not see that its client has gone: it is ended from outside.
- */
-async function giveUp(holder: Session, control: Session): Promise<void> {
-  holder.client.connection.stream.destroy()
-  const end = control.query('select pg_terminate_backend($1::int)', [String(holder.pid)])
-  await end.catch(() => undefined)
-}
-
-const WAIT_REPORT_MS = 3_000
-
-/**
- * The slot waits for every transaction that is open now, in any database: who does not commit is
- * named, so that a person can.
- */
-async function createSlot(
-  holder: Session,
-  options: SnapshotOptions,
-  signal: AbortSignal,
-): Promise<TextRow> {
-  const kind = options.temporary ? ' TEMPORARY' : ''
-  const sql = `CREATE_REPLICATION_SLOT ${ident(options.slot)}${kind} LOGICAL pgoutput EXPORT_SNAPSHOT`
-  const report = async (): Promise<void> => {
-    const waited = await waitedFor(options.control, holder.pid)
-    if (waited !== null) options.notice(waited)
-  }
-  using _reports = every(WAIT_REPORT_MS, report, () => undefined)
-  const [row] = await orAborted(holder.query(sql), signal)
-  if (row === undefined) throw new Fault('HF-X001', { what: 'the source made no slot' })
-  return row
-}
-
-/**
- * Who holds the lock of the transaction number that the slot's walsender waits for: a session, or
- * a transaction that was prepared and belongs to none (snapbuild.c, SnapBuildWaitSnapshot).
- */
-const WAITED_FOR = `
-select w.transactionid as xid, a.pid, a.usename, a.datname, p.gid, p.owner, p.database,
-  coalesce(nullif(a.application_name, ''), a.backend_type) as application,
-  to_char(coalesce(a.xact_start, p.prepared), 'YYYY-MM-DD HH24:MI:SS TZ') as since
-from pg_locks w
-left join pg_locks h on h.locktype = 'transactionid' and h.transactionid = w.transactionid
-  and h.granted and h.mode = 'ExclusiveLock'
-left join pg_stat_activity a on a.pid = h.pid
-left join pg_prepared_xacts p on p.transaction = w.transactionid
-where w.pid = $1::int and w.locktype = 'transactionid' and not w.granted limit 1`
-
-async function waitedFor(control: Session, pid: number): Promise<string | null> {
-  const [row] = await control.query(WAITED_FOR, [String(pid)])
-  if (row === undefined) return null
-  const cell = (name: string): string => row[name] ?? 'unknown'
-  const what = `the first copy waits for transaction ${cell('xid')}, open since ${cell('since')}`
-  if (row['gid'] != null) {
-    const gid = literal(row['gid'])
-    const how = `COMMIT PREPARED ${gid} or ROLLBACK PREPARED ${gid} lets it go on`
-    return `${what}: prepared as ${gid} by ${cell('owner')} in database ${cell('database')}; ${how}`
-  }
-  const [who, where] = [`process ${cell('pid')} of ${cell('usename')}`, cell('datname')]
-  return `${what}: ${who} (${cell('application')}) in database ${where}`
 }
 
 class ExportedSnapshot implements Snapshot {
