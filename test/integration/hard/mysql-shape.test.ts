@@ -182,8 +182,48 @@ for (const kind of mysqlServers) {
       ['insert', 't', ['2', "it's", '']],
       ['insert', 't', ['3', null, 'x']],
     ])
-    await db.query(`alter table t modify e enum('a','b,c','it''s','','new') default null`)
-    await refused(read(), 'HF-D404', /column e has another type/)
+    await db.query(`set sql_mode = ''; alter table t modify e enum('a','b,c','it''s','','x')`)
+    await db.query(
+      `set sql_mode = 'STRICT_ALL_TABLES';
+       alter table t modify e enum('new','it''s','','x','a','b,c') default null, modify s set('x','y z','w')`,
+    )
+    await db.query(`insert into t values (4, 'new', 'w,x'), (5, 'a', '')`)
+    await db.query(`update t set e = '' where id = 4`)
+    assert.deepEqual((await told()).slice(1), [
+      [['schema', 'id', 'e', 's']],
+      [['schema', 'id', 'e', 's']],
+      [
+        ['insert', 't', ['4', 'new', 'x,w']],
+        ['insert', 't', ['5', 'a', '']],
+      ],
+      [['update', 't', ['4', '', 'x,w']]],
+    ])
+    const [last] = (await read()).slice(-1)
+    const labels = last?.changes.table(0).columns[1]?.type
+    assert.deepEqual(labels, { kind: 'enum', labels: ['new', "it's", '', 'x', 'a', 'b,c'] })
+  })
+
+  const bends: readonly (readonly [before: string, after: string])[] = [
+    [`enum('a','b','c')`, `enum('a','c')`],
+    [`enum('a','b')`, `enum('a','B')`],
+    [`set('a','b')`, `set('b','a')`],
+    [`set('a','b','c')`, `set('a','b')`],
+    ['time(3)', 'time'],
+    ['time', 'time(3)'],
+    ['float', 'float(7,2)'],
+    ['double', 'double(9,2)'],
+    ['double', 'double unsigned'],
+    ['decimal(9,2)', 'decimal(9,2) unsigned'],
+    ['bit(9)', 'bit(3)'],
+  ]
+  test(`M39 M42 a column that would show its old values otherwise halts by name, on ${kind}`, async (t) => {
+    const columns = bends.map(([native], i) => `c${i} ${native} null`)
+    const { db, read } = await stand(t, kind, `create table t (id int primary key, ${columns})`)
+    for (const [i, [, native]] of bends.entries()) {
+      const here = settled(await (await followed(t, db)).source.fence())
+      await db.query(`alter table t modify c${i} ${native} null`)
+      await refused(read(here), 'HF-D404', new RegExp(`column c${i} has another type`))
+    }
   })
 
   test(`M48 keys that are equal to the server only are different rows, on ${kind}`, async (t) => {

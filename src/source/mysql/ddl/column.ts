@@ -124,12 +124,19 @@ function typeOf(words: Words): TypeWords | null {
   const size = sizeOf(inside)
   const base = plain === 'tinyint(1)' ? 'tinyint' : sized(plain, size)
   if (!known.has(base)) return null
+  const labelled = base === 'enum' || base === 'set'
+  if (labelled && !(inside?.every(isLabel) ?? false)) return null
   const text = plain === 'tinyint(1)' ? plain : `${base}${bracketed(base, plain, inside)}`
   let unsigned = false
   while (words.comes('UNSIGNED', 'SIGNED', 'ZEROFILL')) {
     if (words.next()?.key !== 'SIGNED') unsigned = true
   }
   return { base, text, size, unsigned, charset: national ? 'utf8mb3' : null }
+}
+
+/** Labels may be written as bytes, too, whose characters are not said here. */
+function isLabel({ kind, text }: Token): boolean {
+  return kind === 'text' || (kind === 'sign' && text === ',')
 }
 
 function sizeOf(inside: readonly Token[] | null): number | null {
@@ -154,8 +161,9 @@ function blobFor(size: number, kind: string): string {
 
 function bracketed(base: string, plain: string, inside: readonly Token[] | null): string {
   if (inside === null || base !== plain || (base === 'float' && inside.length === 1)) return ''
+  // The server takes spaces off the end of labels.
   const words = inside.map(({ kind, text }) =>
-    kind === 'text' ? `'${text.replaceAll("'", "''")}'` : text,
+    kind === 'text' ? `'${text.replace(/ +$/, '').replaceAll("'", "''")}'` : text,
   )
   return `(${words.join('')})`
 }

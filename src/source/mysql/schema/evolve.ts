@@ -176,7 +176,7 @@ function modify(draft: Draft, from: string, to: ColumnDefinition): void {
   if (old.name !== to.name) throw renamed(draft, old.name, to.name)
   const { native } = to
   const derived = to.generated || draft.generated.includes(old.name)
-  if (native === null || derived || !widens(old.native, native)) {
+  if (native === null || derived || !widens(old.native, native, given.strict)) {
     throw drifted('HF-D404', table, `its column ${old.name} has another type`)
   }
   if (old.nullable && !to.nullable && !given.strict) {
@@ -204,7 +204,7 @@ function convert(draft: Draft, charset: string | null): void {
   draft.columns = draft.columns.map((column) => {
     const own = parseNative(column.native).charset
     if (own === null) return column
-    const native = column.native.replace(/ character set \w+/, ` character set ${charset}`)
+    const native = column.native.replace(/ character set \w+$/, ` character set ${charset}`)
     if (charset !== null && converts(column.native, native)) return { ...column, native }
     const what = `its texts were converted to the character set ${charset ?? 'of the database'}`
     throw drifted('HF-D404', table, what)

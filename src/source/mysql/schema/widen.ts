@@ -16,17 +16,68 @@ const ROOM: Readonly<Record<string, number>> = {
   longblob: 0xffffffff,
 }
 
+/** Whole numbers show the same however wide they are to be shown. */
+const INTEGERS = ['tinyint', 'smallint', 'mediumint', 'int', 'bigint', 'year']
+
 /**
  * True when a column of the type `from` keeps all its values, as they are, when it becomes one of the
- * type `to`, and both read alike in neutral types.
+ * type `to`, and both read alike in neutral types. `strict`: labels that are the same to the server
+ * were refused.
  */
-export function widens(from: string, to: string): boolean {
+export function widens(from: string, to: string, strict: boolean): boolean {
   const [a, b] = [parseNative(from), parseNative(to)]
   if (inFamily(a, TEXTS) && inFamily(b, TEXTS)) return keepsCharset(a, b) && grows(a, b, TEXTS)
   if (inFamily(a, BLOBS) && inFamily(b, BLOBS)) return grows(a, b, BLOBS)
   if (a.base !== b.base) return false
-  if ((a.base === 'enum' || a.base === 'set') && !keepsCharset(a, b)) return false
-  return sameType(from, to) && (a.base !== 'binary' || size(a) === size(b))
+  if (a.base === 'enum') return keepsCharset(a, b) && keepsLabels(a, b, strict)
+  if (a.base === 'set') return keepsCharset(a, b) && keepsMembers(a, b, strict)
+  // Digits that a value is rounded to, or a sign that it may not have.
+  const alike = inFamily(a, INTEGERS) || sameNumbers(a, b)
+  return alike && a.unsigned === b.unsigned && sameType(from, to)
+}
+
+/** A row keeps its label wherever that stands in the list. */
+function keepsLabels(a: NativeType, b: NativeType, strict: boolean): boolean {
+  const kept = a.labels.every((label) => b.labels.includes(label))
+  return kept && (strict || (startsAlike(a, b) && bytesOfLabels(a) === bytesOfLabels(b)))
+}
+
+/** A SET shows its members in the order of their list. */
+function keepsMembers(a: NativeType, b: NativeType, strict: boolean): boolean {
+  return startsAlike(a, b) && (strict || bytesOfMembers(a) === bytesOfMembers(b))
+}
+
+function startsAlike(a: NativeType, b: NativeType): boolean {
+  return a.labels.every((label, i) => label === b.labels[i])
+}
+
+/** What a value takes in a row: where that changes, rows are written anew by their labels. */
+function bytesOfLabels({ labels }: NativeType): number {
+  return labels.length < 256 ? 1 : 2
+}
+
+function bytesOfMembers({ labels }: NativeType): number {
+  const bytes = Math.ceil(labels.length / 8)
+  return bytes > 4 ? 8 : bytes
+}
+
+function sameNumbers(a: NativeType, b: NativeType): boolean {
+  const [some, others] = [withSize(a), withSize(b)]
+  return some.length === others.length && some.every((number, i) => number === others[i])
+}
+
+/** Numbers that are meant when none are said. */
+const SIZES: Readonly<Record<string, readonly number[]>> = {
+  bit: [1],
+  binary: [1],
+  decimal: [10, 0],
+  time: [0],
+  datetime: [0],
+  timestamp: [0],
+}
+
+function withSize({ base, numbers }: NativeType): readonly number[] {
+  return [...numbers, ...(SIZES[base] ?? []).slice(numbers.length)]
 }
 
 /** True when texts of one character set are the same in another, whatever room they need there. */
