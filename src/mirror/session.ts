@@ -81,7 +81,11 @@ async function prepared(ends: Ends, claim: Claim): Promise<Checkpoint> {
     return read(target)
   }
   await compareLogs(source, known, ends.signal)
-  watch({ kind: 'tables', tables: tableProgress(known.tables) })
+  // What was copied of a table that is not whole is copied anew.
+  const counted = known.tables.map((table) =>
+    table.state === 'copied' ? table : { ...table, rowsCopied: 0 },
+  )
+  watch({ kind: 'tables', tables: tableProgress(counted) })
   const unfinished = known.tables.filter(({ state }) => state !== 'copied')
   if (unfinished.length === 0) return known
   await copyAgain(

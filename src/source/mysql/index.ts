@@ -5,7 +5,13 @@ import type { Identities } from '../../model/checkpoint.ts'
 import { Fault, type Finding } from '../../model/fault.ts'
 import type { Comparison, Position, Positions } from '../../model/position.ts'
 import type { SourceReader } from '../../model/reader.ts'
-import type { Blueprint, Sequence, Table, Vocabulary } from '../../model/table.ts'
+import {
+  type Blueprint,
+  type Sequence,
+  type Table,
+  tableName,
+  type Vocabulary,
+} from '../../model/table.ts'
 import type {
   Estimate,
   LogState,
@@ -21,7 +27,15 @@ import { LANE } from './place.ts'
 import { Places } from './places.ts'
 import { openSourceReader } from './reader/reader.ts'
 import { blueprintOf, readSource } from './schema/inspect.ts'
-import { logEnd, logFiles, logStart, logsCascades, readServer, type Server } from './server.ts'
+import {
+  logEnd,
+  logFiles,
+  logPassed,
+  logStart,
+  logsCascades,
+  readServer,
+  type Server,
+} from './server.ts'
 import { openSnapshot, type SnapshotOptions } from './snapshot/snapshot.ts'
 import { streamLog } from './stream.ts'
 
@@ -136,7 +150,14 @@ class MysqlSource implements Source {
 
   async snapshot(_options: { readonly keep: boolean }, signal: AbortSignal): Promise<Snapshot> {
     const { tables } = await this.inspect()
-    return await openSnapshot(this.#viewOf(tables), signal)
+    const unchanged = async (): Promise<void> => {
+      const now = new Map((await this.inspect()).tables.map(({ id, version }) => [id, version]))
+      const changed = tables.filter(({ id, version }) => now.get(id) !== version)
+      if (changed.length === 0) return
+      const what = `${changed.map(tableName).join(', ')} changed at the source while its copy began`
+      throw new Fault('HF-D410', { what, side: 'source' })
+    }
+    return await openSnapshot({ ...this.#viewOf(tables), unchanged }, signal)
   }
 
   #viewOf(tables: readonly Table[]): SnapshotOptions {
@@ -176,7 +197,7 @@ class MysqlSource implements Source {
         before: options.before ?? false,
         after: place,
         landmark,
-        head: () => logEnd(this.#control, this.#places.server),
+        head: () => logPassed(this.#control, this.#places.server),
         folded: this.#server.variables.get('lower_case_table_names') !== '0',
         logsCascades: logsCascades(this.#control, this.#server),
       },

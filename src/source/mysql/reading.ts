@@ -350,6 +350,9 @@ export class Reading {
   /** Everything up to `place` has been passed, although no event says so. */
   reached({ at }: Place): void {
     if (at === null || this.#open !== null || at.server !== this.#places.server.key) return
+    const { ruler } = this.#places
+    const { file, end } = this.#safe
+    if (file !== '' && ruler.at({ file, position: end }) > ruler.at(at)) return
     this.#safe = { file: at.file, end: at.position }
   }
 

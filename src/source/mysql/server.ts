@@ -58,6 +58,24 @@ export async function logEnd(session: Session, server: Server): Promise<Place | 
   return { passed, at, from: null }
 }
 
+/**
+ * A place in the files, and what had passed it: every transaction before `at` is in `passed`. Null
+ * where transactions have no names, and while some are on their way into the log.
+ */
+export async function logPassed(session: Session, server: Server): Promise<Place | null> {
+  if (server.naming === 'files') return null
+  const [row] = await session.query(statusStatement(session))
+  const file = row?.['File'] ?? ''
+  if (file === '') return null
+  const at: FilePlace = { server: server.key, file, position: Number(row?.['Position']) }
+  // MySQL logs a transaction before it counts as executed; until then its name is owned.
+  if (server.naming === 'sets') {
+    const [owned] = await session.query('SELECT @@GLOBAL.gtid_owned AS g')
+    if (owned?.['g'] !== '') return null
+  }
+  return { passed: await passedNow(session, server.naming), at, from: null }
+}
+
 async function passedNow(session: Session, naming: Naming): Promise<Passed | null> {
   if (naming === 'files') return null
   const variable = naming === 'sets' ? 'gtid_executed' : 'gtid_binlog_pos'

@@ -23,7 +23,7 @@ export interface StreamOptions {
   readonly before?: boolean
   readonly after: Place
   readonly landmark: Landmark | null
-  /** Where the log ends now. */
+  /** A place before which everything is in what it has passed; null while that cannot be said. */
   readonly head: () => Promise<Place | null>
   readonly folded: boolean
   readonly logsCascades: boolean
@@ -49,19 +49,26 @@ export async function* streamLog(
   const force = await SchemaInForce.open({ session: control, tables, folded, logsCascades })
   const reading = new Reading({ places, force, start, landmark, before })
   await using dump = await open(options, start)
-  let head = await options.head()
   const reader = new LogReader()
+  let head: Place | null = null
+  let [looks, idle] = [true, true]
   while (!signal.aborted) {
     // The server does not say what it passes over.
+    if (looks && idle) head ??= await options.head()
     if (head !== null && reading.covers(head)) {
       reading.reached(head)
       head = null
+      looks = false
     }
-    const idle: StreamItem[] = []
-    reading.progress(idle)
-    if (idle.length > 0) yield idle
+    const reached: StreamItem[] = []
+    reading.progress(reached)
+    if (reached.length > 0) yield reached
     const arrived = await next(dump, signal)
-    yield* bursts(arrived, reader, reading)
+    idle = true
+    for await (const items of bursts(arrived, reader, reading)) {
+      idle = false
+      yield items
+    }
   }
 }
 

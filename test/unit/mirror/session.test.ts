@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, type TestContext, test } from 'node:test'
 import type { MirrorOptions, MirrorOutcome, Run } from '../../../src/mirror/options.ts'
-import type { MirrorEvent } from '../../../src/mirror/progress.ts'
+import { type MirrorEvent, reduce, startProgress } from '../../../src/mirror/progress.ts'
 import { session } from '../../../src/mirror/session.ts'
 import { Fault } from '../../../src/model/fault.ts'
 import { describePositions } from '../../../src/model/position.ts'
@@ -95,6 +95,19 @@ suite('a session', () => {
     )
     assert.ok(!second.phases().includes('snapshotting'))
     same()
+  })
+
+  test('counts the rows of a table that is copied anew once', async (t) => {
+    const { process, same } = bench(t)
+    const { keepOn: ended, events } = process({}, nth('copied', 1, lost))
+    await ended()
+    same()
+    let progress = startProgress('m', 0n)
+    for (const event of events) progress = reduce(progress, event, 0n)
+    assert.deepEqual(
+      [...progress.tables.values()].map(({ rowsCopied, copied }) => [rowsCopied, copied]),
+      [[3, true]],
+    )
   })
 
   test('with nothing to do ends at once', async (t) => {

@@ -32,6 +32,8 @@ export interface ViewOptions {
   readonly follow: (after: Place, signal: AbortSignal) => AsyncIterable<readonly StreamItem[]>
   /** Told, in a sentence, what is waited for. */
   readonly notice: (text: string) => void
+  /** Throws when the tables are no longer what they were said to be; asked once, at the first place. */
+  readonly unchanged?: () => Promise<void>
 }
 
 /** How often a view is tried of tables that change under it, and from when on they are locked. */
@@ -112,6 +114,8 @@ async function tryView(options: Attempt, signal: AbortSignal): Promise<View> {
   await using opened = new AsyncDisposableStack()
   const locked = await lockTables(options, opened)
   const settled = await settledPlace(options, signal)
+  // What was altered before that place is not in the log behind it.
+  await options.unchanged?.()
   const seats = await openSeats(options, opened)
   const between = await boundsOf(options, settled, seats)
   const { window, positions } = await readWindow(options, between, signal)
@@ -207,7 +211,9 @@ async function settledPlace(options: ViewOptions, signal: AbortSignal): Promise<
     const prepared = await preparedNow(control)
     if (prepared === null || prepared === 0) return low
     if (waited % REPORT_MS === 0) {
-      notice(`the first copy waits for ${prepared} prepared transactions: XA RECOVER names them`)
+      notice(
+        `the first copy waits for ${prepared} prepared ${prepared === 1 ? 'transaction' : 'transactions'}: XA RECOVER names them`,
+      )
     }
     await sleep(PAUSE_MS, signal)
   }
@@ -219,8 +225,7 @@ async function lowPlace(control: Session, places: Places): Promise<Place> {
     await control.query('FLUSH BINARY LOGS').catch(needsReload)
   }
   const place = await end(control, places)
-  if (server.naming === 'sets') return { ...place, at: null }
-  if (server.naming === 'domains' || place.at === null) return place
+  if (server.naming !== 'files' || place.at === null) return place
   return { ...place, at: { ...place.at, position: FILE_START } }
 }
 
@@ -246,21 +251,27 @@ interface Bounds {
   readonly quiet: boolean
 }
 
+/**
+ * Not even where servers name the places of their snapshots is the log read from the oldest of those
+ * on: what was prepared just before would end in it without having begun.
+ */
 async function boundsOf(
   { control, places }: ViewOptions,
   settled: Place,
   seats: readonly Seat[],
 ): Promise<Bounds> {
   const [newest, oldest] = [seats[0]?.place ?? null, seats.at(-1)?.place ?? null]
+  const low = settled.passed === null ? settled : { ...settled, at: null }
   if (newest !== null && oldest !== null) {
-    const [low, high] = [await domainsAt(control, oldest), await domainsAt(control, newest)]
-    return { low, high, quiet: compareFiles(oldest, newest) === 0 }
+    const same = settled.at !== null && compareFiles(settled.at, newest) === 0
+    const quiet = same && compareFiles(oldest, newest) === 0
+    return { low, high: await domainsAt(control, newest), quiet }
   }
   const high = await end(control, places)
-  if (settled.passed === null) return { low: settled, high, quiet: false }
+  if (settled.passed === null) return { low, high, quiet: false }
   const still = await stillEnd(control, places)
   const quiet = still?.passed != null && contains(settled.passed, still.passed)
-  return { low: settled, high: quiet ? still : high, quiet }
+  return { low, high: quiet ? still : high, quiet }
 }
 
 async function end(control: Session, { server }: Places): Promise<Place> {
