@@ -169,8 +169,8 @@ class MysqlSource implements Source {
       control: this.#control,
       places,
       tables,
-      follow: (after, signal) =>
-        this.stream(places.at(after), { tables, encoding: 'values' }, signal),
+      follow: (after, signal, before = false) =>
+        this.stream(places.at(after), { tables, encoding: 'values', before }, signal),
       notice: notice ?? (() => undefined),
     }
   }

@@ -28,8 +28,12 @@ export interface ViewOptions {
   readonly purpose: string
   /** Sessions that read tables. */
   readonly width: number
-  /** The log after a place, as a stream of these tables' changes. */
-  readonly follow: (after: Place, signal: AbortSignal) => AsyncIterable<readonly StreamItem[]>
+  /** The log after a place, as a stream of these tables' changes; `before` as in Source.stream. */
+  readonly follow: (
+    after: Place,
+    signal: AbortSignal,
+    before?: boolean,
+  ) => AsyncIterable<readonly StreamItem[]>
   /** Told, in a sentence, what is waited for. */
   readonly notice: (text: string) => void
   /** Throws when the tables are no longer what they were said to be; asked once, at the first place. */
@@ -375,7 +379,7 @@ async function readWindow(
   const window: Whole[] = []
   let bytes = 0
   try {
-    for await (const items of follow(low, AbortSignal.any([signal, stop.signal]))) {
+    for await (const items of follow(low, AbortSignal.any([signal, stop.signal]), true)) {
       moved = true
       for (const whole of transactions.take(items)) {
         bytes += sizeOf(whole.changes)

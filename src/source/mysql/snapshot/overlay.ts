@@ -35,8 +35,8 @@ export class Overlay {
       return
     }
     const from = old ?? row
-    const known = this.#rows.get(keyOf(from, this.#key))
-    const whole = known == null ? row : merged(known, row)
+    const known = this.#rows.get(keyOf(from, this.#key)) ?? old
+    const whole = known === null ? row : merged(known, row)
     const moves = old !== null && keyOf(old, this.#key) !== keyOf(row, this.#key)
     // Which row lends the rest is not known while both keys may be another row's in the view.
     if (moves && hasUnchanged(whole)) throw unclear(this.#table)

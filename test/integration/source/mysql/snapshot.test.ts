@@ -34,6 +34,8 @@ async function sourceOf(
   return source
 }
 
+const noop = (): void => undefined
+
 /** Where servers name transactions, where they do not, and where snapshots name their places. */
 const servers: Readonly<Record<string, () => Promise<MysqlServer>>> = {
   'mysql-9 with GTIDs': () =>
@@ -106,6 +108,10 @@ for (const [name, start] of Object.entries(servers)) {
     await using control = await connect(endpoint, options)
     const places = new Places(await readServer(control))
     const writer = await db.session()
+    // What is prepared would keep the database from being dropped.
+    await using _ended = {
+      [Symbol.asyncDispose]: () => writer.query(`xa rollback 'x'`).then(noop, noop),
+    }
     const work = `insert into none values (1000); update bins set n = 7; delete from words where n < 5`
     await using snapshot = await openSnapshot(
       {
@@ -114,8 +120,10 @@ for (const [name, start] of Object.entries(servers)) {
         control,
         places,
         tables: described,
-        follow: (after, signal) =>
-          source.stream(places.at(after), { tables: described, encoding: 'values' }, signal),
+        follow: (after, signal, before = false) => {
+          const how = { tables: described, encoding: 'values', before }
+          return source.stream(places.at(after), how, signal)
+        },
         notice: () => undefined,
         unchanged: async () => {
           await writer.query(`xa start 'x'; ${work}; xa end 'x'; xa prepare 'x'`)
