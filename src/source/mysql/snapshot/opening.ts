@@ -13,7 +13,7 @@ import { compareFiles, contains, type FilePlace, LANE, type Place } from '../pla
 import type { Places } from '../places.ts'
 import { logEnd, preparedNow } from '../server.ts'
 import { Overlay } from './overlay.ts'
-import { RawSession } from './raw.ts'
+import { openSeats } from './seats.ts'
 import { sizeOf, Transactions, type Whole } from './transactions.ts'
 import { type Seat, View } from './view.ts'
 
@@ -306,58 +306,6 @@ async function stillEnd(control: Session, places: Places): Promise<Place | null>
   const after = await end(control, places)
   const same = before.at !== null && after.at !== null && compareFiles(before.at, after.at) === 0
   return owned?.['g'] === '' && same ? after : null
-}
-
-/** The session whose snapshot is the newest comes first. */
-async function openSeats(options: ViewOptions, opened: AsyncDisposableStack): Promise<Seat[]> {
-  const { endpoint, mirror, purpose, width } = options
-  const sessions = await Promise.all(
-    Array.from({ length: width }, async () => {
-      const session = await connect(endpoint, { side: 'source', mirror, purpose })
-      opened.defer(() => void session.socket.destroy())
-      for (const sql of settingsOf(session)) await session.query(sql)
-      return session
-    }),
-  )
-  const seats = await Promise.all(
-    sessions.map(async (session): Promise<Seat> => {
-      await session.query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY')
-      const place = await placeOf(session, options.places)
-      return { raw: opened.use(new RawSession(session)), place }
-    }),
-  )
-  const newer = (a: Seat, b: Seat): number =>
-    a.place === null || b.place === null ? 0 : (compareFiles(b.place, a.place) ?? 0)
-  return seats.sort(newer)
-}
-
-/** Nothing that was set for all sessions ends or changes what is read. */
-function settingsOf({ version: { flavour, number } }: Session): readonly string[] {
-  const limit =
-    flavour === 'mariadb'
-      ? [
-          'SET SESSION max_statement_time = 0',
-          'SET SESSION idle_transaction_timeout = 0',
-          'SET SESSION idle_readonly_transaction_timeout = 0',
-        ]
-      : number >= 50708
-        ? ['SET SESSION max_execution_time = 0']
-        : []
-  return [
-    'SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ',
-    'SET SESSION sql_select_limit = DEFAULT, sql_big_selects = 1, character_set_results = NULL',
-    ...limit,
-  ]
-}
-
-/** Where the session's snapshot stands; null where the server does not say. */
-async function placeOf(session: Session, { server }: Places): Promise<FilePlace | null> {
-  if (server.flavour !== 'mariadb') return null
-  const rows = await session.query("SHOW STATUS LIKE 'binlog_snapshot_%'")
-  const said = new Map(rows.map((row) => [row['Variable_name']?.toLowerCase(), row['Value'] ?? '']))
-  const file = said.get('binlog_snapshot_file') ?? ''
-  if (file === '') return null
-  return { server: server.key, file, position: Number(said.get('binlog_snapshot_position')) }
 }
 
 /** What the log holds after the first place, up to where it has passed the other one. */
