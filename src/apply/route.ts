@@ -43,6 +43,11 @@ export class Route {
     return (changes) => Changes.of([...changes].flatMap((change) => withoutHeld(change, held)))
   }
 
+  /** True when everything that committed past this place is for the target. */
+  passed(positions: Positions): boolean {
+    return this.#behind.every(({ at }) => !covers(this.#compare, at, positions))
+  }
+
   /** What the target is to see of transactions; asked in their order, too. */
   of(run: Run): Run {
     if (this.#behind.length === 0) return run

@@ -22,7 +22,7 @@ export async function deliver(delivery: Delivery, batch: Batch): Promise<void> {
   const refused = await attempt(delivery, batch)
   if (refused === null) return
   const halves = batch.halves()
-  if (halves === null) throw ofTransaction(refused, batch)
+  if (halves === null) throw await ofTransaction(refused, batch)
   for (const half of halves) {
     delivery.lost.throwIfAborted()
     await deliver(delivery, half)
@@ -59,7 +59,8 @@ function liesInRows(fault: Fault): boolean {
 }
 
 /** The fault, with the place of the source's log that holds what is refused. */
-function ofTransaction(fault: Fault, batch: Batch): Fault {
+async function ofTransaction(fault: Fault, batch: Batch): Promise<Fault> {
+  await batch.grown()
   const transaction = describePositions(batch.newest)
   const { detail } = fault
   return new Fault(fault.code, {

@@ -59,6 +59,8 @@ export interface Run {
   readonly drain: AbortSignal
   /** What the run was asked to reach; set by the first session. */
   goal: Positions | null
+  /** Set once a transaction was not read to its end with the target at work: not tried again. */
+  grownInVain?: true
   /** True once the mirror was claimed: from then on transient faults are retried for good. */
   opened: boolean
   /** Those of the registries unless given. */

@@ -3,6 +3,7 @@ import { anyOf } from '../async/abort.ts'
 import { point } from '../async/point.ts'
 import type { StreamItem } from '../model/change.ts'
 import type { Checkpoint } from '../model/checkpoint.ts'
+import { Fault } from '../model/fault.ts'
 import type { Source } from '../source/source.ts'
 import { batches, type Limits } from '../stream/batches.ts'
 import type { Claim, Target } from '../target/target.ts'
@@ -37,6 +38,7 @@ export async function streamMirror(all: Streaming): Promise<MirrorOutcome> {
     target,
     tables.map(({ table }) => table),
   )
+  const mirrors = checkpoint.settings['shape'] !== 'history'
   const flow = batches({
     stream: (signal) => read(all, encoding, { signal, lost }),
     after: positions,
@@ -45,8 +47,14 @@ export async function streamMirror(all: Streaming): Promise<MirrorOutcome> {
     limits: streamLimits(run.options.limits),
     awaited: course.awaited,
     drain: anyOf(run.drain, course.arrived),
+    growing: run.grownInVain !== true && mirrors && target.traits.growing === true,
   })
-  await follow({ source, target, batches: flow, encoding, watch: course.watch, lost })
+  await follow({ source, target, batches: flow, encoding, watch: course.watch, lost }).catch(
+    (error: unknown) => {
+      if (error instanceof Fault && error.code === 'HF-L119') run.grownInVain = true
+      throw error
+    },
+  )
   lost.throwIfAborted()
   await vigil.conclude()
   return { ended: course.arrived.aborted ? 'caught-up' : 'drained', positions: course.durable }

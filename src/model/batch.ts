@@ -65,6 +65,13 @@ export interface Stretch {
  * `parts` can be read again from the start, for a second attempt.
  */
 export interface Batch {
+  /**
+   * True while its one transaction is still being read: what is said of the batch here holds once
+   * the last of `parts` has come. Only for a target whose traits say that it takes such.
+   */
+  readonly growing: boolean
+  /** Settles when it does not grow any more; throws what kept its transaction from being read. */
+  grown(): Promise<void>
   /** What the checkpoint must say before, and what it says after; same lanes. */
   readonly previous: Positions
   readonly positions: Positions

@@ -56,6 +56,11 @@ export type StreamItem =
       /** The sub-transaction that made these changes; null for the transaction itself. */
       readonly sub: string | null
       readonly changes: ChangeList
+      /**
+       * Given where the transaction is known to have committed, past this place: no part of it is
+       * taken back, and nothing else comes before its commit.
+       */
+      readonly committed?: Positions
     }
   | { readonly kind: 'discard'; readonly transaction: TransactionId; readonly sub: string | null }
   | {

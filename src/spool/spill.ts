@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Bell } from '../async/deferred.ts'
 import { Changes, OTHER } from '../model/changes.ts'
 import { Fault } from '../model/fault.ts'
 import type { Table } from '../model/table.ts'
 import type { Tuple } from '../model/tuple.ts'
 
 /**
- * Changes of one transaction on disk, in the order in which they were added. Scratch: it is never
- * flushed and does not outlive its process.
+ * Changes of one transaction on disk, in the order in which they were added. They may be read while
+ * more are added. Scratch: it is never flushed and does not outlive its process.
  *
  * A record: uint32 length of what follows; uint8 kind; uint32 number of the table, or of the
  * change itself for those that are not rows; uint32 number of the sub-transaction; int32 length of
@@ -25,6 +26,8 @@ export class Spill implements AsyncDisposable {
   #used = 0
   #written = 0
   #count = 0
+  readonly #grown = new Bell()
+  #state: 'growing' | 'whole' | { readonly error: unknown } = 'growing'
   /** Bytes of the longest record, its length included. */
   #longest = 0
 
@@ -83,12 +86,25 @@ export class Spill implements AsyncDisposable {
     this.#subs.forget(sub)
   }
 
+  /** Nothing more is added. */
+  async finish(): Promise<void> {
+    await this.#flush()
+    this.#state = 'whole'
+    this.#grown.ring()
+  }
+
+  /** The rest will not come: who reads gets this error. */
+  fail(error: unknown): void {
+    this.#state = { error }
+    this.#grown.ring()
+  }
+
   /**
-   * What was added and not taken back, in runs of about `bytes`. May be read again. Throws Fault
-   * HF-X109 when the disk holds something else than what was written.
+   * What was added and not taken back, in runs of about `bytes`, up to what comes last before it is
+   * finished; one reader at a time. May be read again. Throws Fault HF-X109 when the disk holds
+   * something else than what was written.
    */
   async *read(bytes: number): AsyncIterable<Changes> {
-    await this.#flush()
     let run = Changes.empty()
     let size = 0
     let count = 0
@@ -142,6 +158,7 @@ export class Spill implements AsyncDisposable {
       at += bytesWritten
       this.#written += bytesWritten
     }
+    this.#grown.ring()
   }
 
   /** Adds the change of the record from `at` to `end`. */
@@ -173,7 +190,7 @@ export class Spill implements AsyncDisposable {
   /** Everything that was written, in blocks of whole records. */
   async *#blocks(): AsyncIterable<Buffer> {
     let rest: Buffer = NOTHING
-    for (let at = 0; at < this.#written; ) {
+    for (let at = 0; await this.#more(at); ) {
       const wanted = rest.length < 4 ? READ : this.#sizeAt(rest, 0)
       const size = Math.min(Math.max(READ, wanted), rest.length + this.#written - at)
       const have = Buffer.allocUnsafeSlow(size)
@@ -187,6 +204,13 @@ export class Spill implements AsyncDisposable {
       rest = have.subarray(end)
     }
     if (rest.length > 0) throw damaged()
+  }
+
+  /** False when nothing is or will be written past this. */
+  async #more(at: number): Promise<boolean> {
+    while (at >= this.#written && this.#state === 'growing') await this.#grown.wait()
+    if (typeof this.#state === 'object') throw this.#state.error
+    return at < this.#written
   }
 
   /** Bytes of the record at `at`; none is shorter than an empty one or longer than the longest. */

@@ -1,13 +1,18 @@
-import type { ChangeList, StreamItem, TransactionId } from '../model/change.ts'
+import type { StreamItem, TransactionId } from '../model/change.ts'
 import { Changes } from '../model/changes.ts'
+import { Fault } from '../model/fault.ts'
+import type { Positions } from '../model/position.ts'
 import { Run } from '../model/run.ts'
 import { Spill } from '../spool/spill.ts'
+import { Growth } from './growth.ts'
 
 /** Committed transactions with all that they changed, rolled back sub-transactions left out. */
 export interface Assembled {
   /** Without the changes of what was spilled, which is one transaction. */
   readonly run: Run
   readonly spill: Spill | null
+  /** Given for a transaction whose end has not been read; then nothing else here is known. */
+  readonly growth: Growth | null
   readonly count: number
   readonly bytes: number
 }
@@ -19,12 +24,15 @@ interface Open {
   bytes: number
   count: number
   spill: Spill | null
+  growth: Growth | null
 }
 
 export interface AssembleOptions {
   /** Bytes of uncommitted transactions in memory before the largest goes to disk. */
   readonly memory: number
   readonly directory: string
+  /** True when a large transaction that committed past this place may be handed on as it comes. */
+  readonly early?: (committed: Positions) => boolean
 }
 
 /**
@@ -51,7 +59,7 @@ export class Assembler implements AsyncDisposable {
       case 'run':
         return whole(item.run)
       case 'part':
-        return this.#grow(item.transaction, item.sub, item.changes)
+        return this.#grow(item)
       case 'discard':
         return this.#discard(item.transaction, item.sub)
       case 'commit': {
@@ -68,10 +76,10 @@ export class Assembler implements AsyncDisposable {
     this.#open.clear()
   }
 
-  async #grow(transaction: TransactionId, sub: string | null, list: ChangeList): Promise<null> {
+  async #grow({ transaction, sub, changes: list, committed }: Part): Promise<Assembled | null> {
     let open = this.#open.get(transaction)
     if (open === undefined) {
-      open = { segments: [], bytes: 0, count: 0, spill: null }
+      open = { segments: [], bytes: 0, count: 0, spill: null, growth: null }
       this.#open.set(transaction, open)
     }
     const changes = Changes.of(list)
@@ -84,7 +92,7 @@ export class Assembler implements AsyncDisposable {
     open.bytes += changes.bytes
     this.#bytes += changes.bytes
     while (this.#bytes > this.#options.memory) await this.#spillLargest()
-    return null
+    return committed === undefined ? null : handedOn(open, this.#options.early?.(committed))
   }
 
   async #spillLargest(): Promise<void> {
@@ -106,6 +114,7 @@ export class Assembler implements AsyncDisposable {
   async #discard(transaction: TransactionId, sub: string | null): Promise<null> {
     const open = this.#open.get(transaction)
     if (open === undefined) return null
+    if (open.growth !== null) throw takenBack(transaction)
     if (sub === null) {
       this.#open.delete(transaction)
       this.#forget(open, open.segments)
@@ -121,13 +130,20 @@ export class Assembler implements AsyncDisposable {
     return null
   }
 
-  async #complete(item: Commit, open: Open): Promise<Assembled> {
-    if (item.changes.length > 0) await this.#grow(item.transaction, null, item.changes)
-    this.#open.delete(item.transaction)
-    const bytes = open.spill?.bytes ?? open.bytes
+  async #complete(item: Commit, open: Open): Promise<Assembled | null> {
+    const { transaction, changes: last, positions, committedAt } = item
+    if (last.length > 0) await this.#grow({ transaction, sub: null, changes: last })
+    this.#open.delete(transaction)
+    const { spill, growth, count } = open
+    const bytes = spill?.bytes ?? open.bytes
+    if (growth !== null) {
+      await growth.end({ positions, committedAt, count, bytes })
+      return null
+    }
+    await spill?.finish()
     this.#forget(open, open.segments)
     const changes = Changes.joined(open.segments.map((segment) => segment.changes))
-    return { run: Run.of({ ...item, changes }), spill: open.spill, count: open.count, bytes }
+    return { run: Run.of({ ...item, changes }), spill, growth, count, bytes }
   }
 
   /** These are not held by the assembler any more. */
@@ -140,7 +156,29 @@ export class Assembler implements AsyncDisposable {
 }
 
 type Commit = Extract<StreamItem, { kind: 'commit' }>
+type Part = Omit<Extract<StreamItem, { kind: 'part' }>, 'kind'>
+
+/** The transaction, the first time that it may be handed on; only what went to disk grows. */
+function handedOn(open: Open, early: boolean | undefined): Assembled | null {
+  const { spill } = open
+  if (early !== true || spill === null || open.growth !== null) return null
+  const growth = new Growth(spill)
+  open.growth = growth
+  const places = {
+    length: 1,
+    positions: () => growth.whole?.positions ?? new Map(),
+    committedAt: () => growth.whole?.committedAt ?? null,
+  }
+  return { run: new Run(Changes.empty(), [0], places), spill, growth, count: 0, bytes: 0 }
+}
+
+function takenBack(transaction: TransactionId): Fault {
+  return new Fault('HF-L119', {
+    what: `transaction ${transaction} of the source was not read to its end`,
+    side: 'source',
+  })
+}
 
 function whole(run: Run): Assembled {
-  return { run, spill: null, count: run.changes.length, bytes: run.bytes }
+  return { run, spill: null, growth: null, count: run.changes.length, bytes: run.bytes }
 }

@@ -3,12 +3,13 @@ import { anyOf } from '../async/abort.ts'
 import { every } from '../async/clock.ts'
 import { Bell } from '../async/deferred.ts'
 import type { StreamItem } from '../model/change.ts'
-import { type Compare, covers, type Positions } from '../model/position.ts'
+import { advance, type Compare, covers, type Positions } from '../model/position.ts'
 import type { Run } from '../model/run.ts'
 import { type Assembled, type AssembleOptions, Assembler } from './assemble.ts'
 import { Draft, type SealedBatch } from './draft.ts'
+import type { Growth } from './growth.ts'
 
-export interface Limits extends AssembleOptions {
+export interface Limits extends Omit<AssembleOptions, 'early'> {
   /** Row changes and bytes after which a batch grows no more. */
   readonly rows: number
   readonly bytes: number
@@ -25,8 +26,10 @@ export interface BatchOptions {
   readonly limits: Limits
   /** True for positions that somebody waits for: their batch is flushed and not held back. */
   readonly awaited: (positions: Positions) => boolean
-  /** Ends reading; what was read completely is still delivered. */
+  /** Ends reading; what was read completely is still delivered, what is growing to its end. */
   readonly drain: AbortSignal
+  /** A batch may be handed over while its transaction is still being read. */
+  readonly growing: boolean
 }
 
 /**
@@ -67,16 +70,21 @@ class Intake implements AsyncDisposable {
   readonly #arrived = new Bell()
   readonly #room = new Bell()
   readonly #stop = new AbortController()
+  readonly #drained = new AbortController()
   readonly #waiting: Waiting[] = []
   #draft: Draft
   #sealedTo: Positions
   #due = false
   #urgent = false
+  #growth: Growth | null = null
   #ended: { readonly error: unknown } | 'drained' | null = null
 
   constructor(options: BatchOptions) {
+    const { limits, growing, route, compare, after } = options
+    const early = (committed: Positions): boolean =>
+      growing && route.passed(committed) && !covers(compare, after, committed)
     this.#options = options
-    this.#assembler = new Assembler(options.limits)
+    this.#assembler = new Assembler({ ...limits, early })
     this.#sealedTo = options.after
     this.#draft = new Draft(options.route, options.after)
   }
@@ -90,7 +98,9 @@ class Intake implements AsyncDisposable {
       () => undefined,
     )
     try {
-      for await (const burst of stream(anyOf(drain, this.#stop.signal))) {
+      drain.addEventListener('abort', this.#drain)
+      if (drain.aborted) this.#drain()
+      for await (const burst of stream(anyOf(this.#drained.signal, this.#stop.signal))) {
         for (const item of burst) {
           const taken = this.#assembler.take(item)
           const whole = taken instanceof Promise ? await taken : taken
@@ -103,11 +113,19 @@ class Intake implements AsyncDisposable {
         }
         if (this.#stop.signal.aborted) break
       }
+      this.#growth?.fail(this.#stop.signal.reason)
       this.#ended = 'drained'
     } catch (error) {
-      this.#ended = drain.aborted ? 'drained' : { error }
+      this.#growth?.fail(error)
+      this.#ended = this.#drained.signal.aborted ? 'drained' : { error }
     }
+    drain.removeEventListener('abort', this.#drain)
     this.#arrived.ring()
+  }
+
+  /** Reading ends, but not inside of a transaction that the target is at work with. */
+  readonly #drain = (): void => {
+    if (this.#growth === null) this.#drained.abort()
   }
 
   /** The next batch as soon as there is something to put in it; null at the end. */
@@ -133,6 +151,7 @@ class Intake implements AsyncDisposable {
   }
 
   get #full(): boolean {
+    if (this.#growth !== null) return false
     const { rows, bytes } = this.#options.limits
     const { count, runs } = this.#draft
     if (count >= rows || runs >= MOST_RUNS) return true
@@ -141,7 +160,8 @@ class Intake implements AsyncDisposable {
 
   /** False when what came is not wanted. */
   #accept(item: StreamItem, assembled: Assembled | null): boolean {
-    if (item.kind === 'progress') {
+    if (this.#growth !== null) this.#goOn(this.#growth)
+    if (item.kind === 'progress' && this.#growth === null) {
       const last = this.#waiting.at(-1)
       if (last === undefined) this.#draft.reach(item.positions)
       else last.reached = item.positions
@@ -154,15 +174,33 @@ class Intake implements AsyncDisposable {
     return true
   }
 
+  /** Nothing but the transaction that grows is read until it has come to its end. */
+  #goOn(growth: Growth): void {
+    const { whole } = growth
+    if (whole === null) return
+    this.#growth = null
+    if (this.#waiting.every(({ assembled }) => assembled.growth !== growth)) {
+      if (this.#draft.empty) {
+        this.#sealedTo = advance(this.#sealedTo, whole.positions)
+        this.#draft = new Draft(this.#options.route, this.#sealedTo)
+      } else this.#draft.grown()
+    }
+    if (this.#options.drain.aborted) this.#drained.abort()
+  }
+
   /** A source may send again what it sent before a reconnect; its place tells. */
   #unseen(assembled: Assembled): Assembled | null {
-    const { run } = assembled
+    const { run, growth } = assembled
+    if (growth !== null) {
+      this.#growth = growth
+      return assembled
+    }
     if (!this.#isSeen(run, 0)) return assembled
     if (this.#isSeen(run, run.length - 1)) return null
     let from = 1
     while (this.#isSeen(run, from)) from++
     const rest = run.slice(from, run.length)
-    return { run: rest, spill: null, count: rest.changes.length, bytes: rest.bytes }
+    return { run: rest, spill: null, growth: null, count: rest.changes.length, bytes: rest.bytes }
   }
 
   #isSeen({ places }: Run, index: number): boolean {
@@ -190,7 +228,7 @@ class Intake implements AsyncDisposable {
   #seal(): SealedBatch {
     const { positions } = this.#draft
     const { awaited, drain } = this.#options
-    const waited = this.#urgent || drain.aborted || awaited(positions)
+    const waited = this.#urgent || drain.aborted || this.#growth !== null || awaited(positions)
     const batch = this.#draft.seal(this.#ended !== null || waited)
     this.#due = false
     this.#urgent = false

@@ -6,6 +6,7 @@ import { advance, type Positions, settled } from '../model/position.ts'
 import type { Run } from '../model/run.ts'
 import type { Spill } from '../spool/spill.ts'
 import type { Assembled } from './assemble.ts'
+import type { Growth } from './growth.ts'
 
 /** Row bytes of one part of a batch: what is collapsed together and held in memory at once. */
 const PART = 8 << 20
@@ -16,6 +17,7 @@ export class Draft {
   readonly #previous: Positions
   readonly #runs: Run[] = []
   #spill: { readonly spill: Spill; readonly sieve: Sieve } | null = null
+  #growth: Growth | null = null
   #alone = false
   #steps: readonly Step[] | null = null
   positions: Positions
@@ -46,14 +48,31 @@ export class Draft {
   add(assembled: Assembled): void {
     this.#alone = needsOwnBatch(assembled)
     this.#steps = null
-    const { run, spill, count, bytes } = assembled
+    const { run, spill, growth, count, bytes } = assembled
+    this.transactions += run.length
+    if (growth !== null && spill !== null) {
+      this.#growth = growth
+      this.#spill = { spill, sieve: everything }
+      this.#runs.push(run)
+      this.grown()
+      return
+    }
     const { last } = run
     this.#spill = spill === null ? null : { spill, sieve: this.#route.at(last) }
     this.#runs.push(spill === null ? this.#route.of(run) : run)
     this.positions = advance(this.positions, last)
-    this.transactions += run.length
     this.count += count
     this.bytes += bytes
+  }
+
+  /** What was growing when it was added may have come to its end. */
+  grown(): void {
+    const whole = this.#growth?.whole
+    if (whole == null) return
+    this.positions = advance(this.positions, whole.positions)
+    this.count += whole.count
+    this.bytes += whole.bytes
+    this.#growth = null
   }
 
   /**
@@ -77,6 +96,7 @@ export class Draft {
       runs: this.#runs,
       ...{ changes: this.count, bytes: this.bytes },
       spill: this.#spill,
+      growth: this.#growth,
       steps: this.#steps,
       route: this.#route,
       collapsed: true,
@@ -99,6 +119,8 @@ interface Sealed {
   readonly bytes: number
   /** What the one transaction changed, where that is not in memory. */
   readonly spill: { readonly spill: Spill; readonly sieve: Sieve } | null
+  /** Given where the batch is one transaction that is still being read. */
+  readonly growth: Growth | null
   /** Made already, in the way that `collapsed` says. */
   readonly steps: readonly Step[] | null
   readonly route: Route
@@ -109,25 +131,45 @@ interface Sealed {
 /** A batch over changes in memory or in a spill; disposing removes the spill. */
 export class SealedBatch implements Batch, AsyncDisposable {
   readonly #sealed: Sealed
+  readonly #positions: Positions
   readonly previous: Positions
-  readonly positions: Positions
   readonly collapsed: boolean
   readonly transactions: number
-  readonly changes: number
-  readonly bytes: number
-  readonly committedAt: bigint | null
   readonly flush: boolean
 
   constructor(sealed: Sealed) {
     this.#sealed = sealed
     this.previous = settled(sealed.previous)
-    this.positions = settled(sealed.positions)
+    this.#positions = settled(sealed.positions)
     this.collapsed = sealed.collapsed
     this.transactions = transactionsOf(sealed.runs)
-    this.changes = sealed.changes
-    this.bytes = sealed.bytes
-    this.committedAt = newestTime(sealed.runs)
     this.flush = sealed.flush
+  }
+
+  get growing(): boolean {
+    const { growth } = this.#sealed
+    return growth !== null && growth.whole === null
+  }
+
+  async grown(): Promise<void> {
+    await this.#sealed.growth?.wait()
+  }
+
+  get positions(): Positions {
+    const whole = this.#sealed.growth?.whole
+    return whole == null ? this.#positions : settled(whole.positions)
+  }
+
+  get changes(): number {
+    return this.#sealed.growth?.whole?.count ?? this.#sealed.changes
+  }
+
+  get bytes(): number {
+    return this.#sealed.growth?.whole?.bytes ?? this.#sealed.bytes
+  }
+
+  get committedAt(): bigint | null {
+    return newestTime(this.#sealed.runs)
   }
 
   get newest(): Positions {
@@ -207,6 +249,9 @@ export class SealedBatch implements Batch, AsyncDisposable {
     }
   }
 }
+
+/** A transaction that grows is past the places that tables were copied at. */
+const everything: Sieve = (changes) => changes
 
 function stepsOf(
   runs: readonly Pick<Run, 'changes'>[],

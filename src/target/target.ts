@@ -20,6 +20,8 @@ export interface TargetTraits {
   readonly transactional: boolean
   /** Schema steps commit with the rows around them. */
   readonly transactionalDdl: boolean
+  /** Its batches may be growing: it asks for their positions after their parts. */
+  readonly growing?: boolean
   /** It can keep each change instead of rows that are what the source's rows are. */
   readonly history?: boolean
 }

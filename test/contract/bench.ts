@@ -131,6 +131,8 @@ export function batchOf(of: BatchOf): Batch {
   const { previous, positions, parts, changes = Changes.empty(), flush = false } = of
   const stretch: Stretch = { positions, committedAt: null, first: 0, changes }
   const made: Batch = {
+    growing: false,
+    grown: async () => undefined,
     previous,
     positions,
     parts,

@@ -243,4 +243,13 @@ export const logFaults = {
       { text: 'Else remove the mirror and make it again.', run: 'holdfast destroy' },
     ],
   },
+  'HF-L119': {
+    title: 'A large transaction was not read to its end',
+    class: 'transient',
+    severity: 'warn',
+    exit: 3,
+    why: 'The target was at work with it while the rest was still being read, and reading failed.',
+    safe: 'The target has taken back what it had of it, and nobody saw that. The transaction is read again from its start, and whole before the target begins.',
+    todo: [{ text: 'Nothing, unless it comes again: then see what the log says before it.' }],
+  },
 } as const satisfies Record<string, CatalogueEntry>

@@ -114,7 +114,7 @@ export class PostgresStream {
 
   async #takePiece(piece: Piece, items: StreamItem[]): Promise<void> {
     if ('through' in piece) {
-      this.#reading.reached(piece.through, { asked: false }, items)
+      this.#reading.reached(piece.through, piece, items)
       return
     }
     const { buffer, ends } = piece

@@ -37,6 +37,7 @@ export async function openPostgresTarget(options: TargetOptions): Promise<Target
 
 class PostgresTarget extends Tenured<PostgresTenure> implements Target {
   readonly traits: TargetTraits = {
+    growing: true,
     dialect: 'postgres',
     transactional: true,
     transactionalDdl: true,

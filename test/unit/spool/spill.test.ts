@@ -11,6 +11,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import type { Change } from '../../../src/model/change.ts'
 import { Changes } from '../../../src/model/changes.ts'
@@ -58,6 +59,7 @@ const change: fc.Arbitrary<Change> = fc.oneof(
 )
 
 async function readAll(spill: Spill, bytes: number): Promise<Change[]> {
+  await spill.finish()
   const all: Change[] = []
   for await (const run of spill.read(bytes)) all.push(...run)
   return all
@@ -83,6 +85,48 @@ suite('a spill', () => {
       }),
       { numRuns: 150 },
     )
+  })
+
+  test('is read while it grows, up to what comes last', async (t) => {
+    const directory = await folder(t)
+    const growing = fc.array(fc.tuple(fc.array(change, { maxLength: 40 }), fc.nat(3)), {
+      maxLength: 12,
+    })
+    const long: Change = {
+      kind: 'insert',
+      table: tables[0] ?? assert.fail(),
+      row: tupleOf(['1', 'x'.repeat(70_000)]),
+      old: null,
+    }
+    await fc.assert(
+      fc.asyncProperty(growing, fc.integer({ min: 1, max: 3000 }), async (added, bytes) => {
+        await using spill = await Spill.create(directory, 'one')
+        const read: Change[] = []
+        const reading = (async () => {
+          for await (const run of spill.read(bytes)) read.push(...run)
+        })()
+        const wanted: Change[] = []
+        for (const [changes, turns] of added) {
+          const all = turns === 3 ? [...changes, long, long, long, long] : changes
+          await spill.add(null, packedChanges(all))
+          wanted.push(...all)
+          for (let i = 0; i < turns; i++) await turn()
+        }
+        await spill.finish()
+        await reading
+        assert.deepEqual(read, wanted)
+        assert.deepEqual(await readAll(spill, bytes), wanted)
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  test('gives who reads it the error that kept it from being finished', async (t) => {
+    await using spill = await Spill.create(await folder(t), 'one')
+    const next = spill.read(10)[Symbol.asyncIterator]().next()
+    const error = new Error('the log is gone')
+    spill.fail(error)
+    await assert.rejects(next, error)
   })
 
   test('keeps the table itself, not a likeness', async (t) => {
@@ -121,6 +165,7 @@ suite('a spill', () => {
     const row = tupleOf(['1', 'x'.repeat(1000)])
     const insert: Change = { kind: 'insert', table, row, old: null }
     await spill.add(null, Changes.of(Array.from({ length: 100 }, () => insert)))
+    await spill.finish()
     let runs = 0
     for await (const run of spill.read(10_000)) {
       assert.ok(run.length <= 10)
@@ -172,9 +217,7 @@ suite('a spill', () => {
     await spill.add('a', Changes.of(insert('1')))
     spill.discard('a')
     await spill.add('a', Changes.of(insert('2')))
-    const read: Change[] = []
-    for await (const run of spill.read(1000)) read.push(...run)
-    assert.deepEqual(read, insert('2'))
+    assert.deepEqual(await readAll(spill, 1000), insert('2'))
   })
 
   test('whatever the disk gives back, it is a change or a fault', async (t) => {

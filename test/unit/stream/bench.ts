@@ -61,7 +61,7 @@ export const wide: Limits = {
   idleDistance: 1_000_000n,
 }
 
-interface Bench {
+export interface Bench {
   readonly feed: Feed
   readonly drain: AbortController
   next(): Promise<Batch | null>
@@ -82,6 +82,7 @@ export function bench(
     limits: wide,
     awaited: () => false,
     drain: drain.signal,
+    growing: false,
     ...over,
   })
   // Whoever waits for a batch holds no timer or socket here; this keeps the process up.

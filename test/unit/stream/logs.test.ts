@@ -243,6 +243,7 @@ for (let seed = 1; seed <= 20; seed++) {
       },
       awaited: () => false,
       drain: new AbortController().signal,
+      growing: random.chance(0.7),
     })
     const alive = setInterval(() => undefined, 1000)
     t.after(() => clearInterval(alive))
@@ -260,14 +261,15 @@ for (let seed = 1; seed <= 20; seed++) {
     const [collapsed, ordered] = [new Map(before), new Map(before)]
     for await (const whole of flow) {
       for (const batch of cutUp(random, whole)) {
+        for await (const { steps } of batch.parts) {
+          for (const step of steps) carryOut(collapsed, step)
+        }
+        await batch.grown()
         for await (const { positions, first, changes } of batch.stretches) {
           const lines = got.get(describePositions(positions)) ?? []
           got.set(describePositions(positions), lines)
           assert.equal(lines.length, first)
           lines.push(...[...changes].map(lineOf))
-        }
-        for await (const { steps } of batch.parts) {
-          for (const step of steps) carryOut(collapsed, step)
         }
         for await (const { steps } of batch.inOrder().parts) {
           for (const step of steps) carryOut(ordered, step)

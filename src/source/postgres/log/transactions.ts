@@ -8,6 +8,7 @@ import { Landmark, type Lsn } from '../position.ts'
 import { misread } from './bytes.ts'
 import { Passages } from './passages.ts'
 import {
+  commitLsnOf,
   committedAtOf,
   endLsnOf,
   oldIn,
@@ -44,6 +45,8 @@ export interface TransactionsOptions {
 interface Open {
   xid: number
   sub: number | null
+  /** Where its commit begins; null for one that is sent before its end. */
+  commit: Lsn | null
   /** Row bytes that are not handed on yet. */
   bytes: number
   /** Holds a row or a truncate, whether of a mirrored table or not. */
@@ -65,7 +68,7 @@ export class Transactions {
   #start = 0
   #ends: number[] = []
   #passages: Passages
-  readonly #one: Open = { xid: 0, sub: null, bytes: 0, touched: false, alone: false }
+  readonly #one: Open = { xid: 0, sub: null, commit: null, bytes: 0, touched: false, alone: false }
   #open: Open | null = null
   #streamed: number | null = null
   /** Streamed transactions that have not ended yet. */
@@ -108,7 +111,7 @@ export class Transactions {
         this.#truncate(message, out)
         break
       case 'begin':
-        this.#begin(message.xid)
+        this.#begin(message.xid, commitLsnOf(message))
         break
       case 'commit':
         this.#commit(endLsnOf(message), committedAtOf(message), out)
@@ -189,10 +192,11 @@ export class Transactions {
     )
   }
 
-  #begin(xid: number): void {
+  #begin(xid: number, commit: Lsn | null): void {
     if (this.#open !== null) throw misread('a transaction begins inside another one')
     this.#open = this.#one
     this.#one.xid = xid
+    this.#one.commit = commit
     this.#one.sub = null
     this.#one.bytes = 0
     this.#one.touched = false
@@ -269,7 +273,12 @@ export class Transactions {
     const changes = this.#opened(out)
     if (changes.length === 0) return
     const sub = open.sub === null ? null : String(open.sub)
-    out.push({ kind: 'part', transaction: String(open.xid), sub, changes })
+    const part = { kind: 'part', transaction: String(open.xid), sub, changes } as const
+    if (open.commit === null) out.push(part)
+    else {
+      const committed = this.#options.positions(open.commit, this.#passages.landmark)
+      out.push({ ...part, committed })
+    }
     open.bytes = 0
     open.alone = true
   }
@@ -300,7 +309,7 @@ export class Transactions {
 
   #streamStart(xid: number): void {
     if (this.#open !== null) throw misread('a streamed block begins inside a transaction')
-    this.#begin(xid)
+    this.#begin(xid, null)
     this.#streamed = xid
     this.#unfinished.add(xid)
   }

@@ -1,4 +1,6 @@
-import { every, monotonic, type Ticker } from '../../../async/clock.ts'
+import { orAborted } from '../../../async/abort.ts'
+import { every, monotonic, type Ticker, within } from '../../../async/clock.ts'
+import { Bell } from '../../../async/deferred.ts'
 import { point } from '../../../async/point.ts'
 import { connect, type Session } from '../../../dialect/postgres/connect.ts'
 import { sqlstateOf } from '../../../dialect/postgres/errors.ts'
@@ -6,7 +8,7 @@ import type { CatchUp as CatchUpSource } from '../../source.ts'
 import { formatLsn, type Lsn, parseLsn } from '../position.ts'
 import { text } from '../rows.ts'
 import type { Messages } from './frames.ts'
-import { firstWindow, isNear, isWorthMoving, nextWindow } from './options.ts'
+import { firstWindow, isNear, isWorthMoving, nextWindow, patience } from './options.ts'
 import { LogReader, type LogReaderOptions, type ReaderMemory, type Window } from './reader.ts'
 
 export interface CatchUpOptions extends LogReaderOptions {
@@ -17,7 +19,13 @@ export interface CatchUpOptions extends LogReaderOptions {
 }
 
 /** What came: messages of the plugin, or the place up to which everything has come. */
-export type Piece = Messages | { readonly through: Lsn }
+export type Piece = Messages | Through
+
+interface Through {
+  readonly through: Lsn
+  /** Reading goes on when this place is durable at the target. */
+  readonly asked: boolean
+}
 
 /** A window on its way, what reads it, and how much log it spans. */
 interface Planned {
@@ -43,11 +51,14 @@ export class CatchUp implements AsyncDisposable {
   readonly #readers: LogReader[]
   readonly #keeper: Session
   readonly #ticker: Ticker
+  readonly #moved = new Bell()
   #durable: Lsn
   #advanced: Lsn
   #advancedAt = monotonic()
   #failed: { readonly error: unknown } | null = null
   #planned: Lsn
+  /** What read the newest window: its copy stands at the window's end. */
+  #newest: LogReader | null = null
   #span = firstWindow()
   /** Some window has been read. */
   #known = false
@@ -66,6 +77,7 @@ export class CatchUp implements AsyncDisposable {
       () => this.#look(),
       (error) => {
         this.#failed ??= { error }
+        this.#moved.ring()
       },
     )
   }
@@ -86,9 +98,21 @@ export class CatchUp implements AsyncDisposable {
     }
   }
 
-  /** Until little is left. What came last before an error may be a part of a transaction. */
+  /**
+   * Until little is left, and what was read is durable at the target: a walsender decodes all that
+   * is not once more, on processors that the target wants then. What came last before an error may
+   * be a part of a transaction.
+   */
   async *pieces(signal: AbortSignal): AsyncGenerator<Piece, void, undefined> {
-    for (let current = await this.#plan(null); current !== null; ) {
+    do {
+      yield* this.#windows(signal)
+      if (this.#durable < this.#planned) yield { through: this.#planned, asked: true }
+      await this.#settled(signal)
+    } while (!isNear(this.#options.settings, (await this.#options.head()) - this.#planned))
+  }
+
+  async *#windows(signal: AbortSignal): AsyncGenerator<Piece, void, undefined> {
+    for (let current = await this.#plan(this.#newest); current !== null; ) {
       const { window } = current
       let next: Planned | null = null
       let planned = false
@@ -102,10 +126,24 @@ export class CatchUp implements AsyncDisposable {
         }
         yield window.take()
       }
-      yield { through: window.to }
+      yield { through: window.to, asked: false }
       point('window-read')
       this.#learn(current)
+      this.#newest = current.reader
       current = next ?? (await this.#plan(current.reader))
+    }
+  }
+
+  /** Waits while the target gets on. */
+  async #settled(signal: AbortSignal): Promise<void> {
+    while (this.#durable < this.#planned) {
+      const moved = this.#moved.wait().then(() => true)
+      const going = await orAborted(
+        within(patience(), moved, () => false),
+        signal,
+      )
+      if (this.#failed !== null) throw this.#failed.error
+      if (!going) return
     }
   }
 
@@ -136,7 +174,9 @@ export class CatchUp implements AsyncDisposable {
   }
 
   acknowledge(lsn: Lsn): void {
-    if (lsn > this.#durable) this.#durable = lsn
+    if (lsn <= this.#durable) return
+    this.#durable = lsn
+    this.#moved.ring()
   }
 
   /** Ends reading; the durable slot is moved up, so that streaming need not decode all again. */
@@ -163,14 +203,16 @@ export class CatchUp implements AsyncDisposable {
     const end = await head()
     if (isNear(settings, end - from)) return null
     const wanted = from + BigInt(Math.floor(this.#span))
-    // What would be left over is too little for a window of its own.
-    const last = wanted + BigInt(Math.floor(this.#span / 4)) > end
+    // What would be left over is too little for a window of its own; inside of a transaction each
+    // begins by decoding all that came before it.
+    const rest = this.#large ? this.#span : this.#span / 4
+    const last = wanted + BigInt(Math.floor(rest)) > end
     const page = pageAfter(wanted)
     const to = last || page > end ? end : page
     this.#planned = to
     const reader = this.#readers.find((one) => one !== after) ?? this.#readers[0]
     if (reader === undefined) return null
-    const place = { from, to, memory: this.#memory, ...(after === null ? {} : { after }) }
+    const place = { from, to, memory: this.#memory, after, held: this.#large }
     return { window: reader.window(place), reader, log: Number(to - from) }
   }
 

@@ -52,6 +52,11 @@ export function isNear(settings: CatchUp, distance: Lsn): boolean {
   return distance < BigInt(Math.min(Math.floor((settings.distance ?? 0) / 2), STREAMED))
 }
 
+/** Milliseconds for which a target that makes nothing durable is waited for. */
+export function patience(): number {
+  return whim === null ? 30_000 : 200
+}
+
 /** True when a running stream is to be left, `bytesPerMilli` being how fast it goes. */
 export function isTooSlow(
   settings: CatchUp,

@@ -48,7 +48,9 @@ export interface WindowPlace {
   readonly to: Lsn
   readonly memory: ReaderMemory
   /** The reader of the window before, when that has been decoded: its copy stands at `from`. */
-  readonly after?: LogReader
+  readonly after: LogReader | null
+  /** A transaction that lasts keeps decoding where it begins: moving the copy is in vain. */
+  readonly held: boolean
 }
 
 /**
@@ -104,14 +106,15 @@ export class LogReader implements AsyncDisposable {
   }
 
   /** Begins to read the commits whose records start at or after `from` and before `to`. */
-  window({ from, to, memory, after }: WindowPlace): Window {
+  window(place: WindowPlace): Window {
+    const { to, after } = place
     return new Window(this.#session, {
       to,
       label: { slot: this.#options.slot, label: this.#session.label },
       sql: () => this.#sql(to),
       before: async () => {
-        if (after !== undefined && after !== this) await this.#follow(after)
-        await this.#stand(from, memory)
+        if (after !== null && after !== this) await this.#follow(after)
+        await this.#stand(place)
       },
     })
   }
@@ -123,7 +126,7 @@ export class LogReader implements AsyncDisposable {
   }
 
   /** Moves the copy to `from`; what committed before is not sent again. */
-  async #stand(from: Lsn, memory: ReaderMemory): Promise<void> {
+  async #stand({ from, memory, held }: WindowPlace): Promise<void> {
     const { query } = this.#session
     const kilobytes = (bytes: number): string => `${Math.max(64, Math.floor(bytes / 1024))}kB`
     await query(
@@ -135,7 +138,7 @@ export class LogReader implements AsyncDisposable {
       await this.#advance(from)
       restart = await this.#restart()
     }
-    if (from - restart > WORTH_TWO) {
+    if (from - restart > WORTH_TWO && !held) {
       // The copy may stand past `from`, at the end of the record that the window before ended in.
       await this.#advance(this.#confirmed)
       restart = await this.#restart()

@@ -2,6 +2,7 @@ import { point } from '../../../async/point.ts'
 import { ExchangeError, exchange, type Outcome } from '../../../dialect/postgres/exchange.ts'
 import type { Param, Pipe } from '../../../dialect/postgres/pipe.ts'
 import type { Batch, Step } from '../../../model/batch.ts'
+import type { Positions } from '../../../model/position.ts'
 import type { Table } from '../../../model/table.ts'
 import type { Tuples } from '../../../model/tuples.ts'
 import type { Links } from '../../links.ts'
@@ -73,6 +74,8 @@ export class Applier {
   ): Promise<readonly Outcome[]> {
     const { link, evolve } = this.#options
     let begun = false
+    // Of a batch that grows, its place is known when its parts are written.
+    const early = batch.growing ? batch.positions : null
     for (;;) {
       let evolution: Extract<Step, { readonly kind: 'schema' }> | null = null
       const outcomes = await exchange(link.session, async (pipe) => {
@@ -80,6 +83,7 @@ export class Applier {
         begun = true
         evolution = await this.#write(pipe, steps, encoding)
         if (evolution !== null || pipe.stopped) return
+        if (early !== null) this.#advance(pipe, early, batch.positions)
         this.#fixed(pipe, 'COMMIT')
         this.#fixed(pipe, LOG_SQL)
         pipe.sync()
@@ -92,14 +96,21 @@ export class Applier {
 
   /** BEGIN, the settings, and the checkpoint with epoch and previous position asserted. */
   #begin(pipe: Pipe, batch: Batch): void {
-    const { link, mirror, epoch } = this.#options
+    const { link } = this.#options
     this.#fixed(pipe, 'BEGIN ISOLATION LEVEL READ COMMITTED')
     if (batch.flush || !link.direct) {
       const own: Record<string, string> = batch.flush ? { synchronous_commit: 'on' } : {}
       this.#fixed(pipe, transactionSettings(link, own))
     }
-    for (const [lane, position] of batch.positions) {
-      const previous = batch.previous.get(lane)
+    this.#advance(pipe, batch.previous, batch.positions)
+    this.#stages.tidy(pipe, MOST_STAGES)
+  }
+
+  /** Moves the checkpoint, which must stand at `before`. */
+  #advance(pipe: Pipe, before: Positions, after: Positions): void {
+    const { mirror, epoch } = this.#options
+    for (const [lane, position] of after) {
+      const previous = before.get(lane)
       this.#fixed(pipe, `SELECT ${STATE}.advance($1, $2, $3, $4, $5, $6, $7, $8, $9)`, [
         mirror,
         lane,
@@ -112,7 +123,6 @@ export class Applier {
         position.landmark ?? null,
       ])
     }
-    this.#stages.tidy(pipe, MOST_STAGES)
   }
 
   /** Writes steps up to the end (null) or to a schema step, which is returned. */

@@ -42,6 +42,9 @@ async function optionsOf(db: TestDatabase): Promise<Parameters<typeof LogReader.
   return { endpoint, mirror: 'windows', slot: name, publications: [name], binary: false }
 }
 
+/** A window that follows no other one. */
+const alone = { after: null, held: false } as const
+
 for (const major of [14, 16, 18] as const) {
   test(`PostgreSQL ${major}: windows side by side hold each commit once, wherever a page begins`, async (t) => {
     const db = await database(t, major)
@@ -54,7 +57,7 @@ for (const major of [14, 16, 18] as const) {
     const to = await lsnOf(db, 'select pg_current_wal_flush_lsn() as lsn')
     const options = await optionsOf(db)
     await using one = await LogReader.open(options)
-    const wanted = await commits(one, { from, to })
+    const wanted = await commits(one, { from, to, ...alone })
     assert.ok(wanted.length >= 4000)
     // Each page of 8 kB once as the end of a window and the beginning of the next.
     for (const step of [0x2000n, 0x10000n]) {
@@ -68,7 +71,7 @@ for (const major of [14, 16, 18] as const) {
           const page = (at + step) & ~(step - 1n)
           const end = page < to ? page : to
           const next = readers[turn % readers.length] ?? assert.fail()
-          const place = { from: at, to: end, ...(after === null ? {} : { after }) }
+          const place = { from: at, to: end, after, held: false }
           got.push(...(await commits(next, place)))
           at = end
           after = next
@@ -98,8 +101,8 @@ for (const major of [14, 16, 18] as const) {
     const options = await optionsOf(db)
     await using one = await LogReader.open(options)
     await using other = await LogReader.open(options)
-    const first = await commits(one, { from, to: middle })
-    const second = await commits(other, { from: middle, to, after: one })
+    const first = await commits(one, { from, to: middle, ...alone })
+    const second = await commits(other, { from: middle, to, after: one, held: false })
     await open.close()
     assert.ok(other.before > 256 << 20)
     assert.equal(new Set([...first, ...second]).size, first.length + second.length)
@@ -116,7 +119,7 @@ for (const major of [14, 16, 18] as const) {
     const to = await lsnOf(db, 'select pg_current_wal_flush_lsn() as lsn')
     const options = await optionsOf(db)
     await using whole = await LogReader.open(options)
-    const wanted = await rowsOf(whole, { from, to })
+    const wanted = await rowsOf(whole, { from, to, ...alone })
     assert.equal(wanted.filter((hex) => hex.startsWith('43')).length, 121)
     assert.ok(wanted.filter((hex) => hex.startsWith('49')).length > 10_000)
     for (const step of [0x10000n, 0x25000n]) {
@@ -128,7 +131,7 @@ for (const major of [14, 16, 18] as const) {
       for (let at = from; at < to; ) {
         const end: Lsn = at + step < to ? at + step : to
         const reader: LogReader = after === one ? other : one
-        const place = { from: at, to: end, ...(after === null ? {} : { after }) }
+        const place = { from: at, to: end, after, held: false }
         got.push(...(await rowsOf(reader, place)))
         restarts.add(reader.restart)
         ;[at, after] = [end, reader]

@@ -103,6 +103,8 @@ export function batch(
   how: { readonly flush?: boolean } = {},
 ): Batch {
   const made: Batch = {
+    growing: false,
+    grown: async () => undefined,
     previous: at(from),
     positions: at(to),
     parts: [{ steps }],
