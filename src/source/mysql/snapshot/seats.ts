@@ -1,8 +1,9 @@
 import { connect, type Session } from '../../../dialect/mysql/connect.ts'
 import type { Endpoint } from '../../../model/endpoint.ts'
-import { compareFiles, type FilePlace } from '../place.ts'
+import { compareFiles } from '../place.ts'
 import type { Places } from '../places.ts'
 import { RawSession } from './raw.ts'
+import { standingOf } from './standing.ts'
 import type { Seat } from './view.ts'
 
 export interface SeatOptions {
@@ -28,13 +29,13 @@ export async function openSeats(
       return session
     }),
   )
-  const seats = await Promise.all(
-    sessions.map(async (session): Promise<Seat> => {
-      await session.query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY')
-      const place = await placeOf(session, options.places)
-      return { raw: opened.use(new RawSession(session)), place }
-    }),
-  )
+  const begin = 'START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY'
+  await Promise.all(sessions.map((session) => session.query(begin)))
+  const seats: Seat[] = []
+  for (const session of sessions) {
+    const place = await standingOf(session, options.places.server)
+    seats.push({ raw: opened.use(new RawSession(session)), place })
+  }
   const newer = (a: Seat, b: Seat): number =>
     a.place === null || b.place === null ? 0 : (compareFiles(b.place, a.place) ?? 0)
   return seats.sort(newer)
@@ -57,14 +58,4 @@ function settingsOf({ version: { flavour, number } }: Session): readonly string[
     'SET SESSION sql_select_limit = DEFAULT, sql_big_selects = 1, character_set_results = NULL',
     ...limit,
   ]
-}
-
-/** Where the session's snapshot stands; null where the server does not say. */
-async function placeOf(session: Session, { server }: Places): Promise<FilePlace | null> {
-  if (server.flavour !== 'mariadb') return null
-  const rows = await session.query("SHOW STATUS LIKE 'binlog_snapshot_%'")
-  const said = new Map(rows.map((row) => [row['Variable_name']?.toLowerCase(), row['Value'] ?? '']))
-  const file = said.get('binlog_snapshot_file') ?? ''
-  if (file === '') return null
-  return { server: server.key, file, position: Number(said.get('binlog_snapshot_position')) }
 }
