@@ -5,6 +5,8 @@ export type DemoEvent =
   | {
       readonly kind: 'server'
       readonly side: 'source' | 'target'
+      /** What the server is called. */
+      readonly name: string
       readonly version: string
       readonly port: number
       readonly seconds: number
@@ -57,7 +59,7 @@ const named = (name: string, text: string): string => `  ${name.padEnd(8)}${text
 export function lineOf(event: DemoEvent): string {
   switch (event.kind) {
     case 'server': {
-      const where = `PostgreSQL ${event.version}  127.0.0.1:${event.port}`
+      const where = `${event.name} ${event.version}  127.0.0.1:${event.port}`
       return named(event.side, `${where}  ready in ${time(event.seconds)}`)
     }
     case 'shop':

@@ -5,11 +5,14 @@ import { openGuard } from './guard.ts'
 import type { Say } from './lines.ts'
 import { type Load, startLoad } from './load.ts'
 import { type MirrorProcess, startMirror } from './mirror.ts'
+import type { DemoPair } from './pairs.ts'
 import { openShop, SHOP_TABLES } from './shop.ts'
+import { openMysqlShop } from './shop-mysql.ts'
 import { openStage, type Stage, seconds } from './stage.ts'
 import { compare, type Verdict } from './verdict.ts'
 
-const CUSTOMERS = 3000
+/** All tables grow with them; documents are written more slowly than rows. */
+const CUSTOMERS = { rows: 3000, documents: 800 }
 
 /** Milliseconds between two looks. */
 const STATUS = 2000
@@ -22,6 +25,7 @@ export interface DemoOptions {
   readonly lasting: number | null
   /** Rows a second. */
   readonly rate: number
+  readonly pair: DemoPair
   readonly say: Say
 }
 
@@ -29,16 +33,18 @@ export interface DemoOptions {
 export async function playDemo(options: DemoOptions, stop: AbortSignal): Promise<Verdict | null> {
   const began = monotonic()
   await using guard = await openGuard()
-  await using stage = await openStage(guard, options.say)
+  await using stage = await openStage(guard, options.pair, options.say)
   stop.throwIfAborted()
-  await fillShop(stage, options.say)
+  const { pair } = options
+  const customers = pair.target === 'mongodb' ? CUSTOMERS.documents : CUSTOMERS.rows
+  await fillShop(stage, customers, options.say)
   const failed = Promise.withResolvers<never>()
   failed.promise.catch(() => {})
   stage.broken.catch(failed.reject)
   options.say({ kind: 'load', rate: options.rate })
   const load = startLoad({
     url: stage.source,
-    customers: CUSTOMERS,
+    customers,
     rate: options.rate,
     sessions: 3,
     failed: failed.reject,
@@ -52,13 +58,19 @@ export async function playDemo(options: DemoOptions, stop: AbortSignal): Promise
   }
 }
 
-async function fillShop(stage: Stage, say: Say): Promise<void> {
+async function fillShop(stage: Stage, customers: number, say: Say): Promise<void> {
   const began = monotonic()
-  const client = new pg.Client({ connectionString: stage.source })
+  const rows = await (stage.source.startsWith('mysql:')
+    ? openMysqlShop(stage.source, customers)
+    : openPostgresShop(stage.source, customers))
+  say({ kind: 'shop', tables: SHOP_TABLES.length, rows, seconds: seconds(began) })
+}
+
+async function openPostgresShop(url: string, customers: number): Promise<number> {
+  const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {
-    const rows = await openShop(client, CUSTOMERS)
-    say({ kind: 'shop', tables: SHOP_TABLES.length, rows, seconds: seconds(began) })
+    return await openShop(client, customers)
   } finally {
     await client.end()
   }

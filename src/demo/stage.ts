@@ -1,10 +1,15 @@
 import { join } from 'node:path'
 import pg from 'pg'
 import { monotonic } from '../async/clock.ts'
+import type { Telling } from './fetch/machine.ts'
 import type { Guard } from './guard.ts'
 import type { Say } from './lines.ts'
+import { startMongo } from './mongodb.ts'
+import { startMysql } from './mysql.ts'
+import type { DemoKind, DemoPair } from './pairs.ts'
 import { initialize, type RunningServer, startServer } from './postgres.ts'
-import { findPrograms } from './programs.ts'
+import { findPrograms, type Programs } from './programs.ts'
+import type { DemoServer } from './server.ts'
 
 /** Two servers with an empty database `shop` each. */
 export interface Stage extends AsyncDisposable {
@@ -24,18 +29,26 @@ const settings = {
   autovacuum_naptime: '5s',
 }
 
-export async function openStage(guard: Guard, say: Say): Promise<Stage> {
-  const programs = await findPrograms(guard.folder, (text) => say({ kind: 'note', text }))
-  const started = await Promise.allSettled([
-    openServer({ side: 'source', bin: programs.source, guard, say }),
-    openServer({ side: 'target', bin: programs.target, guard, say }),
-  ])
+export async function openStage(guard: Guard, pair: DemoPair, say: Say): Promise<Stage> {
+  const note: Telling = (text) => say({ kind: 'note', text })
+  const wanted = [pair.source, pair.target].includes('postgres')
+  const programs = wanted ? await findPrograms(guard.folder, note) : null
+  const started = await Promise.allSettled(
+    (['source', 'target'] as const).map(async (side) => {
+      const began = monotonic()
+      const server = await openServer({ kind: pair[side], side, programs, guard, note })
+      for (const { kind, pid } of server.processes) guard.watch(kind, pid)
+      const { name, version, port } = server
+      say({ kind: 'server', side, name, version, port, seconds: seconds(began) })
+      return server
+    }),
+  )
   const servers = started.flatMap((s) => (s.status === 'fulfilled' ? [s.value] : []))
   const close = async (): Promise<void> => {
     await Promise.all(
       servers.map(async (server) => {
-        await server.stop('immediate')
-        guard.forget(server.pid)
+        await server.stop()
+        for (const { pid } of server.processes) guard.forget(pid)
       }),
     )
   }
@@ -51,8 +64,8 @@ export async function openStage(guard: Guard, say: Say): Promise<Stage> {
   )
   broken.catch(() => {})
   return {
-    source: urlOf(source, 'shop'),
-    target: urlOf(target, 'shop'),
+    source: source.url,
+    target: target.url,
     broken,
     async [Symbol.asyncDispose]() {
       closing = true
@@ -61,21 +74,35 @@ export async function openStage(guard: Guard, say: Say): Promise<Stage> {
   }
 }
 
-async function openServer(options: {
+interface Opening {
+  readonly kind: DemoKind
   readonly side: 'source' | 'target'
-  readonly bin: string
+  readonly programs: Programs | null
   readonly guard: Guard
-  readonly say: Say
-}): Promise<RunningServer> {
-  const { side, bin, guard, say } = options
-  const began = monotonic()
-  const data = join(guard.folder, side, 'data')
+  readonly note: Telling
+}
+
+async function openServer({ kind, side, programs, guard, note }: Opening): Promise<DemoServer> {
+  const folder = join(guard.folder, side)
+  if (kind === 'mysql') return await startMysql('mysql-9', folder, note)
+  if (kind === 'mariadb') return await startMysql('mariadb-10.11', folder, note)
+  if (kind === 'mongodb') return await startMongo(folder, note)
+  return await openPostgres(programs?.[side] ?? '', join(folder, 'data'))
+}
+
+async function openPostgres(bin: string, data: string): Promise<DemoServer> {
   await initialize(bin, data)
   const server = await startServer({ bin, data, settings })
-  guard.watch('server', server.pid)
   const version = await createDatabase(server)
-  say({ kind: 'server', side, version, port: server.port, seconds: seconds(began) })
-  return server
+  return {
+    name: 'PostgreSQL',
+    version,
+    url: urlOf(server, 'shop'),
+    port: server.port,
+    processes: [{ kind: 'server', pid: server.pid }],
+    ended: server.ended,
+    stop: () => server.stop('immediate'),
+  }
 }
 
 /** Returns the server's version. */

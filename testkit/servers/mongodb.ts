@@ -5,13 +5,14 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MongoClient } from 'mongodb'
 import { monotonic, sleep } from '../../src/async/clock.ts'
-import { type FerretPrograms, ferretPrograms, untilAnswers } from './ferretdb-programs.ts'
+import { type FerretPrograms, ferretPrograms, untilAnswers } from '../../src/demo/fetch/ferretdb.ts'
 import {
   freePort,
   giveToServer,
   run,
   runFolder,
   startDaemon,
+  tell,
   type Watcher,
   watchOver,
 } from './machine.ts'
@@ -173,7 +174,7 @@ function launch(
 export async function startMongo(
   options: { readonly shared?: boolean } = {},
 ): Promise<MongoServer> {
-  const server = new Ferret(await ferretPrograms(), options.shared ?? false)
+  const server = new Ferret(await ferretPrograms(tell), options.shared ?? false)
   await server.open()
   return server
 }

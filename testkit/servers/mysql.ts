@@ -4,14 +4,14 @@ import { closeSync, openSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { monotonic, sleep } from '../../src/async/clock.ts'
-import { freePort, runFolder, startDaemon, type Watcher, watchOver } from './machine.ts'
 import {
   copyTemplate,
   flags,
   type MysqlKind,
   type MysqlPrograms,
   mysqlPrograms,
-} from './mysql-programs.ts'
+} from '../../src/demo/fetch/mysql.ts'
+import { freePort, runFolder, startDaemon, tell, type Watcher, watchOver } from './machine.ts'
 import { openMysql } from './mysql-session.ts'
 
 /** A server of the MySQL family on the loopback. Its root has no password. */
@@ -183,7 +183,7 @@ export async function startMysql(
   kind: MysqlKind,
   options: MysqlOptions & { readonly shared?: boolean } = {},
 ): Promise<MysqlServer> {
-  const programs = await mysqlPrograms(kind)
+  const programs = await mysqlPrograms(kind, tell)
   const folder = runFolder(kind)
   const { settings = {}, shared = false } = options
   const server = new OwnServer({ kind, folder, programs, settings, shared })

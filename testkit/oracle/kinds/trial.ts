@@ -308,8 +308,10 @@ class Trial implements AsyncDisposable {
       within: 60_000,
     })
     if (look === null) throw new Error('nothing is at the target')
-    await this.#judge(stage, look.place, look.rows)
     const odd = await stage.target.oddities()
+    await this.#judge(stage, look.place, look.rows).catch((error: unknown) => {
+      throw new Error([error instanceof Error ? error.message : error, ...odd].join('\n  '))
+    })
     if (odd.length > 0) throw new Error(`at ${placeText(look.place)}:\n  ${odd.join('\n  ')}`)
   }
 

@@ -15,17 +15,18 @@ import {
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
-import { monotonic, sleep } from '../../src/async/clock.ts'
-import { download } from '../debian.ts'
+import { monotonic, sleep } from '../../async/clock.ts'
+import { download } from './debian.ts'
 import {
   cacheFolder,
   freePort,
   giveToServer,
+  madeOnce,
   plainEnvironment,
   run,
   startDaemon,
+  type Telling,
 } from './machine.ts'
-import { madeOnce } from './programs.ts'
 
 /** FerretDB, the PostgreSQL with DocumentDB that it keeps its documents in, and its first data. */
 export interface FerretPrograms {
@@ -64,8 +65,8 @@ exec "$libs/ld-linux-x86-64.so.2" --library-path "$libs:$here/../lib" \\
   --argv0 "$here/$(basename "$0")" "$here/$(basename "$0").real" "$@"
 `
 
-async function fetchPostgres(into: string): Promise<void> {
-  tell('fetching PostgreSQL 18 with DocumentDB from Debian, 250 MB on disk')
+async function fetchPostgres(into: string, telling: Telling): Promise<void> {
+  telling('fetching PostgreSQL 18 with DocumentDB from Debian, 250 MB on disk, once')
   await download({ packages, into, suite: 'forky' })
   for (const name of ['postgres', 'initdb', 'pg_ctl']) {
     const program = join(into, bin, name)
@@ -79,9 +80,9 @@ async function fetchPostgres(into: string): Promise<void> {
 }
 
 /** Go's own caches belong to whoever runs the tests. */
-async function buildFerret(into: string): Promise<void> {
-  const { go, env } = await compiler(into)
-  tell('building FerretDB 2.7 with Go, half a minute')
+async function buildFerret(into: string, telling: Telling): Promise<void> {
+  const { go, env } = await compiler(into, telling)
+  telling('building FerretDB 2.7 with Go, half a minute, once')
   const sources = fileURLToPath(new URL('ferretdb/', import.meta.url))
   const work = join(into, 'build')
   await mkdir(work)
@@ -96,19 +97,16 @@ async function buildFerret(into: string): Promise<void> {
 /** The Go that is installed, where its own installer puts it too, or Debian's. */
 async function compiler(
   into: string,
+  telling: Telling,
 ): Promise<{ readonly go: string; readonly env: NodeJS.ProcessEnv }> {
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/go/bin']
   const installed = folders.map((folder) => join(folder, 'go')).find((path) => existsSync(path))
   if (installed !== undefined) return { go: installed, env: process.env }
-  tell('fetching Go from Debian, 250 MB on disk until FerretDB is built')
+  telling('fetching Go from Debian, 250 MB on disk until FerretDB is built')
   const home = join(into, 'go')
   await download({ packages: ['golang-1.26-go', 'golang-1.26-src'], into: home, suite: 'forky' })
   const root = join(home, 'usr/lib/go-1.26')
   return { go: join(root, 'bin/go'), env: { ...process.env, GOROOT: root } }
-}
-
-function tell(what: string): void {
-  process.stderr.write(`# ${what}\n`)
 }
 
 function environmentOf(home: string): NodeJS.ProcessEnv {
@@ -185,15 +183,19 @@ export async function untilAnswers(
 let known: Promise<FerretPrograms> | undefined
 
 /** All that a server needs, fetched and built on first use and kept in the cache folder. */
-export function ferretPrograms(): Promise<FerretPrograms> {
-  known ??= unpack()
+export function ferretPrograms(telling: Telling): Promise<FerretPrograms> {
+  known ??= unpack(telling)
   return known
 }
 
-async function unpack(): Promise<FerretPrograms> {
+async function unpack(telling: Telling): Promise<FerretPrograms> {
   const cache = cacheFolder()
-  const home = await madeOnce(join(cache, 'documentdb-1'), fetchPostgres)
-  const built = await madeOnce(join(cache, 'ferretdb-2.7.0'), buildFerret)
+  const home = await madeOnce(join(cache, 'documentdb-1'), (folder) =>
+    fetchPostgres(folder, telling),
+  )
+  const built = await madeOnce(join(cache, 'ferretdb-2.7.0'), (folder) =>
+    buildFerret(folder, telling),
+  )
   const postgres = join(home, bin, 'postgres')
   const env = environmentOf(home)
   const data = await madeOnce(join(cache, 'documentdb-1-data'), (draft) =>
