@@ -380,11 +380,11 @@ class Trial implements AsyncDisposable {
 /** Ends a session at the source that is none of the load's or the truth's. */
 async function kill(server: MysqlServer, random: Random): Promise<boolean> {
   await using session = await openMysql(server.url())
-  const found = await session.query(
-    `select id from information_schema.processlist
-     where command in ('Binlog Dump', 'Binlog Dump GTID') or (command = 'Sleep' and time > 1)`,
-  )
+  const all = await session.query('show processlist')
+  const found = all.filter(({ Command: command, Time: time }) => {
+    return command?.startsWith('Binlog Dump') || (command === 'Sleep' && Number(time) > 1)
+  })
   if (found.length === 0) return false
-  await session.query(`kill ${random.pick(found)['id']}`).catch(() => undefined)
+  await session.query(`kill ${random.pick(found)['Id']}`).catch(() => undefined)
   return true
 }
