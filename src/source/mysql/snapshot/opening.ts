@@ -256,8 +256,10 @@ interface Bounds {
 }
 
 /**
- * Not even where servers name the places of their snapshots is the log read from the oldest of those
- * on: what was prepared just before would end in it without having begun.
+ * Where servers name the places of their snapshots the log is read from before the oldest of those
+ * on, too: what was prepared just before would end in it without having begun. But a transaction
+ * that was in the log already may not be in the snapshots yet, for as long as a replica takes to
+ * confirm it (MariaDB's rpl_semi_sync_master_wait_point).
  */
 async function boundsOf(
   { control, places }: ViewOptions,
@@ -267,9 +269,11 @@ async function boundsOf(
   const [newest, oldest] = [seats[0]?.place ?? null, seats.at(-1)?.place ?? null]
   const low = settled.passed === null ? settled : { ...settled, at: null }
   if (newest !== null && oldest !== null) {
-    const same = settled.at !== null && compareFiles(settled.at, newest) === 0
-    const quiet = same && compareFiles(oldest, newest) === 0
-    return { low, high: await domainsAt(control, newest), quiet }
+    const high = await domainsAt(control, newest)
+    const ahead = settled.at === null ? 0 : (compareFiles(settled.at, oldest) ?? 0)
+    const quiet = ahead >= 0 && compareFiles(oldest, newest) === 0
+    if (ahead <= 0) return { low, high, quiet }
+    return { low: { ...(await domainsAt(control, oldest)), at: null }, high, quiet }
   }
   const high = await end(control, places)
   if (settled.passed === null) return { low, high, quiet: false }
