@@ -5,6 +5,7 @@ import { neutralType as mysqlType } from '../src/dialect/mysql/types.ts'
 import type { PgType } from '../src/dialect/postgres/schema.ts'
 import { neutralType as postgresType, typeIndex } from '../src/dialect/postgres/types.ts'
 import type { Type } from '../src/model/value.ts'
+import { nativeType } from '../src/target/mysql/schema/native.ts'
 import { columnTypes } from '../src/target/mysql/schema/types.ts'
 import { neutralSql } from '../src/target/postgres/schema/neutral.ts'
 
@@ -125,8 +126,25 @@ interface Row {
 }
 
 function inMysql(type: Type): string {
-  const [own = ''] = columnTypes([type], [], 'utf8mb4_…')
+  const [own = ''] = columnTypes({ types: [type], key: [], collation: 'utf8mb4_…' })
   return own.replace(/ CHARACTER SET \w+ COLLATE \S+/u, '')
+}
+
+/** A server that knows every character set of the source's. */
+const everything = {
+  has: () => true,
+} as unknown as ReadonlySet<string>
+
+function fromMysql(source: string, type: Type): string {
+  const [charset, collation] = ['utf8mb4', 'utf8mb4_…']
+  const known = { version: 110_000, collations: everything, exact: collation }
+  const [mysqlHas, mariadbHas] = (['mysql', 'mariadb'] as const).map((flavour) =>
+    nativeType({ type: source, charset, collation }, { ...known, flavour }),
+  )
+  const bare = (sql: string): string => sql.replace(/ CHARACTER SET \w+ COLLATE \S+/u, '')
+  if (mysqlHas == null && mariadbHas != null)
+    return `\`${mariadbHas}\` in MariaDB, else \`${inMysql(type)}\``
+  return `\`${mysqlHas == null ? inMysql(type) : bare(mysqlHas)}\``
 }
 
 function table(rows: readonly Row[], own: string): string {
@@ -135,7 +153,7 @@ function table(rows: readonly Row[], own: string): string {
       `\`${source}\``,
       words(type),
       own === 'PostgreSQL' ? 'the same' : `\`${neutralSql(type)}\``,
-      `\`${inMysql(type)}\``,
+      own === 'MySQL' ? fromMysql(source, type) : `\`${inMysql(type)}\``,
       codecOf(type).as,
     ]
     return `| ${cells.join(' | ')} |`
@@ -160,11 +178,23 @@ export function typesPage(): string {
       'PostgreSQL',
     ),
     '## From MySQL and MariaDB',
-    'Texts of every character set become UTF-8. In PostgreSQL the texts of a key are compared by their bytes (`COLLATE "C"`), so that no two keys become one. Dates that are none (`0000-00-00`, 30 February) have no canonical text and are refused where they are met, HF-D411; so is a text with a zero byte by PostgreSQL, HF-T205. A `TIME` is a length of time, up to 838 hours. The labels of a `SET` are a text with commas.',
+    'Between two servers of this family a column keeps its type, character set and collation where the target has them; a collation that it has not becomes the binary one, under which no more is equal. Documents are kept as the text that the source prints, which a column of JSON would write anew, and shapes as the bytes of the source. An ENUM whose value is none of its labels (the empty text of older servers) is refused by name, HF-D411.',
+    'Elsewhere texts of every character set become UTF-8. In PostgreSQL the texts of a key are compared by their bytes (`COLLATE "C"`), so that no two keys become one. Dates that are none (`0000-00-00`, 30 February) have no canonical text and are refused where they are met, HF-D411; so is a text with a zero byte by PostgreSQL, HF-T205. A `TIME` is a length of time, up to 838 hours. The labels of a `SET` are a text with commas.',
     table(
       mysql.map((source) => ({ source, type: mysqlType(source) })),
       'MySQL',
     ),
+    '## What comes with the columns',
+    [
+      '| From, to | Keys, NOT NULL | Indexes | Foreign keys | Defaults | Counters |',
+      '|---|---|---|---|---|---|',
+      '| PostgreSQL, PostgreSQL | yes | all but those that need code of the source | yes | constants | sequences |',
+      '| MySQL or MariaDB, MySQL or MariaDB | yes | all but SPATIAL, those over expressions or over columns that got another type | those between mirrored tables | constants, the time of the change, ON UPDATE | AUTO_INCREMENT of the first column of the key |',
+      '| PostgreSQL, MySQL or MariaDB | yes | over whole columns; a unique one only where its texts have a bound, a long text otherwise by its first 191 characters | no | constants: whole and decimal numbers, truths, dates, texts | no |',
+      '| MySQL or MariaDB, PostgreSQL | yes | over whole columns of which every entry fits a page, under the name of table and index | no | the same | no |',
+      '| any, MongoDB | the key is `_id` | no | no | no | no |',
+    ].join('\n'),
+    'Indexes and foreign keys are built once, when the copy is done and every table stands at one commit. Checks and triggers are never carried, a generated column is an ordinary one with the values that the source gave it. `check` names what is left behind, once: HF-D423, HF-D425.',
   ].join('\n\n')}\n`
 }
 

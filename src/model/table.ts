@@ -52,6 +52,51 @@ export interface Blueprint {
   readonly dialect: string
   readonly tables: readonly Table[]
   readonly native: unknown
+  /** The same for a target of another dialect, as far as every kind of database has it. */
+  readonly plain?: Plain
+}
+
+/** What a table has beside rows and key that means the same everywhere. */
+export interface Plain {
+  readonly indexes: readonly PlainIndex[]
+  readonly defaults: readonly PlainDefault[]
+  /** What is not among them, in words for people. */
+  readonly left: readonly string[]
+}
+
+/** An index over whole columns; rows with a null in it are never equal. */
+export interface PlainIndex {
+  /** Table.id. */
+  readonly table: string
+  readonly name: string
+  readonly unique: boolean
+  readonly columns: readonly {
+    readonly name: string
+    /** The most characters or bytes of its values; null for no bound, 0 for what is neither. */
+    readonly length: number | null
+  }[]
+}
+
+/** What a new row has in a column that it does not mention. */
+export interface PlainDefault {
+  readonly table: string
+  readonly column: string
+  /** Canonical text of the column's type. */
+  readonly value: string
+}
+
+/** The indexes of a table beside the one on its key. */
+export function furtherIndexes(blueprint: Blueprint, table: Table): readonly PlainIndex[] {
+  const key = identityNames(table).toSorted()
+  return (blueprint.plain?.indexes ?? []).filter(({ table: id, unique, columns }) => {
+    const names = columns.map(({ name }) => name).toSorted()
+    return id === table.id && !(unique && String(names) === String(key))
+  })
+}
+
+function identityNames({ identity, columns }: Table): string[] {
+  if (identity.by !== 'key') return []
+  return identity.columns.map((at) => columns[at]?.name ?? '')
 }
 
 /** A type whose values are the words of a list. */

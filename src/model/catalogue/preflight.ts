@@ -136,7 +136,7 @@ export const preflightFaults = {
     ...warning,
     class: 'data',
     title: 'An index that cannot be made at the target',
-    why: 'It uses what is not part of every PostgreSQL server, and no code of the source is carried over. Rows are mirrored all the same.',
+    why: 'It uses what is not part of every server of the target’s kind, and no code of the source is carried over. Rows are mirrored all the same.',
     todo: [{ text: 'Make it by hand at the target after the first copy, if queries need it.' }],
   },
   'HF-D424': {
@@ -144,6 +144,15 @@ export const preflightFaults = {
     title: 'Tables at the target that belong to somebody else',
     why: 'Only the owner of a table can add indexes and foreign keys to it. Rows are mirrored all the same.',
     todo: [{ text: 'Make by hand at the target what queries need there.' }],
+  },
+  'HF-D425': {
+    ...warning,
+    class: 'data',
+    title: 'What columns do by themselves at the source only',
+    why: 'Expressions are code of the source, and the target may read them differently. The values that they gave are mirrored like all others.',
+    todo: [
+      { text: 'Give the columns at the target what applications need that write there later.' },
+    ],
   },
   'HF-T221': {
     ...refusal,

@@ -22,6 +22,7 @@ import type {
 } from '../source.ts'
 import { confirmLog } from './check/confirm.ts'
 import { preflightSource } from './check/preflight.ts'
+import { readCounters } from './counters.ts'
 import { estimateTables } from './estimate.ts'
 import { LANE } from './place.ts'
 import { Places } from './places.ts'
@@ -67,6 +68,8 @@ class MysqlSource implements Source {
   readonly place: string
   readonly #options: SourceOptions
   readonly #control: Session
+  /** The tables that were streamed last. */
+  #followed: readonly Table[] = []
   readonly #server: Server
   readonly #places: Places
   /** The newest place that the target has on disk. */
@@ -186,6 +189,7 @@ class MysqlSource implements Source {
   ): AsyncIterable<readonly StreamItem[]> {
     const { endpoint, mirror } = this.#options
     const { place, landmark } = this.#places.in(after)
+    this.#followed = options.tables
     this.#places.ruler.learn(await logFiles(this.#control))
     yield* streamLog(
       {
@@ -217,8 +221,8 @@ class MysqlSource implements Source {
 
   async look(_tables: readonly Table[]): Promise<void> {}
 
-  async sequences(): Promise<readonly Sequence[]> {
-    return []
+  sequences(): Promise<readonly Sequence[]> {
+    return readCounters(this.#control, this.#followed)
   }
 
   async vocabularies(_tables: readonly Table[]): Promise<readonly Vocabulary[]> {

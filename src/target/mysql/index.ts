@@ -93,7 +93,7 @@ class MysqlTarget extends Tenured<MysqlTenure> implements Target {
     this.#plan = (await stored.readPlan(this.#link.session, mirror)) ?? this.#plan
     const options = this.#options
     const tenure = await MysqlTenure.open({ options, link: this.#link, epoch, checkpoint })
-    if (this.#plan !== null) tenure.usePlan(this.#plan)
+    if (this.#plan !== null) await tenure.usePlan(this.#plan)
     return this.hold(tenure, { epoch, checkpoint })
   }
 

@@ -14,7 +14,7 @@ import type { Table } from '../../model/table.ts'
 import { frame, type Tuple } from '../../model/tuple.ts'
 import { type Binding, bind, type FoundTable, findTables, sameName } from './apply/columns.ts'
 import { sameKey, selected, tupleOfRow } from './apply/rows.ts'
-import { formOf } from './schema/forms.ts'
+import { formOf } from './schema/fit.ts'
 import { openLink } from './sessions.ts'
 import { checkpointWithin, isUnknownTable } from './state/checkpoint.ts'
 import { STATE } from './state/state.ts'
@@ -111,16 +111,20 @@ class MysqlTargetReader implements TargetReader {
     return found.get(state?.target.name ?? table.name)
   }
   #binding(table: Table): Binding {
-    return bind(table, this.#found(table), this.#collation)
+    return bind(table, this.#found(table), {
+      collation: this.#collation,
+      others: false,
+      alike: false,
+    })
   }
 
   async describe(tables: readonly Table[]): Promise<readonly Described[]> {
     const rows = await this.#estimates()
     return tables.map((table) => {
       const found = this.#found(table)
-      const forms = table.columns.map(({ name, type }) => {
-        const held = found?.columns.find((column) => sameName(column.name, name))
-        return held === undefined || formOf(type, held) === null ? [] : [VALUES]
+      const forms = table.columns.map((column) => {
+        const held = found?.columns.find((one) => sameName(one.name, column.name))
+        return held === undefined || formOf(column, held) === null ? [] : [VALUES]
       })
       return {
         exists: found !== undefined,

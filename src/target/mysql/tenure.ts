@@ -1,10 +1,12 @@
 import { orAborted } from '../../async/abort.ts'
 import { point } from '../../async/point.ts'
 import type { Session } from '../../dialect/mysql/connect.ts'
+import { ident } from '../../dialect/mysql/quote.ts'
 import type { Batch, Step } from '../../model/batch.ts'
 import type { Checkpoint, Identities, TableState } from '../../model/checkpoint.ts'
+import { Fault } from '../../model/fault.ts'
 import type { Positions } from '../../model/position.ts'
-import type { Table } from '../../model/table.ts'
+import { type Sequence, type Table, tableName } from '../../model/table.ts'
 import { purposeOf } from '../claiming.ts'
 import { toEmpty } from '../emptying.ts'
 import { Hold } from '../hold.ts'
@@ -14,10 +16,12 @@ import type { TargetOptions, TargetPlan } from '../target.ts'
 import type { Tenure } from '../tenured.ts'
 import { Applier } from './apply/apply.ts'
 import { Bindings } from './apply/bindings.ts'
-import { findTables, sameName } from './apply/columns.ts'
+import { findTables } from './apply/columns.ts'
 import { copyChunk } from './copy.ts'
 import { refusal } from './refusal.ts'
-import { addColumns, createTable } from './schema/ddl.ts'
+import { alterations, createTable, makingOf } from './schema/ddl.ts'
+import { advance, build, counters, type Rest, restOf } from './schema/finish.ts'
+import { type Known, nativeSchema, readKnown } from './schema/native.ts'
 import { breakOff, type Link, openLink, transaction } from './sessions.ts'
 import * as stored from './state/checkpoint.ts'
 import { sign } from './state/claim.ts'
@@ -43,6 +47,8 @@ export class MysqlTenure implements Tenure {
   readonly #applier: Applier
   readonly #states = new Map<string, TableState['mode']>()
   #plan: TargetPlan | null = null
+  #rest: Rest | null = null
+  #server: Known | null = null
 
   private constructor(opened: TenureOptions, lease: Link) {
     const { options, link, epoch } = opened
@@ -81,8 +87,13 @@ export class MysqlTenure implements Tenure {
   get durable(): Positions {
     return this.#disk.positions
   }
-  usePlan(plan: TargetPlan): void {
+  async usePlan(plan: TargetPlan): Promise<void> {
     this.#plan = plan
+    const known = await this.#hold.alone((session) => this.#known(session))
+    const rest = restOf(plan, known)
+    const alike = nativeSchema(plan.blueprint) !== null
+    this.#rest = rest
+    this.#bindings.expect(({ id }) => ({ others: rest.unique.has(id), alike }))
   }
 
   #place(state: Pick<TableState, 'table' | 'target' | 'mode'>): void {
@@ -116,11 +127,20 @@ export class MysqlTenure implements Tenure {
 
   async prepare(plan: TargetPlan): Promise<void> {
     await this.#beside(async (session) => {
-      for (const table of plan.tables) await session.query(createTable(table, this.#link.collation))
+      const known = await this.#known(session)
+      for (const planned of plan.tables) {
+        const making = makingOf(plan.blueprint, planned.table, known)
+        await session.query(createTable(planned, making))
+      }
     })
     await this.#hold.write((session) => stored.recordPlan(session, this.#mirror, plan))
     for (const table of plan.tables) this.#place({ ...table })
-    this.#plan = plan
+    await this.usePlan(plan)
+  }
+
+  async #known(session: Session): Promise<Known> {
+    this.#server ??= await readKnown(session, this.#link.collation)
+    return this.#server
   }
 
   async begin(
@@ -195,6 +215,8 @@ export class MysqlTenure implements Tenure {
 
   async finish(): Promise<void> {
     if (this.#plan === null) return
+    const builds = this.#rest?.builds ?? []
+    if (builds.length > 0) await this.#beside((session) => build(session, builds))
     await this.#hold.aside((session) => stored.recordFinished(session, this.#mirror))
     await this.#hold.links.settle()
   }
@@ -208,21 +230,43 @@ export class MysqlTenure implements Tenure {
     })
   }
 
-  /** The source's new columns. */
+  /** The source's new columns, and those of more room. */
   async #evolve({ to }: Extract<Step, { readonly kind: 'schema' }>): Promise<void> {
     const { name } = this.#bindings.placeOf(to)
     await this.#beside(async (session) => {
       const found = (await findTables(session, [name])).get(name)
       if (found === undefined) return
-      const lacking = to.columns
-        .map((column) => column.name)
-        .filter((wanted) => !found.columns.some((column) => sameName(column.name, wanted)))
+      const blueprint = this.#plan?.blueprint ?? { dialect: '', tables: [], native: null }
+      const making = makingOf(blueprint, to, await this.#known(session))
+      const changes = alterations(to, found.columns, making)
       // What is there and does not fit is named by whoever binds the table.
-      if (lacking.length === 0) await this.#bindings.load(session, [to])
-      else {
-        const { collation } = this.#link
-        await session.query(addColumns(to, { name: found.name, lacking, collation }))
+      if (changes.length === 0) await this.#bindings.load(session, [to])
+      else await session.query(`ALTER TABLE ${ident(found.name)} ${changes.join(', ')}`)
+    })
+  }
+
+  /**
+   * Where a table stands at the source of its counter, if that is further than here, where rows that
+   * are gone were never. Whoever uses the table is not waited for: the next call tries again.
+   */
+  async setSequences(sequences: readonly Sequence[]): Promise<void> {
+    const plan = this.#plan
+    if (plan === null || nativeSchema(plan.blueprint) === null || sequences.length === 0) return
+    const wanted = new Map(
+      plan.tables.flatMap(({ table, target }) => {
+        const own = sequences.find((one) => tableName(one) === tableName(table))
+        return own === undefined ? [] : [[target.name, BigInt(own.value)]]
+      }),
+    )
+    await this.#beside(async (session) => {
+      await session.query('SET SESSION lock_wait_timeout = 1')
+      for (const [table, next] of await counters(session)) {
+        if ((wanted.get(table) ?? 0n) <= next) continue
+        await session.query(advance(table, wanted.get(table) ?? next)).catch((error: unknown) => {
+          if (!(error instanceof Fault && error.code === 'HF-T217')) throw error
+        })
       }
+      await session.query('SET SESSION lock_wait_timeout = 50')
     })
   }
 

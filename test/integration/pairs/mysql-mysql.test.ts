@@ -20,15 +20,18 @@ function padded(text: string, { precision }: { readonly precision: number }): st
   return precision === 0 ? whole : `${whole}.${fraction.padEnd(precision, '0')}`
 }
 
-/** What the target prints of a canonical text. */
-function printed(type: Type, cell: string | null): string | null {
+/** What the target prints of a canonical text in a column of this type. */
+function printed(native: string, type: Type, cell: string | null): string | null {
   if (cell === null) return null
+  const time = /^time(?:\((\d)\))?$/.exec(native)
+  if (time !== null) return padded(cell, { precision: Number(time[1] ?? 0) })
   if (type.kind === 'timestamp' || type.kind === 'timestamptz') return padded(cell, type)
   return cell
 }
 
 /** How the target is asked for a column so that it prints that. */
 function asked(name: string, { type }: EdgeColumn, neutral: Type): string {
+  if (/zerofill|^year/.test(type)) return `${name} + 0`
   if (isBytes(type)) return `lower(hex(${name}))`
   if (neutral.kind === 'bit') return `lpad(bin(${name}), ${neutral.length ?? 1}, '0')`
   // As it is, a FLOAT is printed with six digits.
@@ -81,7 +84,7 @@ for (const [from, to] of pairs) {
           const [held] = await target.query(sql)
           for (const [i, column] of columns.entries()) {
             const type = types[i] ?? { kind: 'text' }
-            const ours = printed(type, column.edges[row]?.[1] ?? null)
+            const ours = printed(column.type, type, column.edges[row]?.[1] ?? null)
             const theirs = held?.[`c${i}`] ?? null
             assert.ok(same(type, theirs, ours), `${column.type}: ${theirs} for ${ours}`)
           }

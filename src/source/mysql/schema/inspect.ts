@@ -1,4 +1,5 @@
 import type { Session } from '../../../dialect/mysql/connect.ts'
+import { plainOf } from '../../../dialect/mysql/plain.ts'
 import type {
   MysqlForeignKey,
   MysqlOmission,
@@ -104,5 +105,5 @@ export function blueprintOf(session: Session, reading: Reading): Blueprint {
   }
   const mariadb = session.version.flavour === 'mariadb'
   const tables: readonly Table[] = reading.tables.map((table) => tableOf(table, mariadb))
-  return { dialect: 'mysql', tables, native }
+  return { dialect: 'mysql', tables, native, plain: plainOf(native) }
 }

@@ -1,4 +1,5 @@
 import type { Session, TextRow } from '../../../dialect/postgres/connect.ts'
+import { plainOf } from '../../../dialect/postgres/plain.ts'
 import type {
   PgExtension,
   PgName,
@@ -55,7 +56,7 @@ export interface Reading {
  */
 export async function inspectSource(session: Session, selection: Selection): Promise<Blueprint> {
   const { schema, tables } = await readSource(session, selection)
-  return { dialect: 'postgres', tables, native: schema }
+  return { dialect: 'postgres', tables, native: schema, plain: plainOf(schema) }
 }
 
 /** As `inspectSource`, with what preflight needs to know besides. */

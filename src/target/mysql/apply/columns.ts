@@ -2,8 +2,9 @@ import type { Session, TextRow } from '../../../dialect/mysql/connect.ts'
 import { ident, literal } from '../../../dialect/mysql/quote.ts'
 import { Fault } from '../../../model/fault.ts'
 import { type Table, tableName } from '../../../model/table.ts'
-import type { Type } from '../../../model/value.ts'
-import { type Form, formOf, type Held } from '../schema/forms.ts'
+import { formOf } from '../schema/fit.ts'
+import type { Form, Held } from '../schema/forms.ts'
+import { isNarrow } from '../schema/same.ts'
 
 /** A column of a table at the target, as the catalogue has it. */
 export interface FoundColumn extends Held {
@@ -13,6 +14,8 @@ export interface FoundColumn extends Held {
   /** A row that does not mention it gets a value all the same. */
   readonly optional: boolean
   readonly generated: boolean
+  /** An update of the row that does not mention it gives it the time. */
+  readonly stamped: boolean
 }
 
 export interface FoundIndex {
@@ -36,8 +39,8 @@ export interface BoundColumn {
   readonly form: Form
   /** A new row need not mention it. */
   readonly optional: boolean
-  /** What to compare characters by, where the column's own collation takes some for equal. */
-  readonly collate: string
+  /** What to compare instead of the column, where its collation takes texts that differ for equal. */
+  readonly exact: string
 }
 
 /** A mirrored table and what it is at the target. */
@@ -48,8 +51,10 @@ export interface Binding {
   readonly columns: readonly BoundColumn[]
   /** The unique index on the key, quoted; null without a key. */
   readonly index: string | null
-  /** There are other unique indexes, which could catch a row. */
+  /** There are other unique indexes, or will be, which could catch a row. */
   readonly others: boolean
+  /** Quoted names of columns that an update gives the time, unless it mentions them. */
+  readonly stamped: readonly string[]
 }
 
 function count(row: TextRow, name: string): number | null {
@@ -60,12 +65,12 @@ function count(row: TextRow, name: string): number | null {
 function columnOf(row: TextRow, signedZero: boolean): FoundColumn {
   const extra = (row['extra'] ?? '').toLowerCase()
   const generated = /\b(virtual|stored|persistent) generated\b|^(virtual|stored)/.test(extra)
-  const full = (row['full'] ?? '').toLowerCase()
+  const full = row['full'] ?? ''
   return {
     name: row['name'] ?? '',
     type: (row['type'] ?? '').toLowerCase(),
     full,
-    unsigned: /\bunsigned\b/.test(full),
+    unsigned: /\bunsigned\b/i.test(full),
     charset: row['charset'] ?? null,
     collation: row['collation'] ?? null,
     length: count(row, 'length'),
@@ -80,6 +85,7 @@ function columnOf(row: TextRow, signedZero: boolean): FoundColumn {
       generated ||
       extra.includes('auto_increment'),
     generated,
+    stamped: extra.includes('on update'),
   }
 }
 
@@ -159,15 +165,31 @@ export function indexOn(found: FoundTable, names: readonly string[]): FoundIndex
   return found.unique.find(fits) ?? null
 }
 
+/** What is known of a table beside what stands there. */
+export interface Expected {
+  /** It gets further unique indexes later: it is written as if these were there. */
+  readonly others: boolean
+  /** It has the types of a source of this family. */
+  readonly alike: boolean
+}
+
 /** Throws HF-T218 for what is not there any more. */
-export function bind(table: Table, found: FoundTable | undefined, collation: string): Binding {
+export function bind(
+  table: Table,
+  found: FoundTable | undefined,
+  how: Expected & { readonly collation: string },
+): Binding {
   if (found === undefined) throw missing(table, 'the table')
-  const columns = table.columns.map(({ name, type }): BoundColumn => {
-    const held = found.columns.find((column) => sameName(column.name, name))
-    const form = held === undefined ? null : formOf(type, held)
-    if (held === undefined || form === null) throw missing(table, `column ${name}`)
+  const columns = table.columns.map((column): BoundColumn => {
+    const held = found.columns.find((one) => sameName(one.name, column.name))
+    const form = held === undefined ? null : formOf(column, held)
+    const narrow = held !== undefined && how.alike && isNarrow(column.native, held)
+    if (held === undefined || form === null || narrow) {
+      throw missing(table, `column ${column.name}`)
+    }
     const { optional } = held
-    return { name: ident(held.name), form, optional, collate: collate(type, held, collation) }
+    const name = ident(held.name)
+    return { name, form, optional, exact: exactly(held, how.collation) }
   })
   const names = keyNames(table)
   const index = names.length === 0 ? null : indexOn(found, names)
@@ -177,13 +199,16 @@ export function bind(table: Table, found: FoundTable | undefined, collation: str
     name: ident(found.name),
     columns,
     index: index === null ? null : ident(index.name),
-    others: found.unique.length > (index === null ? 0 : 1),
+    others: how.others || found.unique.length > (index === null ? 0 : 1),
+    stamped: found.columns.filter(({ stamped }) => stamped).map(({ name }) => ident(name)),
   }
 }
 
-function collate(type: Type, held: FoundColumn, collation: string): string {
-  if (held.charset !== 'utf8mb4' || held.collation === collation || type.kind === 'bytes') return ''
-  return ` COLLATE ${collation}`
+function exactly(held: FoundColumn, collation: string): string {
+  const name = ident(held.name)
+  if (held.charset === null || held.collation === collation) return name
+  const text = held.charset === 'utf8mb4' ? name : `CONVERT(${name} USING utf8mb4)`
+  return `${text} COLLATE ${collation}`
 }
 
 function missing(table: Table, what: string): Fault {

@@ -99,8 +99,8 @@ export function sameKey(
 export function sameRow(sql: Sql, binding: Binding, tuple: Tuple): void {
   const count = locate(tuple, offsets)
   for (let i = 0; i < count; i++) {
-    const { name, collate, form } = columnAt(binding, i)
-    sql.raw(`${i > 0 ? ' AND ' : ''}${name}${collate} <=> `)
+    const { name, exact, form } = columnAt(binding, i)
+    sql.raw(`${i > 0 ? ' AND ' : ''}${exact} <=> `)
     value(sql, binding, { tuple, i })
     const from = offsets[i] ?? 0
     if (!form.signedZero || tuple[from] === NULL) continue

@@ -54,7 +54,15 @@ function onDuplicate(binding: Binding, columns: readonly number[]): string {
     const name = columnList(binding, [i])
     return `${name} = VALUES(${name})`
   })
+  sets.push(...keptTimes(binding, set))
   return ` ON DUPLICATE KEY UPDATE ${sets.join(', ')}`
+}
+
+/** Assigns what the server would give the time of the update, had nobody mentioned it. */
+function keptTimes(binding: Binding, set: readonly number[]): string[] {
+  const mentioned = new Set(set.map((i) => columnList(binding, [i])))
+  const left = binding.stamped.filter((name) => !mentioned.has(name))
+  return left.map((name) => `${name} = ${name}`)
 }
 
 async function clear(work: Work, rows: Tuples): Promise<void> {
@@ -156,6 +164,7 @@ async function updateEach({ writer, binding }: Work, step: Update): Promise<void
       // Nothing to set but a row to find.
       if (columns.length === 0) sql.raw(selfAssigned(binding))
       else assignments(sql, binding, { tuple, columns })
+      for (const kept of keptTimes(binding, columns)) sql.raw(`, ${kept}`)
       sql.raw(' WHERE ')
       if (key.length > 0) return sameKey(sql, binding, { tuple: old ?? tuple, key })
       sameRow(sql, binding, old ?? tuple)

@@ -3,6 +3,8 @@ import type { Finding, Todo } from '../../../model/fault.ts'
 import { findingsAt, listed } from '../../../model/findings.ts'
 import type { TargetPlan } from '../../target.ts'
 import { type FoundTable, findTables } from '../apply/columns.ts'
+import { type Build, restOf } from '../schema/finish.ts'
+import { readKnown } from '../schema/native.ts'
 import type { Link } from '../sessions.ts'
 import { readFacts, type TargetFacts } from './facts.ts'
 import { makingFindings } from './making.ts'
@@ -20,13 +22,18 @@ export async function preflightTarget(link: Link, plan: TargetPlan): Promise<Fin
   const facts = await readFacts(session)
   const names = plan.tables.map(({ target }) => target.name)
   const found = await findTables(session, names)
-  const there = { found, views: await readViews(session), triggers: await readTriggers(session) }
+  const known = await readKnown(session, link.collation)
+  const there = {
+    ...{ found, known },
+    views: await readViews(session),
+    triggers: await readTriggers(session),
+  }
   return [
     ...version,
     ...serverFindings(facts),
-    ...rightFindings(facts),
+    ...rightFindings(facts, restOf(plan, known).builds),
     ...makingFindings(plan, { ...facts, ...there }),
-    ...tableFindings(plan, { ...there, collation: link.collation }),
+    ...tableFindings(plan, there),
     ...(await rowFindings(link, plan, found)),
   ]
 }
@@ -86,16 +93,21 @@ function serverFindings(facts: TargetFacts): Finding[] {
 
 const NEEDED = ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'CREATE', 'ALTER', 'DROP'] as const
 
-function rightFindings({ rights, account, database }: TargetFacts): Finding[] {
+function rightFindings(
+  { rights, account, database }: TargetFacts,
+  builds: readonly Build[],
+): Finding[] {
+  const references = builds.some(({ kind }) => kind === 'foreign key') ? ['REFERENCES'] : []
+  const needed = [...NEEDED, ...references]
   const all = rights === null || rights.has('ALL PRIVILEGES') || rights.has('ALL')
-  const missing = NEEDED.filter((right) => !all && !rights.has(right))
+  const missing = needed.filter((right) => !all && !rights.has(right))
   if (missing.length === 0) {
     return [{ level: 'ok', subject: 'rights', what: `${account} may create what is needed` }]
   }
   const what = `${account} lacks ${listed(missing)} on the database ${database}`
   // All of them, and the name as no pattern: the server looks at one grant for a database only.
   const name = ident(database.replaceAll(/[_%\\]/g, '\\$&'))
-  const sql = `GRANT ${NEEDED.join(', ')} ON ${name}.* TO ${account}`
+  const sql = `GRANT ${needed.join(', ')} ON ${name}.* TO ${account}`
   const todo: Todo = { text: 'Grant it.', sql, at: 'target', as: 'administrator' }
   return [fail('HF-T221', 'rights', { what, todo: [todo] })]
 }

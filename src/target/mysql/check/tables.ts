@@ -1,11 +1,14 @@
 import type { Session } from '../../../dialect/mysql/connect.ts'
 import { ident } from '../../../dialect/mysql/quote.ts'
+import type { MysqlTable } from '../../../dialect/mysql/schema.ts'
 import type { Finding, Todo } from '../../../model/fault.ts'
 import { findingsAt, listed } from '../../../model/findings.ts'
-import { type Table, tableName } from '../../../model/table.ts'
+import { tableName } from '../../../model/table.ts'
 import type { PlannedTable, TargetPlan } from '../../target.ts'
 import { type FoundColumn, type FoundTable, indexOn, keyNames, sameName } from '../apply/columns.ts'
-import { formOf } from '../schema/forms.ts'
+import { formOf } from '../schema/fit.ts'
+import { type Known, knownAs, nativeSchema, nativeTable } from '../schema/native.ts'
+import { isNarrow } from '../schema/same.ts'
 
 const { fail, warn } = findingsAt('target')
 
@@ -17,7 +20,7 @@ export interface Trigger {
 interface There {
   readonly found: ReadonlyMap<string, FoundTable>
   readonly triggers: readonly Trigger[]
-  readonly collation: string
+  readonly known: Known
 }
 
 /** Views of the session's database. */
@@ -41,12 +44,14 @@ export async function readTriggers(session: Session): Promise<readonly Trigger[]
 export function tableFindings(plan: TargetPlan, there: There): Finding[] {
   const planned = plan.tables.flatMap(({ table, target }) => {
     const found = there.found.get(target.name)
-    return found === undefined ? [] : [{ table, target, found }]
+    if (found === undefined) return []
+    const native = nativeTable(nativeSchema(plan.blueprint), table)
+    return [{ table, target, found, native }]
   })
   if (planned.length === 0) return []
   const findings = planned.flatMap((one) => [
     ...differences(one),
-    ...keyFindings(one, there.collation),
+    ...keyFindings(one, there.known),
     ...triggerFindings(one, there.triggers),
     ...extraFindings(one),
   ])
@@ -57,18 +62,21 @@ export function tableFindings(plan: TargetPlan, there: There): Finding[] {
 
 interface Planned extends Pick<PlannedTable, 'table' | 'target'> {
   readonly found: FoundTable
+  /** At a source of this family. */
+  readonly native: MysqlTable | null
 }
 
 function columnOf(found: FoundTable, name: string): FoundColumn | undefined {
   return found.columns.find((column) => sameName(column.name, name))
 }
 
-function differences({ table, found }: Planned): Finding[] {
-  const wanted = table.columns.flatMap(({ name, type }) => {
+function differences({ table, found, native }: Planned): Finding[] {
+  const wanted = table.columns.flatMap((column) => {
+    const { name, type } = column
     const held = columnOf(found, name)
     if (held === undefined) return [`it has no column ${name}`]
     if (held.generated) return [`its column ${name} is generated`]
-    if (formOf(type, held) === null) {
+    if (formOf(column, held) === null || (native !== null && isNarrow(column.native, held))) {
       return [`its column ${name} of type ${held.full} does not hold every ${type.kind} as it is`]
     }
     return []
@@ -92,7 +100,14 @@ function owners(text: string, sql: string): Todo {
 /** Collations in which texts are equal only when they are the same to the last blank. */
 const EXACT = new Set(['utf8mb4_0900_bin', 'utf8mb4_nopad_bin'])
 
-function isLoose(table: Table, at: number, found: FoundTable): boolean {
+/** The key compares as it does at the source, so that no two of its rows are one here. */
+function comparesAlike({ table, native }: Planned, held: FoundColumn, known: Known): boolean {
+  const column = table.columns.find(({ name }) => sameName(name, held.name))
+  const own = native?.columns.find(({ name }) => name === column?.name)?.collation ?? null
+  return own !== null && held.collation !== null && knownAs(own, known) === held.collation
+}
+
+function isLoose({ table, found }: Planned, at: number): boolean {
   const column = table.columns[at]
   const held = column === undefined ? undefined : columnOf(found, column.name)
   if (column === undefined || held?.charset == null) return false
@@ -102,7 +117,8 @@ function isLoose(table: Table, at: number, found: FoundTable): boolean {
   return !(plain && (held.collation ?? '').endsWith('_bin'))
 }
 
-function keyFindings({ table, found }: Planned, collation: string): Finding[] {
+function keyFindings(planned: Planned, known: Known): Finding[] {
+  const { table, found } = planned
   if (table.identity.by !== 'key') return []
   const names = keyNames(table)
   const subject = tableName(table)
@@ -112,12 +128,16 @@ function keyFindings({ table, found }: Planned, collation: string): Finding[] {
     const sql = `ALTER TABLE ${ident(found.name)} ADD UNIQUE (${key})`
     return [fail('HF-T230', subject, { what, todo: [owners('Make the key.', sql)] })]
   }
-  const loose = table.identity.columns.filter((at) => isLoose(table, at, found))
+  const loose = table.identity.columns.filter((at) => {
+    const held = columnOf(found, table.columns[at]?.name ?? '')
+    if (held !== undefined && comparesAlike(planned, held, known)) return false
+    return isLoose(planned, at)
+  })
   return loose.flatMap((at) => {
     const held = columnOf(found, table.columns[at]?.name ?? '')
     if (held === undefined) return []
     const what = `${held.name} of ${found.name} takes different texts for equal at the target, and is of its key`
-    const type = `${held.full} CHARACTER SET utf8mb4 COLLATE ${collation} NOT NULL`
+    const type = `${held.full} CHARACTER SET utf8mb4 COLLATE ${known.exact} NOT NULL`
     const sql = `ALTER TABLE ${ident(found.name)} MODIFY ${ident(held.name)} ${type}`
     const todo = [owners('Give it a collation that does not.', sql)]
     return [fail('HF-T223', subject, { what, todo, table: subject })]
@@ -137,10 +157,14 @@ function triggerFindings({ table, found }: Planned, triggers: readonly Trigger[]
 }
 
 /** Rules of the target that rows of the source need not keep. */
-function extraFindings({ table, found }: Planned): Finding[] {
+function extraFindings({ table, found, native }: Planned): Finding[] {
   const key = indexOn(found, keyNames(table))
+  const theirs = (native?.indexes ?? []).flatMap(({ unique: is, parts }) =>
+    is && parts.every(({ prefix }) => prefix === null) ? [parts.map(({ column }) => column)] : [],
+  )
   const unique = found.unique
     .filter((index) => index !== key)
+    .filter(({ columns }) => !theirs.some((names) => String(names) === String(columns)))
     .map(({ name }) => `unique index ${name}`)
   const narrow = table.columns
     .filter(({ name, nullable }) => nullable && columnOf(found, name)?.nullable === false)

@@ -1,7 +1,7 @@
 import type { Type } from '../../../model/value.ts'
 
 /** Bytes of all columns of a key (InnoDB, pages of 16 KB, ROW_FORMAT=DYNAMIC). */
-const KEY_BYTES = 3072
+export const KEY_BYTES = 3072
 /** Characters of a column of text in a key, if there is room. */
 const MOST_CHARACTERS = 768
 const BYTES_PER_CHARACTER = 4
@@ -72,15 +72,20 @@ function shareOf(keyed: readonly Type[]): number {
   return Math.floor((KEY_BYTES - fixed) / Math.max(1, open))
 }
 
+export interface Typing {
+  readonly types: readonly Type[]
+  readonly key: readonly number[]
+  /** Tells apart all texts that differ. */
+  readonly collation: string
+  /** The most characters or bytes of columns that a unique index is to be over, by their numbers. */
+  readonly bounds?: ReadonlyMap<number, number>
+}
+
 /**
  * The types of columns such that every canonical value fits or is refused by name. Those of a key
- * share the bytes that an index may have; `collation` tells apart all texts that differ.
+ * share the bytes that an index may have.
  */
-export function columnTypes(
-  types: readonly Type[],
-  key: readonly number[],
-  collation: string,
-): readonly string[] {
+export function columnTypes({ types, key, collation, bounds }: Typing): readonly string[] {
   const keyed = key.flatMap((i) => types[i] ?? [])
   const share = shareOf(keyed)
   const characters = Math.min(MOST_CHARACTERS, Math.floor(share / BYTES_PER_CHARACTER))
@@ -88,7 +93,21 @@ export function columnTypes(
   return types.map((type, i) => {
     const own = ownType(type)
     if (own !== null) return own.sql
-    if (type.kind === 'bytes') return key.includes(i) ? `varbinary(${share})` : 'longblob'
+    const bound = key.includes(i) ? undefined : bounds?.get(i)
+    if (type.kind === 'bytes') {
+      if (bound !== undefined) return `varbinary(${bound})`
+      return key.includes(i) ? `varbinary(${share})` : 'longblob'
+    }
+    if (bound !== undefined) return `varchar(${bound}) ${utf8}`
     return `${key.includes(i) ? `varchar(${characters})` : 'longtext'} ${utf8}`
   })
+}
+
+/** Bytes that a column takes in an index; null where it cannot be in one as a whole. */
+export function indexBytes(type: Type, length: number | null): number | null {
+  const own = ownType(type)
+  if (own !== null) return own.bytes
+  if (length === null || length === 0) return null
+  if (type.kind === 'bytes') return length
+  return type.kind === 'text' || type.kind === 'enum' ? length * BYTES_PER_CHARACTER : null
 }

@@ -3,6 +3,7 @@ import { findingsAt, listed } from '../../../model/findings.ts'
 import { tableName } from '../../../model/table.ts'
 import type { PlannedTable, TargetPlan } from '../../target.ts'
 import { key } from '../schema/existing.ts'
+import { plainIndexes } from '../schema/plain.ts'
 import type { FoundTable } from './look.ts'
 
 const { fail, warn } = findingsAt('target')
@@ -17,7 +18,7 @@ export function neutralFindings(
     ...plan.tables.flatMap((planned) => typeFindings(planned)),
     ...made.flatMap(nameFindings),
     ...schemaFindings(made),
-    ...bareFindings(made),
+    ...leftFindings(plan, made),
   ]
 }
 
@@ -64,10 +65,12 @@ function typeFindings({ table }: PlannedTable): Finding[] {
 }
 
 /** Said once, so that nobody looks for them later. */
-function bareFindings(made: readonly PlannedTable[]): Finding[] {
+function leftFindings(plan: TargetPlan, made: readonly PlannedTable[]): Finding[] {
   if (made.length === 0) return []
-  const what =
-    'tables are made with their columns and keys, and with nothing else of another dialect'
-  const why = 'Indexes, foreign keys and defaults of another kind of server mean other things here.'
-  return [warn('HF-D423', 'indexes', { what, why })]
+  const indexes = made.flatMap((planned) =>
+    plainIndexes(plan, planned).filter((one) => typeof one === 'string'),
+  )
+  const left = [...(plan.blueprint.plain?.left ?? []), ...indexes]
+  if (left.length === 0) return []
+  return [warn('HF-D423', 'indexes', { what: `these are not carried over: ${listed(left)}` })]
 }

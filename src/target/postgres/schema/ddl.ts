@@ -95,7 +95,7 @@ export function schemaStatements(plan: TargetPlan, existing: Existing, version: 
 function neutralStatements(plan: TargetPlan, existing: Existing): string[] {
   return plan.tables
     .filter(({ target }) => !existing.relations.has(key(target)))
-    .map(({ table, target }) => createNeutralTable(table, target))
+    .map(({ table, target }) => createNeutralTable(table, target, plan.blueprint))
 }
 
 interface TableStatements {

@@ -4,6 +4,7 @@ import { ident, qualified } from '../../../dialect/postgres/quote.ts'
 import type { PgForeignKey, PgIndex, PgName, PgTable } from '../../../dialect/postgres/schema.ts'
 import type { TargetPlan } from '../../target.ts'
 import { hasKey, indexStatement, isTaken, nativeSchema, placesOf } from './ddl.ts'
+import { plainIndexes } from './plain.ts'
 
 export interface FinishOptions {
   /**
@@ -40,7 +41,7 @@ export async function finishSchema(
   options: FinishOptions,
 ): Promise<void> {
   const schema = nativeSchema(plan.blueprint)
-  if (schema === null) return
+  if (schema === null) return await finishPlain(session, plan)
   const places = placesOf(plan)
   for (const table of innermostFirst(schema.tables)) {
     const place = places.get(table.id)
@@ -49,6 +50,20 @@ export async function finishSchema(
   }
   for (const foreignKey of schema.foreignKeys) {
     await finishForeignKey(session, foreignKey, { plan, places, options })
+  }
+}
+
+/** The indexes that a source of another kind has, too. */
+async function finishPlain(session: Session, plan: TargetPlan): Promise<void> {
+  for (const planned of plan.tables) {
+    const place = planned.target
+    if (!(await owns(session, place))) continue
+    for (const index of plainIndexes(plan, planned)) {
+      if (typeof index === 'string') continue
+      const rows = await session.query(INDEXES, [place.schema, place.name])
+      if (rows.some((row) => row['name'] === index.name)) continue
+      await build(session, index.sql, merged(plan, planned.table.id))
+    }
   }
 }
 

@@ -1,15 +1,16 @@
 import { ident, qualified } from '../../../dialect/postgres/quote.ts'
 import type { PgName } from '../../../dialect/postgres/schema.ts'
-import type { Table } from '../../../model/table.ts'
+import type { Blueprint, Table } from '../../../model/table.ts'
 import type { Type } from '../../../model/value.ts'
+import { plainDefault } from './plain.ts'
 
 /** A table of another dialect, from its neutral types; without its key. */
-export function createNeutralTable(table: Table, place: PgName): string {
+export function createNeutralTable(table: Table, place: PgName, blueprint: Blueprint): string {
   const key = new Set(table.identity.by === 'key' ? table.identity.columns : [])
   const columns = table.columns.map(({ name, type, nullable }, i) => {
     // Texts that differ in any byte are two keys, and no library of the system has a say in it.
     const collate = key.has(i) && isText(type) ? ' COLLATE pg_catalog."C"' : ''
-    return `${ident(name)} ${neutralSql(type)}${collate}${nullable ? '' : ' NOT NULL'}`
+    return `${ident(name)} ${neutralSql(type)}${collate}${nullable ? '' : ' NOT NULL'}${plainDefault(blueprint, table, i)}`
   })
   return `CREATE TABLE ${qualified(place)} (${columns.join(', ')})`
 }
