@@ -16,6 +16,18 @@ export function decimal(out: Out, unscaled: Buffer, scale: number): void {
   placed(out, String(value), scale)
 }
 
+/** The same with the zeros taken away that the scale has too many. Throws Misread for other digits. */
+export function shortened(
+  out: Out,
+  unscaled: Buffer,
+  { scale, meant }: { readonly scale: number; readonly meant: number },
+): void {
+  const value = BigInt.asIntN(unscaled.length * 8, BigInt(`0x${unscaled.toString('hex')}`))
+  const zeros = 10n ** BigInt(scale - meant)
+  if (value % zeros !== 0n) throw misread('a decimal does not have its scale')
+  placed(out, String(value / zeros), meant)
+}
+
 /** The digits of a whole number with the point put before the last `scale` of them. */
 function placed(out: Out, digits: string, scale: number): void {
   if (scale <= 0) {

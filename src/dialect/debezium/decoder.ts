@@ -2,6 +2,7 @@ import { Fault, type FaultCode } from '../../model/fault.ts'
 import type { Table } from '../../model/table.ts'
 import type { DebeziumEvent, DebeziumRecord } from './event.ts'
 import { Deviation } from './json-wire.ts'
+import type { Loss } from './losses.ts'
 import { Misread, misread } from './misread.ts'
 import { Out } from './out.ts'
 import { UNAVAILABLE } from './placeholder.ts'
@@ -14,6 +15,8 @@ export interface DecoderOptions {
   readonly registry: Registry | null
   /** The connector's `unavailable.value.placeholder`, where it is not the usual one. */
   readonly placeholder?: string
+  /** The connector of records that do not say it: `postgresql`, `mysql`, `mariadb`, … */
+  readonly connector?: string
 }
 
 interface Reading {
@@ -31,11 +34,13 @@ const CODES: Readonly<Record<Misread['kind'], FaultCode>> = {
 export class Decoder {
   readonly #registry: Registry | null
   readonly #placeholder: Buffer
+  readonly #connector: string
   readonly #topics = new Map<string, Reading>()
   readonly #out = new Out()
 
-  constructor({ registry, placeholder = UNAVAILABLE }: DecoderOptions) {
+  constructor({ registry, placeholder = UNAVAILABLE, connector = '' }: DecoderOptions) {
     this.#registry = registry
+    this.#connector = connector
     this.#placeholder = placeholderBytes(placeholder)
   }
 
@@ -74,6 +79,11 @@ export class Decoder {
     return this.#topics.get(topic)?.topic.newest ?? null
   }
 
+  /** What was lost of the columns of the newest record before it was written. */
+  losses(topic: string): readonly Loss[] {
+    return this.#topics.get(topic)?.topic.rows?.losses ?? []
+  }
+
   #read({ topic, values }: Reading, record: DebeziumRecord): DebeziumEvent {
     const out = this.#out
     const { value } = record
@@ -92,7 +102,8 @@ export class Decoder {
       if (this.#registry === null) throw misread('it is Avro, and no registry is given')
       return this.#registry.shape(id)
     }
-    const topic = new Topic({ name, placeholder: this.#placeholder, registered })
+    const [placeholder, connector] = [this.#placeholder, this.#connector]
+    const topic = new Topic({ name, placeholder, connector, registered })
     const made = { topic, values: [] }
     this.#topics.set(name, made)
     return made

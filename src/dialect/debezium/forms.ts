@@ -1,10 +1,11 @@
 import { doubleText, singleText } from '../../model/floats.ts'
 import type { Type } from '../../model/value.ts'
 import { arrayForm } from './arrays.ts'
-import { decimal, plainDecimal } from './decimals.ts'
+import { decimal, plainDecimal, shortened } from './decimals.ts'
 import { geometryForm, pointForm, vectorForm } from './geometry.ts'
 import * as iso from './iso.ts'
-import { Misread, misread } from './misread.ts'
+import { mapForm } from './maps.ts'
+import { inexact, Misread, misread } from './misread.ts'
 import * as moments from './moments.ts'
 import type { Out } from './out.ts'
 import type { Shape } from './shape.ts'
@@ -27,7 +28,7 @@ type Make = (shape: Shape, context: FormContext) => Form
 
 /** The form of a shape. Throws Misread for one that has none. */
 export function formOf(shape: Shape, context: FormContext): Form {
-  const make = (shape.name === '' ? undefined : NAMED[shape.name]) ?? UNNAMED[shape.type]
+  const make = (shape.name === '' ? propagated(shape) : NAMED[shape.name]) ?? UNNAMED[shape.type]
   const form = make?.(shape, context)
   if (form === undefined) {
     const named = shape.name === '' ? '' : ` named ${shape.name}`
@@ -37,12 +38,18 @@ export function formOf(shape: Shape, context: FormContext): Form {
 }
 
 /** A form that reads a string and writes what it means. */
-function fromText(type: Type, write: (out: Out, text: string) => void): Make {
-  return (shape) => ({ type, write: (wire, out) => write(out, wire.string(shape)) })
+function fromText(type: Type, write: (out: Out, text: string, context: FormContext) => void): Make {
+  return (shape, context) => ({
+    type,
+    write: (wire, out) => write(out, wire.string(shape), context),
+  })
 }
 /** A form that reads a whole number and writes what it means. */
-function fromWhole(type: Type, write: (out: Out, value: number | bigint) => void): Make {
-  return () => ({ type, write: (wire, out) => write(out, wire.whole()) })
+function fromWhole(
+  type: Type,
+  write: (out: Out, value: number | bigint, context: FormContext) => void,
+): Make {
+  return (_shape, context) => ({ type, write: (wire, out) => write(out, wire.whole(), context) })
 }
 
 function int(bits: 8 | 16 | 32 | 64): Make {
@@ -69,19 +76,52 @@ const bool: Make = () => ({
   write: (wire, out) => out.byte(wire.boolean() ? 0x74 : 0x66),
 })
 
-/** Fixed by the schema, or as the values have it. */
+/** Numbers of the scale that the schema says. */
 const connectDecimal: Make = (shape) => {
   const scale = Number(shape.parameters['scale'] ?? 0)
   const precision = Number(shape.parameters['connect.decimal.precision'] ?? Number.NaN)
-  const known = Number.isInteger(precision) && precision >= scale && scale >= 0
+  // PostgreSQL's connector takes the eleven bits of a negative scale for a positive one, and has
+  // put as many zeros behind its numbers.
+  const meant = scale > LARGEST_SCALE && scale < BITS_OF_SCALE ? scale - BITS_OF_SCALE : scale
   return {
-    type: { kind: 'decimal', precision: known ? precision : null, scale: known ? scale : null },
+    type: decimalType(precision, meant),
     write: (wire, out) => {
       const written = wire.written()
-      if (written === null) decimal(out, wire.raw(shape), scale)
-      else writtenDecimal(out, written, scale)
+      if (written !== null) writtenDecimal(out, written, scale)
+      else if (meant === scale) decimal(out, wire.raw(shape), scale)
+      else shortened(out, wire.raw(shape), { scale, meant })
     },
   }
+}
+
+const LARGEST_SCALE = 1000
+const BITS_OF_SCALE = 2048
+
+function decimalType(precision: number, scale: number): Type {
+  if (!Number.isInteger(precision) || precision < 1 || !Number.isInteger(scale))
+    return { kind: 'decimal', precision: null, scale: null }
+  return { kind: 'decimal', precision, scale }
+}
+
+/** What the connector of the database says of the column, when it is told to. */
+function propagated({ type, parameters }: Shape): Make | undefined {
+  const native = parameters['__debezium.source.column.type']?.toUpperCase() ?? ''
+  if (type === 'string' && /^(?:NUMERIC|DECIMAL)\b/.test(native)) {
+    const length = Number(parameters['__debezium.source.column.length'] ?? Number.NaN)
+    const scale = Number(parameters['__debezium.source.column.scale'] ?? Number.NaN)
+    return fromText(decimalType(length, scale > LARGEST_SCALE ? Number.NaN : scale), decimalText)
+  }
+  return type === 'boolean' && native === 'BIT' ? oneBit : undefined
+}
+
+const oneBit: Make = () => ({
+  type: { kind: 'bit', length: 1, varying: false },
+  write: (wire, out) => out.byte(wire.boolean() ? 0x31 : 0x30),
+})
+
+/** A number, or what stands for one that is not known. */
+function decimalText(out: Out, value: string): void {
+  out.text(plainDecimal(value) ?? value)
 }
 
 /** A number with exactly so many digits behind the point. */
@@ -132,20 +172,25 @@ function timestampForm(
   toMicros: (value: number | bigint) => number | bigint,
   precision: number,
 ): Make {
-  return fromWhole({ kind: 'timestamp', precision }, (out, value) =>
-    moments.timestamp(out, toMicros(value)),
+  return fromWhole({ kind: 'timestamp', precision }, (out, value, context) =>
+    moments.timestamp(out, toMicros(value), context),
   )
 }
 
 const same = (value: number | bigint): number | bigint => value
-const date = fromWhole({ kind: 'date' }, (out, days) => moments.date(out, Number(days)))
+const date = fromWhole({ kind: 'date' }, (out, days, context) =>
+  moments.date(out, Number(days), context),
+)
 const millisOfDay = timeForm(moments.fromMillis, 3)
 const millis = timestampForm(moments.fromMillis, 3)
+
+/** A bit varying without a length of its own has a larger one here. */
+const MOST_BITS = 83_886_080
 
 /** The lowest bit is in the first byte; `length` says how many there are. */
 const bits: Make = (shape) => {
   const length = Number(shape.parameters['length'] ?? Number.NaN)
-  if (!Number.isInteger(length) || length < 1)
+  if (!Number.isInteger(length) || length < 1 || length > MOST_BITS)
     throw new Misread('unmapped', 'its schema does not say how many bits it has')
   return {
     type: { kind: 'bit', length, varying: false },
@@ -163,17 +208,68 @@ const bits: Make = (shape) => {
 const enumeration: Make = (shape) => {
   const allowed = shape.parameters['allowed'] ?? ''
   const labels = allowed.split(/(?<!\\),/).map((label) => label.replaceAll('\\,', ','))
+  const known = new Set(labels)
   return {
     type: { kind: 'enum', labels },
+    write: (wire, out) => {
+      const label = wire.string(shape)
+      // Where MySQL's log is read, a comma in a label has its backslash, and in a copy it has none.
+      const plain = known.has(label) ? label : label.replaceAll('\\,', ',')
+      // Without a backslash the list does not say which commas belong to a label.
+      if (!known.has(plain)) throw inexact('its label is none of those in its schema')
+      out.text(plain)
+    },
+  }
+}
+
+/** MySQL keeps no text of it, and its connector prints it in another way when it reads the log. */
+const json: Make = (shape, { connector }) => {
+  const native = shape.parameters['__debezium.source.column.type']?.toUpperCase()
+  return {
+    type: { kind: 'json', binary: connector === 'mysql' || native === 'JSONB' },
     write: (wire, out) => wire.characters(out, shape),
   }
 }
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
-const uuid = fromText({ kind: 'uuid' }, (out, value) => {
-  const lower = value.toLowerCase()
-  if (!UUID.test(lower)) throw misread('a uuid is not written as one')
-  out.ascii(lower)
+/** Where its dashes are; the rest are digits of base 16. */
+const DASHES: ReadonlySet<number> = new Set([8, 13, 18, 23])
+
+const uuid: Make = (shape) => ({
+  type: { kind: 'uuid' },
+  write: (wire, out) => {
+    const from = out.size
+    wire.characters(out, shape)
+    const start = out.base + from
+    if (out.at - start !== 36) throw misread('a uuid is not written as one')
+    const { buffer } = out
+    for (let i = 0; i < 36; i++) {
+      const byte = buffer[start + i] ?? 0
+      if (DASHES.has(i) ? byte === 0x2d : isDigit(byte) || (byte >= 0x61 && byte <= 0x66)) continue
+      if (DASHES.has(i) || byte < 0x41 || byte > 0x46) throw misread('a uuid is not written as one')
+      buffer[start + i] = byte | 0x20
+    }
+  },
+})
+
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39
+}
+
+/** A moment in UTC as it is mostly written is put right where it stands. */
+const zonedTimestamp: Make = (shape, context) => ({
+  type: { kind: 'timestamptz', precision: 6 },
+  write: (wire, out) => {
+    const from = out.size
+    wire.characters(out, shape)
+    const start = out.base + from
+    if (iso.rewriteMoment(out, start)) {
+      out.ascii('+00')
+      return
+    }
+    const text = out.buffer.toString('latin1', start, out.at)
+    out.at = start
+    iso.zonedTimestamp(out, text, context)
+  },
 })
 
 /** Text that a server of PostgreSQL reads as its own type. */
@@ -203,6 +299,7 @@ const UNNAMED: Readonly<Partial<Record<Shape['type'], Make>>> = {
   boolean: bool,
   string: text,
   bytes,
+  map: mapForm,
   array: (shape, context) => arrayForm(shape, (of) => formOf(of, context)),
 }
 
@@ -220,10 +317,7 @@ const NAMED: Readonly<Record<string, Make>> = {
   'io.debezium.time.Timestamp': millis,
   'io.debezium.time.MicroTimestamp': timestampForm(same, 6),
   'io.debezium.time.NanoTimestamp': timestampForm(moments.fromNanos, 6),
-  'io.debezium.time.ZonedTimestamp': fromText(
-    { kind: 'timestamptz', precision: 6 },
-    iso.zonedTimestamp,
-  ),
+  'io.debezium.time.ZonedTimestamp': zonedTimestamp,
   'io.debezium.time.ZonedTime': fromText({ kind: 'timetz', precision: 6 }, iso.zonedTime),
   'io.debezium.time.IsoDate': fromText({ kind: 'date' }, iso.isoDate),
   'io.debezium.time.IsoTime': fromText({ kind: 'time', precision: 6 }, iso.localTime),
@@ -240,10 +334,7 @@ const NAMED: Readonly<Record<string, Make>> = {
   'io.debezium.data.Bits': bits,
   'io.debezium.data.Enum': enumeration,
   'io.debezium.data.EnumSet': text,
-  'io.debezium.data.Json': (shape) => ({
-    type: { kind: 'json', binary: false },
-    write: (wire, out) => wire.characters(out, shape),
-  }),
+  'io.debezium.data.Json': json,
   'io.debezium.data.Uuid': uuid,
   'io.debezium.data.Xml': ofPostgres('xml'),
   'io.debezium.data.Ltree': ofPostgres('ltree'),

@@ -1,5 +1,5 @@
 import { inexact, misread } from './misread.ts'
-import { clock, timestamp } from './moments.ts'
+import { type Calendar, clock, date, daysOf, timestamp } from './moments.ts'
 import type { Out } from './out.ts'
 
 const MOMENT =
@@ -11,20 +11,65 @@ const INTERVAL =
 
 const INFINITE = new Set(['infinity', '-infinity'])
 
+/** Where `2026-11-21T07:44:16` has something else than digits, and what. */
+const SIGNS: ReadonlyMap<number, number> = new Map([
+  [4, 0x2d],
+  [7, 0x2d],
+  [10, 0x54],
+  [13, 0x3a],
+  [16, 0x3a],
+])
+
+/**
+ * Makes `2026-11-21 07:44:16.948971` of `2026-11-21T07:44:16.948971Z`, which stands from `start`
+ * on; false, and nothing changed, when it is anything less plain.
+ */
+export function rewriteMoment(out: Out, start: number): boolean {
+  const { buffer, at } = out
+  const end = at - 1
+  const size = end - start
+  if (size < 19 || size > 26 || size === 20 || buffer[end] !== 0x5a) return false
+  for (let i = 0; i < size; i++) {
+    const byte = buffer[start + i] ?? 0
+    const sign = i === 19 ? 0x2e : SIGNS.get(i)
+    if (sign === undefined ? byte < 0x30 || byte > 0x39 : byte !== sign) return false
+  }
+  if (!plain(buffer, start)) return false
+  buffer[start + 10] = 0x20
+  let last = end
+  if (size > 19) {
+    while (buffer[last - 1] === 0x30) last--
+    if (buffer[last - 1] === 0x2e) last--
+  }
+  out.at = last
+  return true
+}
+
+/** A year from 1 on, a month, a day that each month has, and a time of day. */
+function plain(buffer: Buffer, start: number): boolean {
+  const two = (at: number): number => {
+    const high = (buffer[start + at] ?? 0) - 0x30
+    return high * 10 + (buffer[start + at + 1] ?? 0) - 0x30
+  }
+  const [month, day] = [two(5), two(8)]
+  const real = month >= 1 && month <= 12 && day >= 1 && day <= 28
+  return real && two(0) + two(2) > 0 && two(11) < 24 && two(14) < 60 && two(17) < 60
+}
+
 /** `2026-11-21T07:44:16.948971Z` and with another offset, as a moment in UTC. */
-export function zonedTimestamp(out: Out, text: string): void {
+export function zonedTimestamp(out: Out, text: string, calendar: Calendar): void {
   if (infinite(out, text)) return
   const parts = MOMENT.exec(text)
   if (parts?.[8] === undefined) throw misread('a moment is not written as one')
-  timestamp(out, momentOf(parts) - offsetOf(parts[8]), '+00')
+  timestamp(out, momentOf(parts) - offsetOf(parts[8]), { ...calendar, zone: '+00' })
 }
 
 /** The same without an offset, or in UTC. */
-export function localTimestamp(out: Out, text: string): void {
+export function localTimestamp(out: Out, text: string, calendar: Calendar): void {
   if (infinite(out, text)) return
   const parts = MOMENT.exec(text)
   if (parts === null || (parts[8] ?? 'Z') !== 'Z') throw misread('a moment is not written as one')
-  timestamp(out, momentOf(parts))
+  timestamp(out, momentOf(parts), calendar)
 }
 
 /** `07:44:16.948971Z` and with another offset. */
@@ -43,13 +88,11 @@ export function localTime(out: Out, text: string): void {
 }
 
 /** `2026-03-04` and `2026-03-04Z`. */
-export function isoDate(out: Out, text: string): void {
+export function isoDate(out: Out, text: string, calendar: Calendar): void {
   if (infinite(out, text)) return
   const parts = DATE.exec(text)
   if (parts === null) throw misread('a date is not written as one')
-  const [year, rest] = [Number(parts[1]), `-${parts[2]}-${parts[3]}`]
-  real(parts)
-  out.ascii(`${String(year > 0 ? year : 1 - year).padStart(4, '0')}${rest}${year > 0 ? '' : ' BC'}`)
+  date(out, dayOf(parts), calendar)
 }
 
 function infinite(out: Out, text: string): boolean {
@@ -58,18 +101,12 @@ function infinite(out: Out, text: string): boolean {
   return true
 }
 
-/** Days since 1970-01-01 of a date that is one. */
-function real(parts: readonly (string | undefined)[]): number {
-  const [year, month, day] = [Number(parts[1]), Number(parts[2]), Number(parts[3])]
-  const moment = new Date(0)
-  moment.setUTCFullYear(year, month - 1, day)
-  if (moment.getUTCMonth() !== month - 1 || moment.getUTCDate() !== day)
-    throw misread('a date is none')
-  return Math.floor(moment.getTime() / 86_400_000)
+function dayOf([, year, month, day]: readonly (string | undefined)[]): number {
+  return daysOf(Number(year), Number(month), Number(day))
 }
 
 function momentOf(parts: readonly (string | undefined)[]): bigint {
-  return BigInt(real(parts)) * 86_400_000_000n + microsOf(parts.slice(4))
+  return BigInt(dayOf(parts)) * 86_400_000_000n + microsOf(parts.slice(4))
 }
 
 /** Hour, minute, second and the digits behind as microseconds. */

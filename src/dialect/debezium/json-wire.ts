@@ -72,7 +72,7 @@ export class JsonWire implements Wire {
     else if (first === OPEN) this.pairs(shape, () => this.#passPart(shape))
     else if (first === LIST) this.items(() => this.#passPart(shape))
     else if (first === 0x74 || first === 0x66) this.boolean()
-    else this.#pastNumber()
+    else this.#alongNumber()
   }
   #passPart({ of }: Shape): void {
     if (of === null) throw deviation
@@ -177,6 +177,12 @@ export class JsonWire implements Wire {
     return shape.type === 'float32' ? Math.fround(value) : value
   }
   #pastNumber(): void {
+    const start = this.at
+    this.#alongNumber()
+    if (!NUMBER.test(this.#buffer.toString('latin1', start, this.at))) throw deviation
+  }
+  /** Past what may be a number; there is at least a sign of one. */
+  #alongNumber(): void {
     const buffer = this.#buffer
     const start = this.at
     let { at } = this
@@ -186,7 +192,7 @@ export class JsonWire implements Wire {
       const sign = byte === 0x2b || byte === MINUS || byte === 0x2e
       if (!digit && !sign && byte !== 0x65 && byte !== 0x45) break
     }
-    if (!NUMBER.test(buffer.toString('latin1', start, at))) throw deviation
+    if (at === start) throw deviation
     this.at = at
   }
 

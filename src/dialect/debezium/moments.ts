@@ -46,10 +46,43 @@ function writeKnownDay(out: Out, days: number): boolean {
 
 const BC = ' BC'
 
+/**
+ * What the connector of PostgreSQL writes for moments without an end. No date and no timestamp of
+ * a server is the first two and the last one; the third is a moment of the year 294247.
+ */
+const LAST_DAY = -2_147_472_692
+const FIRST_DAY = -2_147_472_691
+const LAST_MOMENT = 9_223_372_036_825_200_000n
+const FIRST_MOMENT = -9_223_372_036_832_400_000n
+/** 4713-11-24 BC, before which no server has a date: a larger number has run over. */
+const NO_DAY = -2_440_588
+const NO_MOMENT = BigInt(NO_DAY) * BigInt(DAY)
+
 /** Days since 1970-01-01. */
-export function date(out: Out, days: number): void {
+export function date(out: Out, days: number, { connector }: Calendar): void {
   if (!Number.isSafeInteger(days)) throw misread('a date is none')
-  if (writeKnownDay(out, days)) out.ascii(BC)
+  const endless = days === LAST_DAY ? 'infinity' : days === FIRST_DAY ? '-infinity' : null
+  if (endless !== null && connector === 'postgresql') out.ascii(endless)
+  else if (days < NO_DAY) throw inexact('a date is before any that a database has')
+  else if (writeKnownDay(out, days)) out.ascii(BC)
+}
+
+/** Whose moments they are. */
+export interface Calendar {
+  readonly connector: string
+}
+
+/** Days from 1970-01-01 to a date of the calendar without a gap. Throws Misread where it is none. */
+export function daysOf(year: number, month: number, day: number): number {
+  const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
+  const longest = month === 2 ? (leap ? 29 : 28) : [4, 6, 9, 11].includes(month) ? 30 : 31
+  if (month < 1 || month > 12 || day < 1 || day > longest) throw misread('a date is none')
+  const shifted = month <= 2 ? year - 1 : year
+  const cycle = Math.floor(shifted / 400)
+  const rest = shifted - cycle * 400
+  const ofYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1
+  const days = rest * 365 + Math.floor(rest / 4) - Math.floor(rest / 100) + ofYear
+  return cycle * CYCLE + days - TO_EPOCH
 }
 
 /** Microseconds of a length of time or of a day, as `[-]HH:MM:SS[.ffffff]`. */
@@ -93,7 +126,21 @@ export function timeOfDay(out: Out, micros: number | bigint): void {
 }
 
 /** Microseconds since 1970 as `date time`, with `zone` behind the time. */
-export function timestamp(out: Out, micros: number | bigint, zone = ''): void {
+export function timestamp(
+  out: Out,
+  micros: number | bigint,
+  { connector, zone = '' }: Calendar & { readonly zone?: string },
+): void {
+  if (typeof micros === 'bigint') {
+    const endless =
+      micros === LAST_MOMENT ? 'infinity' : micros === FIRST_MOMENT ? '-infinity' : null
+    if (endless !== null && connector === 'postgresql') {
+      out.ascii(endless)
+      return
+    }
+    if (micros < NO_MOMENT || endless !== null)
+      throw inexact('a moment is before any that a database has')
+  }
   const { days, rest } = split(micros)
   const before = writeKnownDay(out, days)
   out.byte(0x20)

@@ -45,8 +45,10 @@ export class OriginReader {
   readonly facts: Partial<Record<Wanted, Fact>> = {}
   #log = { connector: '', name: '', db: '', file: '', text: '' }
 
-  constructor(shape: Shape) {
+  /** `connector`: whose it is, where the record does not say. */
+  constructor(shape: Shape, connector = '') {
     this.#shape = shape
+    this.facts.connector = connector
     this.#slots = shape.fields.map(({ name }) => ({ wanted: wantedOf(name), memo: memo() }))
   }
 

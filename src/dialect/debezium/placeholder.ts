@@ -19,8 +19,10 @@ export function placeholders(type: Type, placeholder: Buffer): readonly Buffer[]
         Buffer.from(placeholder.toString('hex')),
       ]
     case 'bytes':
+      return [placeholder]
     case 'json':
-    case 'enum':
+      return [placeholder, Buffer.from(JSON.stringify({ [text]: text }))]
+    case 'decimal':
       return [placeholder]
     case 'uuid':
       return [Buffer.from(nameUuid(placeholder))]

@@ -155,11 +155,10 @@ class FlatPlan implements Plan {
 
   constructor(shape: Shape, topic: Topic) {
     const without = (name: string): boolean => ADDED.test(name)
-    this.#rows = new RowReader(shape, { ...topic.rowOptions(''), without })
-    this.#added = new OriginReader({
-      ...shape,
-      fields: shape.fields.filter(({ name }) => without(name)),
-    })
+    const added = shape.fields.filter(({ name }) => without(name))
+    const connector = guessed(added) || topic.options.connector
+    this.#rows = new RowReader(shape, { ...topic.rowOptions(connector), without })
+    this.#added = new OriginReader({ ...shape, fields: added }, connector)
     this.#names = new Set(shape.fields.map(({ name }) => name).filter(without))
   }
 
@@ -192,6 +191,14 @@ class FlatPlan implements Plan {
       to.set(field.name, markText(wire, field.shape))
     else this.#added.take(wire, field)
   }
+}
+
+/** The server that only has what was added of its source. */
+function guessed(added: readonly Field[]): string {
+  const has = (pattern: RegExp): boolean => added.some(({ name }) => pattern.test(name))
+  if (has(/_(?:change_lsn|commit_lsn|scn|commit_scn)$/)) return ''
+  if (has(/_(?:lsn|xmin)$/)) return 'postgresql'
+  return ''
 }
 
 /** A mark is a text or a boolean, after what it is written as. */

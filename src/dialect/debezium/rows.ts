@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Column, Table } from '../../model/table.ts'
 import { locate } from '../../model/tuple.ts'
 import { type Form, type FormContext, formOf } from './forms.ts'
+import { type Loss, lossesOf } from './losses.ts'
 import { inexact, Misread } from './misread.ts'
 import type { Out } from './out.ts'
 import { placeholders } from './placeholder.ts'
@@ -28,17 +29,28 @@ export class RowReader {
   readonly shape: Shape
   readonly columns: readonly Column[]
   readonly #cells: readonly Cell[]
+  readonly #connector: string
   #partial = false
 
   /** Throws Misread where a field has a type without a counterpart. */
   constructor(shape: Shape, options: RowOptions) {
     this.shape = shape
+    this.#connector = options.connector
     const cells = shape.fields.map((field) => cellOf(field, options))
     this.#cells = cells
     this.columns = shape.fields.flatMap((field, i) => {
       const form = cells[i]?.form
       return form === null || form === undefined ? [] : [columnOf(field, form)]
     })
+  }
+
+  /** What the connector lost of the columns. */
+  get losses(): readonly Loss[] {
+    return lossesOf(this.shape, this.#connector)
+  }
+  /** The columns whose schema has a default. */
+  get defaulted(): readonly string[] {
+    return this.shape.fields.filter(({ shape }) => shape.defaulted).map(({ name }) => name)
   }
 
   /** True when the row that was read last has a cell that the connector did not know. */
@@ -117,16 +129,18 @@ export function keyColumns(columns: readonly Column[], key: Shape): readonly num
   return found.length === 0 || found.includes(-1) ? null : found
 }
 
+/** The table of such rows; its mark names the columns that have a default. */
 export function tableOf(
   id: { readonly topic: string; readonly schema: string; readonly name: string },
-  columns: readonly Column[],
+  { columns, defaulted }: RowReader,
   key: readonly number[] | null,
 ): Table {
   const identity: Table['identity'] = key === null ? { by: 'row' } : { by: 'key', columns: key }
   const { schema, name } = id
   const digest = createHash('sha256').update(JSON.stringify([schema, name, columns, identity]))
   const version = digest.digest('hex').slice(0, 16)
-  return { id: id.topic, schema, name, columns, identity, version }
+  const mark = JSON.stringify(defaulted)
+  return { id: id.topic, schema, name, columns, identity, version, mark }
 }
 
 /** Reads keys into tuples as wide as the table. */

@@ -20,6 +20,8 @@ export interface Known<T> {
 export interface TopicOptions {
   readonly name: string
   readonly placeholder: Buffer
+  /** Whose records these are, where they do not say; empty when it is not known. */
+  readonly connector: string
   /** The schema of a registry by its number. */
   readonly registered: (id: number) => Shape
 }
@@ -65,6 +67,11 @@ export class Topic {
     return this.#newest
   }
 
+  /** How its rows are read. */
+  get rows(): RowReader | null {
+    return this.#last?.rows ?? null
+  }
+
   rowOptions(connector: string): RowOptions {
     return { connector, placeholder: this.options.placeholder }
   }
@@ -80,7 +87,7 @@ export class Topic {
     if (last?.rows === rows && last.key === key && isNamed(last.table, at)) return last.table
     const columns = key === null ? null : keyColumns(rows.columns, key)
     if (key !== null && columns === null) throw misread('its key has a field that is no column')
-    const made = tableOf({ topic: this.options.name, ...at }, rows.columns, columns)
+    const made = tableOf({ topic: this.options.name, ...at }, rows, columns)
     const table = this.#tables.get(made.version) ?? made
     this.#tables.set(made.version, table)
     this.#last = { rows, key, table }
