@@ -10,6 +10,9 @@ const sources: Readonly<Record<string, MysqlKind>> = {
   mariadb: 'mariadb-10.11',
   'mariadb-10.11': 'mariadb-10.11',
 }
+/** What a crash takes back from the tables would stay in the log without them. */
+const durable = { 'sync-binlog': '1', 'innodb-flush-log-at-trx-commit': '1' }
+
 const targets = ['postgres', 'mongodb', 'mongodb-history'] as const
 
 /** What a pair of kinds may be, for people. */
@@ -24,7 +27,7 @@ export async function openPair(pair: string): Promise<PairOfKinds | null> {
   const kind = sources[from]
   const target = targets.find((name) => name === to)
   if (kind === undefined || target === undefined) return null
-  const source = await mysql(kind, { settings: {} })
+  const source = await mysql(kind, { settings: durable })
   if (target === 'postgres') {
     const server = await postgres(18, { settings: targetSettings })
     return {
