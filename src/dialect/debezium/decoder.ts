@@ -6,9 +6,13 @@ import type { Loss } from './losses.ts'
 import { Misread, misread } from './misread.ts'
 import { Out } from './out.ts'
 import { UNAVAILABLE } from './placeholder.ts'
+import type { Modes } from './plain.ts'
 import { type Plan, planOf } from './plans.ts'
+import { Reading } from './reading.ts'
 import type { Registry } from './registry.ts'
-import { type Known, Topic } from './topic.ts'
+import { Schemas } from './schemas.ts'
+import type { Shape } from './shape.ts'
+import { Topic } from './topic.ts'
 
 export interface DecoderOptions {
   /** Null where no record is Avro. */
@@ -17,17 +21,22 @@ export interface DecoderOptions {
   readonly placeholder?: string
   /** The connector of records that do not say it: `postgresql`, `mysql`, `mariadb`, … */
   readonly connector?: string
+  /** The table of a topic whose records have no schema; null when it is not known. */
+  readonly declared?: (topic: string) => Table | null
+  /** How values are written in records without a schema. */
+  readonly modes?: Modes
 }
 
-interface Reading {
+interface OfTopic {
   readonly topic: Topic
-  readonly values: Known<Plan>[]
+  readonly values: Schemas<Plan>
 }
 
 const CODES: Readonly<Record<Misread['kind'], FaultCode>> = {
   unreadable: 'HF-K301',
   inexact: 'HF-K302',
   unmapped: 'HF-K303',
+  undeclared: 'HF-K307',
 }
 
 /** Makes events of records, topic by topic. One for one reader, who is alone with it. */
@@ -35,11 +44,17 @@ export class Decoder {
   readonly #registry: Registry | null
   readonly #placeholder: Buffer
   readonly #connector: string
-  readonly #topics = new Map<string, Reading>()
+  readonly #declared: (topic: string) => Table | null
+  readonly #modes: Modes
+  readonly #topics = new Map<string, OfTopic>()
   readonly #out = new Out()
+  readonly #wires = new Reading()
 
-  constructor({ registry, placeholder = UNAVAILABLE, connector = '' }: DecoderOptions) {
+  constructor(options: DecoderOptions) {
+    const { registry, placeholder = UNAVAILABLE, connector = '' } = options
     this.#registry = registry
+    this.#declared = options.declared ?? (() => null)
+    this.#modes = options.modes ?? {}
     this.#connector = connector
     this.#placeholder = placeholderBytes(placeholder)
   }
@@ -59,17 +74,17 @@ export class Decoder {
 
   /**
    * What the record says. Throws Fault HF-K301 for one that cannot be read, HF-K302 for a value
-   * without an exact form and HF-K303 for a type without a counterpart, each with topic,
-   * partition and offset.
+   * without an exact form and HF-K303 for a type without a counterpart and HF-K307 for a record without a
+   * schema whose table is not known, each with topic, partition and offset.
    */
   decode(record: DebeziumRecord): DebeziumEvent {
-    const reading = this.#reading(record.topic)
+    const of = this.#ofTopic(record.topic)
     const out = this.#out
     out.start()
     try {
-      return this.#read(reading, record)
+      return this.#read(of, record)
     } catch (error) {
-      out.undo()
+      out.cut(0)
       throw faultOf(error, record)
     }
   }
@@ -84,27 +99,31 @@ export class Decoder {
     return this.#topics.get(topic)?.topic.rows?.losses ?? []
   }
 
-  #read({ topic, values }: Reading, record: DebeziumRecord): DebeziumEvent {
+  #read({ topic, values }: OfTopic, record: DebeziumRecord): DebeziumEvent {
     const out = this.#out
     const { value } = record
     if (value === null) return topic.tombstone(record, out)
-    const known = topic.known(values, value, (shape) => planOf(shape, topic))
-    return topic.reading(known, value, (wire) => {
-      out.undo()
+    const known = values.of(value)
+    return this.#wires.read(known, value, (wire) => {
+      out.cut(0)
       return known.plan.read(wire, { record, topic, out })
     })
   }
 
-  #reading(name: string): Reading {
+  #ofTopic(name: string): OfTopic {
     const known = this.#topics.get(name)
     if (known !== undefined) return known
-    const registered = (id: number): ReturnType<Registry['shape']> => {
+    const registered = (id: number): Shape => {
       if (this.#registry === null) throw misread('it is Avro, and no registry is given')
       return this.#registry.shape(id)
     }
     const [placeholder, connector] = [this.#placeholder, this.#connector]
-    const topic = new Topic({ name, placeholder, connector, registered })
-    const made = { topic, values: [] }
+    const declared = (): Table | null => this.#declared(name)
+    const modes = this.#modes
+    const topic = new Topic({ name, placeholder, connector, registered, declared, modes })
+    const implied = (bytes: Buffer): Shape => topic.impliedValue(bytes)
+    const plan = (shape: Shape): Plan => planOf(shape, topic)
+    const made = { topic, values: new Schemas({ registered, implied, plan }) }
     this.#topics.set(name, made)
     return made
   }

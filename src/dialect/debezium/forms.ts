@@ -22,6 +22,8 @@ export interface Form {
 export interface FormContext {
   /** The connector that made the record; empty when it is not known. */
   readonly connector: string
+  /** What the connector writes for a value that it does not know. */
+  readonly placeholder: Buffer
 }
 
 type Make = (shape: Shape, context: FormContext) => Form
@@ -79,6 +81,7 @@ const bool: Make = () => ({
 /** Numbers of the scale that the schema says. */
 const connectDecimal: Make = (shape) => {
   const scale = Number(shape.parameters['scale'] ?? 0)
+  if (!Number.isInteger(scale)) throw new Misread('unmapped', 'its decimals have no scale')
   const precision = Number(shape.parameters['connect.decimal.precision'] ?? Number.NaN)
   // PostgreSQL's connector takes the eleven bits of a negative scale for a positive one, and has
   // put as many zeros behind its numbers.
@@ -120,8 +123,11 @@ const oneBit: Make = () => ({
 })
 
 /** A number, or what stands for one that is not known. */
-function decimalText(out: Out, value: string): void {
-  out.text(plainDecimal(value) ?? value)
+function decimalText(out: Out, value: string, { placeholder }: FormContext): void {
+  const plain = plainDecimal(value)
+  if (plain !== null) out.ascii(plain)
+  else if (value === placeholder.toString()) out.bytes(placeholder)
+  else throw misread('a decimal is not written as one')
 }
 
 /** A number with exactly so many digits behind the point. */
@@ -289,6 +295,14 @@ const duration = fromWhole({ kind: 'interval' }, (out, micros) => {
   moments.clock(out, micros)
 })
 
+/** Bytes as the digits of base 16, or what stands for some that are not known. */
+const hex = fromText({ kind: 'bytes' }, (out, digits, { placeholder }) => {
+  const octets = Buffer.from(digits, 'hex')
+  if (octets.length * 2 === digits.length) out.bytes(octets)
+  else if (digits === placeholder.toString()) out.bytes(placeholder)
+  else throw misread('bytes are not written in hex')
+})
+
 const UNNAMED: Readonly<Partial<Record<Shape['type'], Make>>> = {
   int8: int(8),
   int16: int(16),
@@ -334,6 +348,7 @@ const NAMED: Readonly<Record<string, Make>> = {
   'io.debezium.data.Bits': bits,
   'io.debezium.data.Enum': enumeration,
   'io.debezium.data.EnumSet': text,
+  'holdfast.Hex': hex,
   'io.debezium.data.Json': json,
   'io.debezium.data.Uuid': uuid,
   'io.debezium.data.Xml': ofPostgres('xml'),

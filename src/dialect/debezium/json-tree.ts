@@ -1,4 +1,3 @@
-import { Deviation } from './json-wire.ts'
 import { misread } from './misread.ts'
 import type { Shape } from './shape.ts'
 
@@ -111,7 +110,8 @@ export function normalJson(node: Node, shape: Shape): string {
     const pairs = [...node.entries].map(([k, v]) => `${JSON.stringify(k)}:${normalJson(v, of)}`)
     return `{${pairs.join(',')}}`
   }
-  if (node.kind === 'object' || node.kind === 'array') throw new Deviation()
+  if (node.kind === 'object' || node.kind === 'array')
+    throw misread('a value is not what its schema says')
   return node.text
 }
 

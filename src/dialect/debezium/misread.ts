@@ -1,11 +1,14 @@
+/** `undeclared`: it has no schema, and nothing else says what it means. */
+export type MisreadKind = 'unreadable' | 'inexact' | 'unmapped' | 'undeclared'
+
 /**
  * A record that is not what it says it is, or that holds a value with no exact form. The decoder
  * makes a Fault of it, which names topic, partition and offset.
  */
 export class Misread extends Error {
-  readonly kind: 'unreadable' | 'inexact' | 'unmapped'
+  readonly kind: MisreadKind
 
-  constructor(kind: 'unreadable' | 'inexact' | 'unmapped', what: string) {
+  constructor(kind: MisreadKind, what: string) {
     super(what)
     this.name = 'Misread'
     this.kind = kind

@@ -26,9 +26,9 @@ export class Out {
   start(): void {
     this.#start = this.at
   }
-  /** Takes everything since `start` back. */
-  undo(): void {
-    this.at = this.#start
+  /** Takes everything back that came after the event had this size. */
+  cut(size: number): void {
+    this.at = this.#start + size
   }
   /** How far the event is. */
   get size(): number {
@@ -83,15 +83,6 @@ export class Out {
     if (this.at - from !== bytes.length) return false
     return this.buffer.compare(bytes, 0, bytes.length, from, this.at) === 0
   }
-  /** Copies a stretch of this event, such as a cell that is written already. */
-  repeat(from: number, to: number): void {
-    const size = to - from
-    this.room(size)
-    const start = this.#start + from
-    this.buffer.copyWithin(this.at, start, start + size)
-    this.at += size
-  }
-
   /** Makes sure that `size` more bytes fit; the event may move to another buffer for that. */
   room(size: number): void {
     if (this.at + size <= this.buffer.length) return

@@ -18,8 +18,6 @@ interface Cell {
 }
 
 export interface RowOptions extends FormContext {
-  /** What the connector writes for a value that it does not know. */
-  readonly placeholder: Buffer
   /** Fields that are no columns. */
   readonly without?: (field: string) => boolean
 }

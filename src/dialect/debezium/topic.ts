@@ -1,21 +1,13 @@
 import type { Table } from '../../model/table.ts'
-import { AvroWire } from './avro-wire.ts'
 import type { DebeziumRecord, Origin, RowEvent, RowOp, Span, TombstoneEvent } from './event.ts'
-import { endOf, normalJson, parseTree } from './json-tree.ts'
-import { Deviation, JsonWire } from './json-wire.ts'
-import { misread } from './misread.ts'
+import { parseTree } from './json-tree.ts'
+import { Misread, misread } from './misread.ts'
 import { Out } from './out.ts'
+import { declaredShape, type Modes, recordShape } from './plain.ts'
+import { Reading } from './reading.ts'
 import { KeyReader, keyColumns, type RowOptions, type RowReader, tableOf } from './rows.ts'
-import { isObject, type Shape, shapeOfJson } from './shape.ts'
-import type { Wire } from './wire.ts'
-
-/** What stands before the values of one schema, and what they look like. */
-export interface Known<T> {
-  readonly format: 'json' | 'avro'
-  readonly prefix: Buffer
-  readonly shape: Shape
-  readonly plan: T
-}
+import { isFramed, type Known, Schemas } from './schemas.ts'
+import type { Shape } from './shape.ts'
 
 export interface TopicOptions {
   readonly name: string
@@ -24,6 +16,9 @@ export interface TopicOptions {
   readonly connector: string
   /** The schema of a registry by its number. */
   readonly registered: (id: number) => Shape
+  /** The table whose rows these are, for records without a schema; null when it is not known. */
+  readonly declared: () => Table | null
+  readonly modes: Modes
 }
 
 /** A row whose spans are counted from the beginning of the event. */
@@ -39,19 +34,16 @@ interface RowFacts {
 }
 
 const NOWHERE: Span = { from: -1, to: -1 }
-const SCHEMA = Buffer.from('{"schema":')
-const PAYLOAD = Buffer.from(',"payload":')
-/** Schemas of one topic that are kept; a topic that many tables share has many. */
-const KEPT = 64
-
 /** What is known of one topic: its schemas, its keys, its tables. */
 export class Topic {
   readonly options: TopicOptions
-  readonly #keys: Known<KeyPlan>[] = []
+  readonly #keys: Schemas<KeyPlan>
+  /** Shapes that were made of a declared table. */
+  readonly #declared = new WeakMap<Shape, Table>()
   readonly #tables = new Map<string, Table>()
   readonly #scratch = new Out(4096)
-  readonly #json = new JsonWire()
-  readonly #avro = new AvroWire()
+  /** Its own wires, since a key is read while the value is. */
+  readonly #reading = new Reading()
   #newest: Table | null = null
   #key: Known<KeyPlan> | null = null
   /** The table that was asked for last, and by what. */
@@ -60,6 +52,11 @@ export class Topic {
 
   constructor(options: TopicOptions) {
     this.options = options
+    this.#keys = new Schemas({
+      registered: options.registered,
+      implied: () => this.#impliedKey(),
+      plan: (shape) => new KeyPlan(shape, { ...this.rowOptions(''), scratch: this.#scratch }),
+    })
   }
 
   /** The table of the newest record. */
@@ -85,13 +82,23 @@ export class Topic {
     const key = this.#keyOf(at.record)
     const last = this.#last
     if (last?.rows === rows && last.key === key && isNamed(last.table, at)) return last.table
-    const columns = key === null ? null : keyColumns(rows.columns, key)
-    if (key !== null && columns === null) throw misread('its key has a field that is no column')
-    const made = tableOf({ topic: this.options.name, ...at }, rows, columns)
-    const table = this.#tables.get(made.version) ?? made
-    this.#tables.set(made.version, table)
+    const declared = this.#declared.get(rows.shape)
+    const table = declared ?? this.#made(rows, key, at)
     this.#last = { rows, key, table }
     this.#newest = table
+    return table
+  }
+  #made(
+    rows: RowReader,
+    key: Shape | null,
+    at: { readonly schema: string; readonly name: string },
+  ): Table {
+    const columns = key === null ? null : keyColumns(rows.columns, key)
+    if (key !== null && columns === null) throw misread('its key has a field that is no column')
+    const { schema, name } = at
+    const made = tableOf({ topic: this.options.name, schema, name }, rows, columns)
+    const table = this.#tables.get(made.version) ?? made
+    this.#tables.set(made.version, table)
     return table
   }
 
@@ -145,7 +152,10 @@ export class Topic {
   #writeKey(key: Buffer, table: Table, out: Out): Span {
     const known = this.#knownKey(key)
     const from = out.size
-    this.reading(known, key, (wire) => known.plan.reader(table).read(wire, out))
+    this.#reading.read(known, key, (wire) => {
+      out.cut(from)
+      known.plan.reader(table).read(wire, out)
+    })
     return { from, to: out.size }
   }
 
@@ -160,76 +170,38 @@ export class Topic {
     const from = at.out.size
     const reader = this.#key.plan.reader(at.table)
     const [known, bytes] = this.#headerForm(value, this.#key)
-    this.reading(known, bytes, (wire) => reader.read(wire, at.out))
+    this.#reading.read(known, bytes, (wire) => {
+      at.out.cut(from)
+      reader.read(wire, at.out)
+    })
     return { from, to: at.out.size }
   }
   #headerForm(value: Buffer, key: Known<KeyPlan>): readonly [Known<KeyPlan>, Buffer] {
-    const framed = value[0] === 0 || value.subarray(0, SCHEMA.length).equals(SCHEMA)
-    if (framed) return [this.#knownKey(value), value]
+    if (isFramed(value)) return [this.#knownKey(value), value]
     return [{ ...key, format: 'json', prefix: Buffer.alloc(0) }, value]
   }
 
   #knownKey(bytes: Buffer): Known<KeyPlan> {
-    const known = this.known(this.#keys, bytes, (shape) => new KeyPlan(shape, this.#keyOptions()))
+    const known = this.#keys.of(bytes)
     this.#key = known
     return known
   }
-  #keyOptions(): RowOptions & { readonly scratch: Out } {
-    return { ...this.rowOptions(''), scratch: this.#scratch }
-  }
 
-  /** What is known of bytes with this beginning; the newest stands first. */
-  known<T>(list: Known<T>[], bytes: Buffer, plan: (shape: Shape) => T): Known<T> {
-    for (const known of list) {
-      const { length } = known.prefix
-      if (bytes.length < length || bytes.compare(known.prefix, 0, length, 0, length) !== 0) continue
-      if (list[0] !== known) list.unshift(...list.splice(list.indexOf(known), 1))
-      return known
-    }
-    const made = this.#framed(bytes)
-    const known = { ...made, plan: plan(made.shape) }
-    list.unshift(known)
-    if (list.length > KEPT) list.pop()
-    return known
+  /** The shape of a value without a schema. */
+  impliedValue(bytes: Buffer): Shape {
+    const node = parseTree(bytes.toString('utf8'))
+    const table = this.options.declared()
+    const made = recordShape(node, table, this.options.modes)
+    if (table !== null && made.row !== null) this.#declared.set(made.row, table)
+    return made.shape
   }
-
-  #framed(bytes: Buffer): Omit<Known<null>, 'plan'> {
-    if (bytes[0] === 0 && bytes.length >= 5) {
-      const shape = this.options.registered(bytes.readInt32BE(1))
-      return { format: 'avro', prefix: Buffer.from(bytes.subarray(0, 5)), shape }
-    }
-    const end = bytes.subarray(0, SCHEMA.length).equals(SCHEMA) ? endOf(bytes, SCHEMA.length) : -1
-    const prefixEnd = end + PAYLOAD.length
-    if (end < 0 || !bytes.subarray(end, prefixEnd).equals(PAYLOAD))
-      throw misread('it is neither JSON with its schema nor Avro of a registry')
-    const text = bytes.toString('utf8', SCHEMA.length, end)
-    return { format: 'json', prefix: Buffer.from(bytes.subarray(0, prefixEnd)), shape: json(text) }
-  }
-
-  /** Reads bytes with the wire of their format; once more in order where they are out of it. */
-  reading<R>(known: Known<unknown>, bytes: Buffer, read: (wire: Wire) => R): R {
-    const { length } = known.prefix
-    if (known.format === 'avro') {
-      this.#avro.begin(bytes, length, bytes.length)
-      const result = read(this.#avro)
-      this.#avro.finish()
-      return result
-    }
-    const tail = length === 0 ? '' : '}'
-    this.#json.begin(bytes, length, bytes.length)
-    try {
-      const result = read(this.#json)
-      this.#json.finish(tail)
-      return result
-    } catch (error) {
-      if (!(error instanceof Deviation)) throw error
-    }
-    const text = bytes.toString('utf8', length, bytes.length - tail.length)
-    const normal = Buffer.from(normalJson(parseTree(text), known.shape))
-    this.#json.begin(normal, 0, normal.length)
-    const result = read(this.#json)
-    this.#json.finish()
-    return result
+  #impliedKey(): Shape {
+    const table = this.options.declared() ?? this.#newest
+    if (table === null || table.identity.by !== 'key')
+      throw new Misread('undeclared', 'its key has no schema, and its table is not known')
+    const row = declaredShape(table, this.options.modes)
+    const fields = table.identity.columns.flatMap((index) => row.fields[index] ?? [])
+    return { ...row, optional: false, fields }
   }
 }
 
@@ -251,17 +223,6 @@ class KeyPlan {
     this.#readers.set(table, made)
     return made
   }
-}
-
-function json(text: string): Shape {
-  let schema: unknown
-  try {
-    schema = JSON.parse(text)
-  } catch {
-    throw misread('its schema is not JSON')
-  }
-  if (!isObject(schema)) throw misread('its schema is no object')
-  return shapeOfJson(schema)
 }
 
 function isNamed(table: Table, at: { readonly schema: string; readonly name: string }): boolean {

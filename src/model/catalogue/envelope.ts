@@ -77,4 +77,17 @@ export const envelopeFaults = {
       { text: 'Let the connector write Avro, or JSON with its schema (schemas.enable=true).' },
     ],
   },
+  'HF-K307': {
+    title: 'The records of a topic have no schema',
+    class: 'data',
+    severity: 'error',
+    exit: 1,
+    why: 'JSON without its schema does not say what a value is: a number may be a day, a millisecond or a number, a text may be bytes. They are read by the columns of a table that is known, and in the modes that the connector has.',
+    safe: kept,
+    todo: [
+      {
+        text: 'Let the connector write the schema with each record: value.converter.schemas.enable=true and key.converter.schemas.enable=true, or Avro.',
+      },
+    ],
+  },
 } as const satisfies Record<string, CatalogueEntry>

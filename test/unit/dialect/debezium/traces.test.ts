@@ -1,16 +1,13 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import { Decoder } from '../../../../src/dialect/debezium/decoder.ts'
+import type { DecoderOptions } from '../../../../src/dialect/debezium/decoder.ts'
 import { type RowEvent, tupleAt } from '../../../../src/dialect/debezium/event.ts'
-import { Registry } from '../../../../src/dialect/debezium/registry.ts'
 import { Fault } from '../../../../src/model/fault.ts'
-import type { Column } from '../../../../src/model/table.ts'
+import type { Column, Table } from '../../../../src/model/table.ts'
 import { cell, NULL, type Tuple, UNCHANGED } from '../../../../src/model/tuple.ts'
 import type { Type } from '../../../../src/model/value.ts'
 import { readTrace, type Trace, type Truth } from '../../../../testkit/debezium-traces/trace.ts'
+import { decoderOf } from './replay.ts'
 
 /** Records of real connectors, made by testkit/debezium-traces/record.ts. */
 const traces = [
@@ -62,23 +59,6 @@ function untailed(text: string): string {
   return text.replace(/(:\d\d)\.?0*$/, '$1').replace(/(:\d\d\.\d*?)0+$/, '$1')
 }
 
-/** A decoder that asks a registry with what the real one answered. */
-async function decoderOf(trace: Trace): Promise<{ decoder: Decoder; close(): void }> {
-  if (Object.keys(trace.schemas).length === 0)
-    return { decoder: new Decoder({ registry: null }), close: () => {} }
-  const server = createServer((request, response) => {
-    const id = request.url?.split('/').at(-1) ?? ''
-    const found = trace.schemas[id]
-    response.statusCode = found === undefined ? 404 : 200
-    response.end(JSON.stringify(found ?? {}))
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  const registry = new Registry({ url: `http://127.0.0.1:${port}` })
-  return { decoder: new Decoder({ registry }), close: () => server.close() }
-}
-
 interface Told {
   readonly event: RowEvent
   readonly truth: Truth
@@ -89,8 +69,9 @@ interface Told {
 /** The events of rows beside what the server said; refused ones as their codes. */
 async function told(
   trace: Trace,
+  options: Partial<DecoderOptions> = {},
 ): Promise<{ rows: Told[]; refused: string[]; kinds: Set<string> }> {
-  const { decoder, close } = await decoderOf(trace)
+  const { decoder, close } = await decoderOf(trace, options)
   const rows: Told[] = []
   const refused: string[] = []
   const kinds = new Set<string>()
@@ -124,30 +105,82 @@ function idOf(truth: Truth): string {
   return truth.row?.['id'] ?? truth.sql
 }
 
+/** Compares what can be; returns how many values that were. */
+function compare(rows: readonly Told[], unnamed: ReadonlySet<string> = new Set()): number {
+  let compared = 0
+  for (const { event, truth, lost } of rows) {
+    if (event.newKey !== null) continue
+    const tuple = tupleAt(event, event.row)
+    assert.equal(tuple === null, truth.row === null, truth.sql)
+    if (tuple === null || truth.row === null) continue
+    for (const [index, column] of event.table.columns.entries()) {
+      const got = printed(tuple, index, column)
+      const want = wanted(column, truth.row)
+      if (got === undefined) assert.ok(event.partial)
+      else if ((lost.has(column.name) || unnamed.has(column.name)) && got !== want) continue
+      else if (column.type.kind === 'text' && isBytesOf(got, want)) compared++
+      else if (column.type.kind === 'json' && got !== null && want !== null) sameJson(got, want)
+      else assert.equal(got, want, `${column.name} of ${truth.sql.slice(0, 40)}`)
+      compared++
+    }
+  }
+  return compared
+}
+
 for (const name of traces) {
   test(`${name}: every value is what the server says, or its loss was named`, async () => {
     const { rows, refused } = await told(await readTrace(name))
-    let compared = 0
-    for (const { event, truth, lost } of rows) {
-      if (event.newKey !== null) continue
-      const tuple = tupleAt(event, event.row)
-      assert.equal(tuple === null, truth.row === null, truth.sql)
-      if (tuple === null || truth.row === null) continue
-      for (const [index, column] of event.table.columns.entries()) {
-        const got = printed(tuple, index, column)
-        const want = wanted(column, truth.row)
-        if (got === undefined) assert.ok(event.partial)
-        else if (lost.has(column.name) && got !== want) continue
-        else if (column.type.kind === 'text' && isBytesOf(got, want)) compared++
-        else if (column.type.kind === 'json' && got !== null && want !== null) sameJson(got, want)
-        else assert.equal(got, want, `${column.name} of ${truth.sql.slice(0, 40)}`)
-        compared++
-      }
-    }
+    const compared = compare(rows)
     assert.ok(compared >= 100 || name.includes('odd'), `${compared} compared`)
     assert.deepEqual(refused, name.includes('odd') ? refusedOdd(name) : [])
   })
 }
+
+/** The table that records with their schema tell of. */
+async function declaredTable(): Promise<{ table: Table; lost: Set<string> }> {
+  const { rows } = await told(await readTrace('postgres-precise'))
+  const [first] = rows
+  assert.ok(first !== undefined)
+  return { table: first.event.table, lost: new Set([...first.lost, 'q', 'n5']) }
+}
+
+test('records without a schema are read by the table that is known, in the modes given', async () => {
+  const { table, lost } = await declaredTable()
+  const modes = {
+    'postgres-plain': { decimal: 'string', time: 'isostring', binary: 'hex' },
+    'postgres-unwrapped-plain': { decimal: 'precise', time: 'adaptive', binary: 'base64' },
+  } as const
+  // The second one has intervals as microseconds, and money with two digits behind the point.
+  const types: Readonly<Record<string, Type>> = {
+    iv: { kind: 'int', bits: 64, unsigned: false },
+    mo: { kind: 'decimal', precision: 19, scale: 2 },
+  }
+  const columns = table.columns.map((column) => ({
+    ...column,
+    type: types[column.name] ?? column.type,
+  }))
+  for (const [name, mode] of Object.entries(modes)) {
+    const known = name.includes('unwrapped') ? { ...table, columns } : table
+    const options = { declared: () => known, modes: mode, connector: 'postgresql' }
+    const { rows, refused } = await told(await readTrace(name), options)
+    assert.deepEqual(refused, [])
+    assert.ok(compare(rows, new Set([...lost, 'iv'])) >= 100)
+    assert.ok(rows.every(({ event }) => event.table === known))
+  }
+})
+
+test('a record without a schema is refused where its table or its modes are not known', async () => {
+  const { table } = await declaredTable()
+  const trace = await readTrace('postgres-plain')
+  const all = trace.records.filter(({ value }) => value !== null).length
+  const unknown = await told(trace)
+  assert.deepEqual(unknown.refused, Array(all).fill('HF-K307'))
+  const noModes = await told(trace, { declared: () => table })
+  assert.deepEqual(noModes.refused, Array(all).fill('HF-K303'))
+  const fewer = { ...table, columns: table.columns.slice(0, -1) }
+  const added = await told(trace, { declared: () => fewer, modes: { decimal: 'string' } })
+  assert.equal(new Set(added.refused).size, 1)
+})
 
 /** A moment past the range of Java's numbers, and a label whose commas nobody can place. */
 function refusedOdd(name: string): string[] {
