@@ -17,10 +17,11 @@ const TLS = ['sslmode', 'sslrootcert', 'sslcert', 'sslkey']
 const PASSED = ['channel_binding']
 /** Further ones of a scheme. */
 const PASSED_BY_SCHEME: Readonly<Record<string, readonly string[]>> = {
+  kafka: ['sasl', 'registry'],
   mongodb: ['authSource', 'authMechanism', 'replicaSet', 'directConnection', 'tls', 'ssl'],
 }
 /** Schemes whose URLs may name several hosts of one database. */
-const MANY_HOSTS = ['mongodb']
+const MANY_HOSTS = ['kafka', 'mongodb']
 /** Parameters by which other programs tune their own connections; they change nothing here. */
 const FOREIGN = [
   'appName',

@@ -9,6 +9,7 @@ import { sourcePreflightFaults } from './preflight-source.ts'
 import { processFaults } from './process.ts'
 import { sourceFaults } from './source.ts'
 import { targetFaults } from './target.ts'
+import { topicFaults } from './topics.ts'
 import { verifyFaults } from './verify.ts'
 
 const entries = {
@@ -17,6 +18,7 @@ const entries = {
   ...preflightFaults,
   ...sourcePreflightFaults,
   ...logFaults,
+  ...topicFaults,
   ...targetFaults,
   ...documentFaults,
   ...envelopeFaults,

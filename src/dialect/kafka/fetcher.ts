@@ -1,0 +1,144 @@
+import {
+  type Broker,
+  type Connection,
+  ConnectionPool,
+  fetchV13,
+  fetchV15,
+  fetchV16,
+  fetchV17,
+} from '@platformatic/kafka'
+import type { Endpoint } from '../../model/endpoint.ts'
+import { Fault } from '../../model/fault.ts'
+import { type Cluster, COMMITTED, type Leaders, type PlaceOffset } from './cluster.ts'
+import { clientOptions } from './connect.ts'
+import { faultOf, says } from './errors.ts'
+import { committed, type FetchResponse, type Portion } from './records.ts'
+
+/** A partition to read, and from where. */
+export interface Wanted extends PlaceOffset {
+  /** The id of the topic. */
+  readonly id: string
+}
+
+export interface FetchLimits {
+  /** Milliseconds that a broker waits when there is nothing to read. */
+  readonly wait: number
+  /** Of one answer; a single larger batch of records comes all the same. */
+  readonly bytes: number
+  readonly partitionBytes: number
+}
+
+/** Those that name topics by their ids, newest first. */
+const requests = [fetchV17.api, fetchV16.api, fetchV15.api, fetchV13.api]
+const FETCH = 1
+/** A request that stands for itself: the broker keeps nothing of it. */
+const NO_SESSION = { id: 0, epoch: -1 }
+
+/**
+ * Reads partitions that are named, from offsets that are named: nobody assigns anything, and no
+ * offset is ever chosen by the client.
+ *
+ * Requests are made below the client's consumer, whose own filter of aborted transactions drops
+ * committed records.
+ */
+export class Fetcher implements AsyncDisposable {
+  readonly #cluster: Cluster
+  readonly #pool: ConnectionPool
+  readonly #request: (typeof requests)[number]
+  #stale = false
+
+  private constructor(
+    cluster: Cluster,
+    how: { readonly pool: ConnectionPool; readonly request: (typeof requests)[number] },
+  ) {
+    this.#cluster = cluster
+    this.#pool = how.pool
+    this.#request = how.request
+  }
+
+  /** Throws Fault. */
+  static async open(
+    endpoint: Endpoint,
+    { cluster, mirror }: { readonly cluster: Cluster; readonly mirror: string },
+  ): Promise<Fetcher> {
+    const newest = await cluster.newest(FETCH)
+    const request = requests.find(({ version }) => version <= newest)
+    if (request === undefined) {
+      const what = `the brokers at ${cluster.label} are older than Kafka 3.1, which first names topics by id`
+      throw new Fault('HF-S107', { what, side: 'source' })
+    }
+    const { clientId, ...options } = await clientOptions(endpoint, { mirror, purpose: 'stream' })
+    return new Fetcher(cluster, { pool: new ConnectionPool(clientId, options), request })
+  }
+
+  /** What has arrived in these partitions; those without anything new may be left out. */
+  async fetch(wanted: readonly Wanted[], limits: FetchLimits): Promise<readonly Portion[]> {
+    const doing = 'reading topics'
+    try {
+      const names = [...new Set(wanted.map(({ topic }) => topic))]
+      const leaders = await this.#cluster.leaders(names, { fresh: this.#stale })
+      this.#stale = false
+      const answers = await Promise.all(
+        [...byBroker(wanted, leaders)].map(([broker, places]) => this.#ask(broker, places, limits)),
+      )
+      return answers.flat()
+    } catch (error) {
+      this.#stale = true
+      if (MOVED.some((id) => says(error, id))) return []
+      throw faultOf(error, { doing, label: this.#cluster.label })
+    }
+  }
+
+  async #ask(
+    broker: Broker,
+    places: readonly Wanted[],
+    { wait, bytes, partitionBytes }: FetchLimits,
+  ): Promise<readonly Portion[]> {
+    const topics = [...Map.groupBy(places, ({ id }) => id)].map(([topicId, some]) => ({
+      topicId,
+      partitions: some.map(({ partition, offset }) => ({
+        partition,
+        currentLeaderEpoch: -1,
+        fetchOffset: offset,
+        lastFetchedEpoch: -1,
+        partitionMaxBytes: partitionBytes,
+      })),
+    }))
+    const connection: Connection = await this.#pool.get(broker)
+    const { id, epoch } = NO_SESSION
+    const none: fetchV17.FetchRequest[7] = []
+    const asked: fetchV17.FetchRequest = [wait, 1, bytes, COMMITTED, id, epoch, topics, none, '']
+    const answer = await this.#request.async(connection, ...asked)
+    return portionsOf(answer, places)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pool.close().catch(() => undefined)
+  }
+}
+
+/** Another broker leads the partition now. */
+const MOVED = ['NOT_LEADER_OR_FOLLOWER', 'LEADER_NOT_AVAILABLE', 'FENCED_LEADER_EPOCH']
+
+function byBroker(wanted: readonly Wanted[], leaders: Leaders): Map<Broker, Wanted[]> {
+  const known = wanted.flatMap((place) => {
+    const broker = leaders(place)
+    return broker === null ? [] : [{ broker, place }]
+  })
+  return new Map(
+    [...Map.groupBy(known, ({ broker }) => broker)].map(([broker, places]) => [
+      broker,
+      places.map(({ place }) => place),
+    ]),
+  )
+}
+
+function portionsOf({ responses }: FetchResponse, places: readonly Wanted[]): Portion[] {
+  return responses.flatMap(({ topicId, partitions }) =>
+    partitions.flatMap((partition) => {
+      const { partitionIndex } = partition
+      const asked = places.find((one) => one.id === topicId && one.partition === partitionIndex)
+      return asked === undefined ? [] : [committed(asked.topic, { from: asked.offset, partition })]
+    }),
+  )
+}

@@ -1,0 +1,156 @@
+import type { CatalogueEntry } from './entry.ts'
+
+/** Topics of Kafka as the log of a source. */
+export const topicFaults = {
+  'HF-K101': {
+    title: 'A topic no longer holds what the mirror has not read yet',
+    class: 'persistent',
+    severity: 'critical',
+    exit: 1,
+    why: 'Its retention passed (retention.ms, retention.bytes) or its records were deleted before the mirror had read them.',
+    safe: 'Nothing was skipped: the target stands where it stood. What was thrown away can only be had by a new snapshot of the tables.',
+    todo: [
+      {
+        text: 'Let the topics keep their records for longer.',
+        run: 'kafka-configs.sh --bootstrap-server … --alter --entity-type topics --entity-name … --add-config retention.ms=604800000',
+      },
+      {
+        text: 'Remove the mirror, have the connector make a new snapshot, and make the mirror again.',
+        run: 'holdfast destroy',
+      },
+    ],
+  },
+  'HF-K102': {
+    title: 'A topic ends before the place that the mirror has read',
+    class: 'persistent',
+    severity: 'critical',
+    exit: 1,
+    why: 'The topic lost records that were there: it was made again, or a broker without the newest records became its leader.',
+    safe: 'Nothing was read from it. The target stands where it stood, and may hold changes that the topic no longer has.',
+    todo: [
+      {
+        text: 'Remove the mirror, have the connector make a new snapshot, and make the mirror again.',
+        run: 'holdfast destroy',
+      },
+    ],
+  },
+  'HF-K103': {
+    title: 'A topic of the mirror was deleted, or made again',
+    class: 'persistent',
+    severity: 'critical',
+    exit: 1,
+    why: 'The topic of that name is gone or has another id: its offsets say nothing about what the mirror has read.',
+    safe: 'Nothing was read from the new topic and nothing was skipped; the target stands where it stood.',
+    todo: [
+      {
+        text: 'Remove the mirror, have the connector make a new snapshot, and make the mirror again.',
+        run: 'holdfast destroy',
+      },
+    ],
+  },
+  'HF-K104': {
+    title: 'A topic of the mirror has another number of partitions',
+    class: 'persistent',
+    severity: 'critical',
+    exit: 1,
+    why: 'With more partitions keys move to other ones, and which change of a row came last can no longer be told from where it stands.',
+    safe: 'Nothing was read since; the target stands where it stood.',
+    todo: [
+      {
+        text: 'Remove the mirror, have the connector make a new snapshot, and make the mirror again.',
+        run: 'holdfast destroy',
+      },
+    ],
+  },
+  'HF-K105': {
+    title: 'No topic of Kafka is chosen',
+    class: 'config',
+    severity: 'error',
+    exit: 2,
+    why: 'A cluster holds topics of many programs, and none is mirrored unasked.',
+    safe: 'Nothing was read or changed.',
+    todo: [
+      {
+        text: 'Name the topics of the connector by patterns.',
+        run: "holdfast run --include 'cdc.public.*'",
+      },
+    ],
+  },
+  'HF-K106': {
+    title: 'A topic cannot be mirrored',
+    class: 'persistent',
+    severity: 'error',
+    exit: 4,
+    why: 'Its records do not describe rows of a table with a key, or it holds no record yet that would say what the columns are.',
+    safe: 'Nothing was read on or changed.',
+    todo: [
+      { text: 'Leave the topic out by a pattern.', run: "holdfast run --exclude '…'" },
+      { text: 'Or give the table a key, and have the connector make a new snapshot.' },
+    ],
+  },
+  'HF-K107': {
+    title: 'A topic begins after its first record and holds no snapshot',
+    class: 'persistent',
+    severity: 'error',
+    exit: 4,
+    why: 'Older records were thrown away. Rows that were not changed since then are not in it.',
+    safe: 'Nothing was applied.',
+    todo: [
+      {
+        text: 'Have the connector make a new snapshot of the table, and start again.',
+        run: 'holdfast run',
+      },
+    ],
+  },
+  'HF-K108': {
+    title: 'Records of a topic cannot be read',
+    class: 'persistent',
+    severity: 'critical',
+    exit: 1,
+    why: 'A batch of records is damaged, or compressed in a way that is not known here.',
+    safe: 'Nothing of it was applied and nothing is skipped: the target stands before it.',
+    todo: [
+      {
+        text: 'Look at the record by another program.',
+        run: 'kafka-dump-log.sh --files … --print-data-log',
+      },
+    ],
+  },
+  'HF-K109': {
+    title: 'The log of the database behind a topic went back',
+    class: 'data',
+    severity: 'critical',
+    exit: 1,
+    why: 'A change that is newer by its time stands before changes that were applied already: the database was restored, replaced or failed over, and its positions count anew.',
+    safe: 'The change was neither applied nor skipped; the target stands before it.',
+    todo: [
+      {
+        text: 'Remove the mirror, have the connector make a new snapshot, and make the mirror again.',
+        run: 'holdfast destroy',
+      },
+    ],
+  },
+  'HF-K110': {
+    title: 'The columns of a topic changed in a way that cannot be followed',
+    class: 'data',
+    severity: 'critical',
+    exit: 1,
+    why: 'A column went, got another type, or came with a value for rows that were there before.',
+    safe: 'Nothing of the new shape was applied: the target stands before it.',
+    todo: [
+      {
+        text: 'Remove the mirror, have the connector make a new snapshot, and make the mirror again.',
+        run: 'holdfast destroy',
+      },
+    ],
+  },
+  'HF-K111': {
+    title: 'A table without a topic appears in the checkpoint',
+    class: 'internal',
+    severity: 'critical',
+    exit: 1,
+    why: 'The state of the mirror names a partition of a topic that it has no table of.',
+    safe: 'Nothing was read or changed.',
+    todo: [{ text: 'Report it with the output of -v.' }],
+  },
+} as const satisfies Record<string, CatalogueEntry>

@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict'
+import { suite, type TestContext, test } from 'node:test'
+import { parseUrl } from '../../../src/config/url.ts'
+import { Cluster, type Topic } from '../../../src/dialect/kafka/cluster.ts'
+import { Fetcher } from '../../../src/dialect/kafka/fetcher.ts'
+import type { KafkaMessage } from '../../../src/dialect/kafka/records.ts'
+import { Fault } from '../../../src/model/fault.ts'
+import { eventually } from '../../../testkit/eventually.ts'
+import { kafka } from '../../../testkit/servers/index.ts'
+import { TestTopics } from '../../../testkit/topics.ts'
+
+const use = { mirror: 'm', purpose: 'test' }
+
+async function stand(t: TestContext) {
+  const broker = await kafka()
+  const endpoint = parseUrl(broker.url(), 'the test')
+  const cluster = await Cluster.open(endpoint, use)
+  t.after(() => cluster[Symbol.asyncDispose]())
+  const fetcher = await Fetcher.open(endpoint, { cluster, mirror: 'm' })
+  t.after(() => fetcher[Symbol.asyncDispose]())
+  return { cluster, fetcher, topics: TestTopics.at(t, broker) }
+}
+
+async function only(cluster: Cluster, name: string): Promise<Topic> {
+  const [topic] = await cluster.describe([name])
+  assert.ok(topic)
+  return topic
+}
+
+/** Everything up to the end of a partition, in answers of at most so many bytes. */
+async function readAll(
+  fetcher: Fetcher,
+  topic: Topic,
+  { partition = 0, from = 0n, bytes = 1 << 20 } = {},
+): Promise<KafkaMessage[]> {
+  const read: KafkaMessage[] = []
+  const place = { topic: topic.name, id: topic.id, partition }
+  let offset = from
+  for (let end = -1n; offset !== end; ) {
+    const limits = { wait: 100, bytes, partitionBytes: bytes }
+    const [portion] = await fetcher.fetch([{ ...place, offset }], limits)
+    if (portion === undefined) continue
+    read.push(...portion.messages)
+    offset = portion.next
+    end = portion.end
+  }
+  return read
+}
+
+const values = (messages: readonly KafkaMessage[]): (string | null)[] =>
+  messages.map(({ value }) => (value === null ? null : value.toString()))
+
+suite('topics of a broker', () => {
+  test('are named, described and measured', async (t) => {
+    const { cluster, topics } = await stand(t)
+    const name = await topics.make('a', { partitions: 3, settings: { 'retention.ms': '5000' } })
+    const topic = await only(cluster, name)
+    assert.equal(topic.partitions, 3)
+    assert.ok((await cluster.names()).includes(name))
+    await topics.put('a', [
+      { key: 'k', value: '1', partition: 1 },
+      { key: 'k', value: '2', partition: 1 },
+    ])
+    assert.deepEqual(
+      (await cluster.offsets([topic], 'end')).map(({ offset }) => offset),
+      [0n, 2n, 0n],
+    )
+    const later = await cluster.offsets([topic], { millis: 9_999_999_999_999n })
+    assert.deepEqual(
+      later.map(({ offset }) => offset),
+      [0n, 2n, 0n],
+    )
+    assert.deepEqual(await cluster.keeping(name), {
+      millis: 5000n,
+      bytes: null,
+      compacted: false,
+      removes: true,
+    })
+    assert.deepEqual(await cluster.describe([topics.name('none')]), [])
+  })
+
+  test('have another id when they are made again', async (t) => {
+    const { cluster, topics } = await stand(t)
+    const name = await topics.make('again')
+    const { id } = await only(cluster, name)
+    await topics.remove('again')
+    await eventually('the topic is gone', async () => (await cluster.describe([name])).length === 0)
+    await topics.make('again')
+    assert.notEqual((await only(cluster, name)).id, id)
+  })
+
+  test('are read from the offset that is named', async (t) => {
+    const { cluster, fetcher, topics } = await stand(t)
+    const topic = await only(cluster, await topics.make('read', { partitions: 2 }))
+    const records = Array.from({ length: 300 }, (_, i) => ({
+      key: `k${i}`,
+      value: i % 7 === 0 ? null : `v${i} ${'x'.repeat(i)}`,
+      partition: 0,
+      headers: { h: String(i) },
+    }))
+    for (let at = 0; at < 300; at += 30) await topics.put('read', records.slice(at, at + 30))
+    const all = await readAll(fetcher, topic, { bytes: 2000 })
+    assert.deepEqual(
+      values(all),
+      records.map(({ value }) => value),
+    )
+    assert.deepEqual(
+      all.map(({ key, headers }) => [key?.toString(), headers.map(String)]),
+      records.map(({ key, headers }) => [key, [`h,${headers.h}`]]),
+    )
+    const some = await readAll(fetcher, topic, { from: 217n })
+    assert.deepEqual([some.length, some[0]?.offset], [83, 217n])
+    assert.deepEqual(await readAll(fetcher, topic, { partition: 1 }), [])
+  })
+
+  test('show what was committed and nothing that was aborted', async (t) => {
+    const { cluster, fetcher, topics } = await stand(t)
+    const topic = await only(cluster, await topics.make('tx'))
+    const wanted: string[] = []
+    for (let i = 0; i < 12; i++) {
+      const records = Array.from({ length: 40 }, (_, n) => ({ key: `${n}`, value: `${i}.${n}` }))
+      const end = i % 2 === 0 ? 'abort' : 'commit'
+      await topics.transact('tx', records, end)
+      if (end === 'commit') wanted.push(...records.map(({ value }) => value))
+    }
+    // In small answers the marker that ends a transaction comes later than its records.
+    for (const bytes of [1 << 20, 300]) {
+      assert.deepEqual(values(await readAll(fetcher, topic, { bytes })), wanted)
+    }
+  })
+
+  test('that no longer hold an offset say so', async (t) => {
+    const { cluster, fetcher, topics } = await stand(t)
+    const topic = await only(cluster, await topics.make('cut'))
+    await topics.put('cut', [
+      { key: 'a', value: '1' },
+      { key: 'b', value: '2' },
+    ])
+    await topics.cut('cut', 0, 1n)
+    assert.deepEqual((await cluster.offsets([topic], 'begin'))[0]?.offset, 1n)
+    await assert.rejects(readAll(fetcher, topic), isFault('HF-K101'))
+    await topics.remove('cut')
+    await eventually('the topic is gone', async () => {
+      const found = await cluster.describe([topic.name])
+      return found.length === 0
+    })
+    await assert.rejects(readAll(fetcher, topic, { from: 1n }), isFault('HF-K103'))
+  })
+
+  test('have groups whose offsets are there for other tools to see', async (t) => {
+    const { cluster, topics } = await stand(t)
+    const topic = await topics.make('group')
+    await topics.put('group', [{ key: 'a', value: '1' }])
+    const group = `${topics.prefix}-g`
+    assert.deepEqual(await cluster.committed(group), [])
+    await cluster.commit(group, [{ topic, partition: 0, offset: 1n }])
+    assert.deepEqual(await cluster.committed(group), [{ topic, partition: 0, offset: 1n }])
+    assert.equal(await cluster.forget(group), true)
+    assert.deepEqual(await cluster.committed(group), [])
+    assert.equal(await cluster.forget(group), false)
+  })
+
+  test('cannot be read where nobody listens', async () => {
+    const endpoint = parseUrl('kafka://127.0.0.1:1', 'the test')
+    await assert.rejects(Cluster.open(endpoint, use), isFault('HF-S101'))
+  })
+})
+
+function isFault(code: string): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof Fault, String(error))
+    assert.equal(error.code, code, error.message)
+    return true
+  }
+}

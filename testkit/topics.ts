@@ -1,0 +1,116 @@
+import { randomBytes } from 'node:crypto'
+import type { TestContext } from 'node:test'
+import { Admin, Producer } from '@platformatic/kafka'
+import type { KafkaServer } from './servers/kafka.ts'
+
+export interface TestRecord {
+  readonly key: string | null
+  /** Null is a tombstone. */
+  readonly value: string | null
+  readonly partition?: number
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** Topics of one test at a broker, with a prefix of their own. */
+export class TestTopics {
+  readonly prefix: string
+  readonly #admin: Admin
+  readonly #producer: Producer
+  readonly #bootstrap: string
+  /** Of transactions, one after another. */
+  #writer: Producer | null = null
+
+  private constructor(bootstrap: string) {
+    this.prefix = `t${randomBytes(4).toString('hex')}`
+    this.#bootstrap = bootstrap
+    const options = { clientId: 'test', bootstrapBrokers: [bootstrap], autocreateTopics: false }
+    this.#admin = new Admin(options)
+    this.#producer = new Producer(options)
+  }
+
+  static at(t: TestContext, broker: KafkaServer): TestTopics {
+    const topics = new TestTopics(broker.bootstrap)
+    t.after(() => topics.close())
+    return topics
+  }
+
+  name(topic: string): string {
+    return `${this.prefix}.${topic}`
+  }
+
+  async make(
+    topic: string,
+    how: { readonly partitions?: number; readonly settings?: Record<string, string> } = {},
+  ): Promise<string> {
+    const { partitions = 1, settings = {} } = how
+    const name = this.name(topic)
+    await this.#admin.createTopics({
+      topics: [name],
+      partitions,
+      replicas: 1,
+      configs: Object.entries(settings).map(([key, value]) => ({ name: key, value })),
+    })
+    return name
+  }
+
+  async remove(topic: string): Promise<void> {
+    await this.#admin.deleteTopics({ topics: [this.name(topic)] })
+  }
+
+  /** More partitions, `count` in all. */
+  async widen(topic: string, count: number): Promise<void> {
+    await this.#admin.createPartitions({
+      topics: [{ name: this.name(topic), count, assignments: [] }],
+    })
+  }
+
+  /** Throws away the records before an offset. */
+  async cut(topic: string, partition: number, offset: bigint): Promise<void> {
+    const partitions = [{ partition, offset }]
+    await this.#admin.deleteRecords({ topics: [{ name: this.name(topic), partitions }] })
+  }
+
+  async put(topic: string, records: readonly TestRecord[]): Promise<void> {
+    await this.#producer.send({ messages: this.#messages(topic, records), acks: -1 })
+  }
+
+  /** Puts records in a transaction, and ends it as told. */
+  async transact(
+    topic: string,
+    records: readonly TestRecord[],
+    end: 'commit' | 'abort',
+  ): Promise<void> {
+    this.#writer ??= new Producer({
+      clientId: 'test',
+      bootstrapBrokers: [this.#bootstrap],
+      transactionalId: `${this.prefix}-writer`,
+      idempotent: true,
+    })
+    const transaction = await this.#writer.beginTransaction()
+    await transaction.send({ messages: this.#messages(topic, records), acks: -1 })
+    await (end === 'commit' ? transaction.commit() : transaction.abort())
+  }
+
+  #messages(topic: string, records: readonly TestRecord[]) {
+    return records.map(({ key, value, partition, headers }) => ({
+      topic: this.name(topic),
+      ...(key === null ? {} : { key: Buffer.from(key) }),
+      // The client writes a value that is not there as a tombstone.
+      value: (value === null ? null : Buffer.from(value)) as Buffer,
+      ...(partition === undefined ? {} : { partition }),
+      ...(headers === undefined
+        ? {}
+        : {
+            headers: new Map(
+              Object.entries(headers).map(([name, text]) => [Buffer.from(name), Buffer.from(text)]),
+            ),
+          }),
+    }))
+  }
+
+  async close(): Promise<void> {
+    await this.#producer.close()
+    await this.#writer?.close()
+    await this.#admin.close()
+  }
+}
