@@ -5,6 +5,7 @@ import type { Source, SourceOptions } from './source.ts'
 const connectors: Readonly<
   Record<string, () => Promise<(options: SourceOptions) => Promise<Source>>>
 > = {
+  kafka: async () => (await import('./kafka/index.ts')).openKafkaSource,
   mysql: async () => (await import('./mysql/index.ts')).openMysqlSource,
   postgres: async () => (await import('./postgres/index.ts')).openPostgresSource,
 }

@@ -41,6 +41,11 @@ export function placeOf(path: string): Place {
   return { layer: inner === 'registry.ts' ? 'registry' : folder }
 }
 
+/** What topics hold is written in a dialect of its own. */
+function dialectsOf(family: string): readonly string[] {
+  return family === 'kafka' ? [family, 'debezium'] : [family]
+}
+
 /** Whether code at `from` may import code at `to`; both paths start with `src/`. */
 export function mayImport(from: string, to: string): boolean {
   const a = placeOf(from)
@@ -50,7 +55,7 @@ export function mayImport(from: string, to: string): boolean {
     return ['model', 'source', 'target', 'source-connector', 'target-connector'].includes(b.layer)
   if (a.layer === 'dialect') return b.layer === 'model' || b.layer === 'async'
   if (a.layer.endsWith('-connector')) {
-    if (b.layer === 'dialect') return a.family === b.family
+    if (b.layer === 'dialect') return dialectsOf(a.family ?? '').includes(b.family ?? '')
     return ['model', 'async', a.layer.replace('-connector', '')].includes(b.layer)
   }
   return (allowed[a.layer] ?? []).includes(b.layer)

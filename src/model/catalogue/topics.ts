@@ -20,20 +20,6 @@ export const topicFaults = {
       },
     ],
   },
-  'HF-K102': {
-    title: 'A topic ends before the place that the mirror has read',
-    class: 'persistent',
-    severity: 'critical',
-    exit: 1,
-    why: 'The topic lost records that were there: it was made again, or a broker without the newest records became its leader.',
-    safe: 'Nothing was read from it. The target stands where it stood, and may hold changes that the topic no longer has.',
-    todo: [
-      {
-        text: 'Remove the mirror, have the connector make a new snapshot, and make the mirror again.',
-        run: 'holdfast destroy',
-      },
-    ],
-  },
   'HF-K103': {
     title: 'A topic of the mirror was deleted, or made again',
     class: 'persistent',
@@ -144,13 +130,32 @@ export const topicFaults = {
       },
     ],
   },
-  'HF-K111': {
-    title: 'A table without a topic appears in the checkpoint',
-    class: 'internal',
-    severity: 'critical',
-    exit: 1,
-    why: 'The state of the mirror names a partition of a topic that it has no table of.',
+  'HF-K112': {
+    title: 'Topics cannot be compared with the target',
+    class: 'config',
+    severity: 'error',
+    exit: 2,
+    why: 'A topic holds changes and not the rows that they lead to.',
     safe: 'Nothing was read or changed.',
-    todo: [{ text: 'Report it with the output of -v.' }],
+    todo: [
+      {
+        text: 'Compare the database behind the connector with the target.',
+        run: 'holdfast verify --source postgres://… --target …',
+      },
+    ],
+  },
+  'HF-K113': {
+    title: 'Changes of a topic do not say where they stand',
+    class: 'config',
+    severity: 'warn',
+    exit: 4,
+    why: 'The records were flattened without the fields of their source, so that one that is told again looks like a new one.',
+    safe: 'Each row ends as its newest record says, in the order of its partition.',
+    todo: [
+      {
+        text: 'Let the transform add them (add.fields), or take it out of the connector.',
+        run: 'transforms.unwrap.add.fields=op,source.lsn,source.ts_us,source.snapshot',
+      },
+    ],
   },
 } as const satisfies Record<string, CatalogueEntry>

@@ -1,0 +1,274 @@
+import { every, type Ticker } from '../../async/clock.ts'
+import { Decoder } from '../../dialect/debezium/decoder.ts'
+import { Registry } from '../../dialect/debezium/registry.ts'
+import { Cluster, type Topic } from '../../dialect/kafka/cluster.ts'
+import { Fetcher } from '../../dialect/kafka/fetcher.ts'
+import type { StreamItem } from '../../model/change.ts'
+import type { Identities } from '../../model/checkpoint.ts'
+import { Fault, type Finding } from '../../model/fault.ts'
+import type { Comparison, Position, Positions } from '../../model/position.ts'
+import type { SourceReader } from '../../model/reader.ts'
+import type { Blueprint, Sequence, Table, Vocabulary } from '../../model/table.ts'
+import type {
+  Estimate,
+  LogState,
+  Snapshot,
+  Source,
+  SourceOptions,
+  SourceTraits,
+} from '../source.ts'
+import {
+  comparePositions,
+  laneOf,
+  parsePosition,
+  partitionOf,
+  placeOf,
+  positionAt,
+} from './place.ts'
+import { findingsOf, requireTables } from './preflight.ts'
+import { TopicReading } from './reading.ts'
+import { EmptySnapshot } from './snapshot.ts'
+import { streamTopics } from './stream.ts'
+import { describeTable, lacksBeginning, type Reach, type TopicTable } from './tables.ts'
+import { chosenTopics } from './topics.ts'
+
+/** Connects; faults within seconds when the brokers cannot be reached or entered. */
+export async function openKafkaSource(options: SourceOptions): Promise<Source> {
+  const { endpoint, mirror } = options
+  const cluster = await Cluster.open(endpoint, { mirror, purpose: 'control' })
+  try {
+    const fetcher = await Fetcher.open(endpoint, { cluster, mirror })
+    return new KafkaSource(options, { cluster, fetcher })
+  } catch (error) {
+    await cluster[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** Milliseconds between two commits of what is durable, for other tools to see. */
+const TELL = 5_000
+
+class KafkaSource implements Source {
+  readonly traits: SourceTraits = { dialect: 'kafka', wholeTransactions: false, retells: true }
+  readonly label: string
+  readonly place: string
+  readonly #options: SourceOptions
+  readonly #reach: Reach
+  readonly #log: string
+  /** Topics that the checkpoint names, which are the mirror's from then on. */
+  readonly #followed = new Set<string>()
+  readonly #quiet = new AbortController()
+  readonly #teller: Ticker
+  #durable: Positions | null = null
+  #told: Positions | null = null
+
+  constructor(
+    options: SourceOptions,
+    { cluster, fetcher }: { readonly cluster: Cluster; readonly fetcher: Fetcher },
+  ) {
+    const { registry } = options.endpoint.params
+    this.#options = options
+    this.#reach = {
+      cluster,
+      fetcher,
+      registry: registry === undefined ? null : new Registry({ url: registry }),
+    }
+    this.#log = `kafka ${cluster.id}`
+    this.label = `Kafka at ${cluster.label}`
+    this.place = `kafka:${cluster.id}`
+    this.#teller = every(
+      TELL,
+      () => this.#tell(),
+      () => undefined,
+    )
+  }
+
+  async #topics(): Promise<readonly Topic[]> {
+    const { cluster } = this.#reach
+    if (this.#followed.size > 0) return await cluster.describe([...this.#followed].sort())
+    return await chosenTopics(cluster, this.#options.selection)
+  }
+
+  async #tables(): Promise<readonly TopicTable[]> {
+    const { signal } = this.#quiet
+    const found: TopicTable[] = []
+    for (const topic of await this.#topics()) {
+      found.push(await describeTable(this.#reach, topic, signal))
+    }
+    return found
+  }
+
+  async preflight(): Promise<readonly Finding[]> {
+    return findingsOf(await this.#tables(), this.#options.selection)
+  }
+
+  async inspect(): Promise<Blueprint> {
+    const topics = await this.#tables()
+    requireTables(topics)
+    const tables = topics.flatMap(({ table }) => (table === null ? [] : [table]))
+    return {
+      dialect: this.traits.dialect,
+      tables: tables.filter(({ identity }) => identity.by === 'key'),
+      native: null,
+    }
+  }
+
+  async estimates(tables: readonly Table[]): Promise<readonly Estimate[]> {
+    return tables.map(() => ({ rows: null, bytes: null }))
+  }
+
+  encodings(): ReturnType<Source['encodings']> {
+    return { stream: ['values'], copy: ['values'] }
+  }
+
+  async identity(): Promise<Identities> {
+    const topics = await this.#topics()
+    return Object.fromEntries(
+      topics.flatMap(({ name, id, partitions }) => [
+        [`topic ${name}`, { value: id, changed: 'HF-K103' }],
+        [`partitions of ${name}`, { value: String(partitions), changed: 'HF-K104' }],
+      ]),
+    )
+  }
+
+  async range(): ReturnType<Source['range']> {
+    const topics = await this.#topics()
+    const [from, head] = [
+      await this.#positions(topics, 'begin'),
+      await this.#positions(topics, 'end'),
+    ]
+    return { from, head, gap: 'HF-K101' }
+  }
+
+  async #positions(topics: readonly Topic[], moment: 'begin' | 'end'): Promise<Positions> {
+    const offsets = await this.#reach.cluster.offsets(topics, moment)
+    return new Map(
+      offsets.map((one) => [
+        laneOf(one),
+        positionAt(this.#log, { ...one, gone: false, marks: [] }),
+      ]),
+    )
+  }
+
+  readonly compare = (a: Position, b: Position): Comparison => comparePositions(a, b)
+
+  position(lane: string, token: string): Position {
+    this.#followed.add(partitionOf(lane).topic)
+    return parsePosition(this.#log, lane, token)
+  }
+
+  /** A topic that was made again has another id, which is compared before. */
+  async confirm(_applied: Positions, _signal: AbortSignal): Promise<void> {}
+
+  async prepare(_tables: readonly Table[]): Promise<void> {}
+
+  /** What came before the first record that there is: nothing. The stream brings all rows. */
+  async snapshot(): Promise<Snapshot> {
+    const topics = await this.#tables()
+    for (const one of topics) {
+      const lacking = one.table === null ? null : lacksBeginning(one)
+      if (lacking !== null) throw new Fault('HF-K107', { what: lacking, side: 'source' })
+    }
+    const held = topics.filter(({ table }) => table?.identity.by === 'key')
+    const begins = held.flatMap((one) => one.begins)
+    for (const { topic } of held) this.#followed.add(topic.name)
+    return new EmptySnapshot(
+      new Map(
+        begins.map((one) => [
+          laneOf(one),
+          positionAt(this.#log, { ...one, gone: false, marks: [] }),
+        ]),
+      ),
+    )
+  }
+
+  async *stream(
+    after: Positions,
+    { tables }: { readonly tables: readonly Table[] },
+    signal: AbortSignal,
+  ): AsyncIterable<readonly StreamItem[]> {
+    const { cluster, fetcher, registry } = this.#reach
+    const places = [...after].map(([lane, position]) => placeOf(lane, position))
+    const byTopic = Map.groupBy(places, ({ topic }) => topic)
+    const topics = await cluster.describe([...byTopic.keys()])
+    const readings = topics.flatMap((topic) => {
+      const table = tables.find(({ id }) => id === topic.name)
+      const own = byTopic.get(topic.name) ?? []
+      if (table === undefined || own.length === 0) return []
+      const again = (): void => this.#again(topic.name)
+      return { topic, reading: new TopicReading({ log: this.#log, table, places: own, again }) }
+    })
+    for (const { name } of topics) this.#followed.add(name)
+    const decoder = new Decoder({ registry })
+    yield* streamTopics({ cluster, fetcher, decoder, readings }, signal)
+  }
+
+  readonly #counts = new Map<string, number>()
+
+  /** Says at the first, the tenth, the hundredth … that changes are told again. */
+  #again(topic: string): void {
+    const count = (this.#counts.get(topic) ?? 0) + 1
+    this.#counts.set(topic, count)
+    if (!/^10*$/.test(String(count))) return
+    const events = count === 1 ? 'a change' : `${count} changes`
+    this.#options.notice?.(
+      `the topic ${topic} told again of ${events} that the target has; nothing was changed by that`,
+    )
+  }
+
+  acknowledge(durable: Positions): void {
+    this.#durable = durable
+  }
+
+  /** Offsets at the brokers are for other tools to see; nobody here reads them. */
+  async #tell(): Promise<void> {
+    const durable = this.#durable
+    if (durable === null || durable === this.#told) return
+    const offsets = [...durable].map(([lane, position]) => placeOf(lane, position))
+    await this.#reach.cluster.commit(this.#group, offsets)
+    this.#told = durable
+  }
+
+  get #group(): string {
+    return `holdfast-${this.#options.mirror}`
+  }
+
+  async fence(): Promise<Positions> {
+    return await this.#positions(await this.#topics(), 'end')
+  }
+
+  /** A topic that is gone, was made again or has more partitions is noticed by its identity. */
+  async look(_tables: readonly Table[]): Promise<void> {}
+
+  async sequences(): Promise<readonly Sequence[]> {
+    return []
+  }
+
+  async vocabularies(_tables: readonly Table[]): Promise<readonly Vocabulary[]> {
+    return []
+  }
+
+  async log(): Promise<LogState> {
+    return { retainedBytes: null, limitBytes: null }
+  }
+
+  async reader(_tables: readonly Table[], _signal: AbortSignal): Promise<SourceReader> {
+    throw new Fault('HF-K112', {
+      what: `rows of ${this.label} cannot be compared: topics hold changes, not rows`,
+      side: 'source',
+    })
+  }
+
+  async destroy(): Promise<readonly string[]> {
+    const forgotten = await this.#reach.cluster.forget(this.#group)
+    return forgotten ? [`the offsets of group ${this.#group}`] : []
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#quiet.abort()
+    this.#teller[Symbol.dispose]()
+    await this.#tell().catch(() => undefined)
+    await this.#reach.fetcher[Symbol.asyncDispose]()
+    await this.#reach.cluster[Symbol.asyncDispose]()
+  }
+}

@@ -1,0 +1,154 @@
+import type { DebeziumEvent } from '../../dialect/debezium/event.ts'
+import type { StreamItem } from '../../model/change.ts'
+import { Changes, type RowSpan } from '../../model/changes.ts'
+import { Run } from '../../model/run.ts'
+import type { Marks } from './marks.ts'
+import { type LanePlace, positionsAt } from './place.ts'
+
+/** A record of a partition and what it says. */
+export interface Entry {
+  readonly offset: bigint
+  readonly key: Buffer | null
+  readonly event: DebeziumEvent
+  /** Which answer of the brokers brought it; they are counted. */
+  readonly poll: number
+  /** It was carried out together with another one. */
+  joined: boolean
+}
+
+/** What waits until every partition was read up to here; null: not known yet. */
+export interface Hold {
+  ends: ReadonlyMap<number, bigint> | null
+}
+
+/** Entries that are kept for a partition that has to wait, before reading of it stops. */
+const MOST = 20_000
+
+/** One partition: what was read of it and not handed on, and where it stands. */
+export class Lane {
+  readonly topic: string
+  readonly partition: number
+  readonly #log: string
+  /** The next record to ask the broker for. */
+  fetched: bigint
+  /** The next record after those that were handed on or passed over. */
+  applied: bigint
+  marks: Marks
+  /** Why its next entry has to wait. */
+  hold: Hold | null = null
+  /** The key of the record before, where that was a delete; true where only that is known. */
+  #gone: Buffer | boolean
+  #queue: Entry[] = []
+  #head = 0
+  #told: bigint
+  #changes = Changes.empty()
+  #ends: number[] = []
+  #places: PlaceAt[] = []
+
+  constructor(log: string, place: LanePlace) {
+    this.#log = log
+    this.topic = place.topic
+    this.partition = place.partition
+    this.fetched = place.offset
+    this.applied = place.offset
+    this.#told = place.offset
+    this.marks = place.marks
+    this.#gone = place.gone
+  }
+
+  get full(): boolean {
+    return this.#queue.length - this.#head >= MOST
+  }
+  get head(): Entry | undefined {
+    return this.#queue[this.#head]
+  }
+  get place(): LanePlace {
+    const { topic, partition, applied, marks } = this
+    return { topic, partition, offset: applied, gone: this.#gone !== false, marks }
+  }
+
+  push(entry: Entry): void {
+    this.#queue.push(entry)
+  }
+
+  /** Those that wait behind the next one, and it. */
+  *waiting(): Generator<Entry, void, undefined> {
+    for (let i = this.#head; i < this.#queue.length; i++) {
+      const entry = this.#queue[i]
+      if (entry !== undefined) yield entry
+    }
+  }
+
+  /** True for a tombstone of a row whose delete came right before it. */
+  isSaid({ key }: Entry): boolean {
+    if (typeof this.#gone === 'boolean') return this.#gone
+    return key !== null && this.#gone.equals(key)
+  }
+
+  /** The next entry was dealt with. */
+  pass({ offset, key, event }: Entry): void {
+    this.#head++
+    this.applied = offset + 1n
+    this.hold = null
+    this.#gone = event.kind === 'row' && event.op === 'delete' && (key ?? false)
+    if (this.#head < this.#queue.length) return
+    this.#queue = []
+    this.#head = 0
+    // Records that were aborted or compacted away are passed, too.
+    this.applied = this.fetched
+  }
+
+  /** Nothing waits, and the broker has shown everything before `fetched`. */
+  caughtUp(): void {
+    if (this.head === undefined) this.applied = this.fetched
+  }
+
+  /** Hands on a change of a row, which is all that its record says. */
+  change(row: RowSpan, at: bigint | null): void {
+    this.#changes.add(row)
+    this.#ends.push(this.#changes.length)
+    this.#places.push({ place: this.place, at })
+  }
+
+  /** Moves what was handed on into the burst. */
+  flush(items: StreamItem[]): void {
+    const places = this.#places
+    const last = places.at(-1)
+    if (last !== undefined) {
+      this.#told = last.place.offset
+      items.push({ kind: 'run', run: this.#run(places) })
+      this.#changes = Changes.empty()
+      this.#ends = []
+      this.#places = []
+    }
+  }
+
+  /** Says how far it stands, unless that is said. */
+  progress(items: StreamItem[]): void {
+    this.flush(items)
+    if (this.#told === this.applied) return
+    this.told()
+    items.push({ kind: 'progress', positions: positionsAt(this.#log, this.place) })
+  }
+
+  /** A commit of its own says where it stands. */
+  told(): void {
+    this.#told = this.applied
+  }
+
+  #run(places: readonly PlaceAt[]): Run {
+    const log = this.#log
+    const { place } = this
+    return new Run(this.#changes, this.#ends, {
+      length: places.length,
+      positions: (i) => positionsAt(log, places[i]?.place ?? place),
+      committedAt: (i) => places[i]?.at ?? null,
+    })
+  }
+}
+
+/** Where a partition stands after a change, and when that was committed. */
+interface PlaceAt {
+  readonly place: LanePlace
+  readonly at: bigint | null
+}

@@ -1,0 +1,225 @@
+import type { Origin } from '../../dialect/debezium/event.ts'
+import type { Place } from '../../dialect/debezium/place.ts'
+
+type Parts = readonly (bigint | null)[]
+
+/**
+ * How far one log of a database has been followed in a partition. A connector that starts again
+ * tells of what it told before; what stands before the mark is not new.
+ */
+export interface Mark {
+  readonly log: string
+  /** Of the newest event that was read from the log; null before the first. */
+  readonly parts: Parts | null
+  /** Where the newest snapshot stood; null without one. */
+  readonly snapshot: Parts | null
+  /** The newest time that an event told, microseconds since 1970. */
+  readonly at: bigint
+  /** The newest number of each origin of global transaction ids. */
+  readonly gtids: ReadonlyMap<string, bigint>
+}
+
+/** Those of the logs that a partition has events of; mostly one. */
+export type Marks = readonly Mark[]
+
+/**
+ * new: not told yet, as far as can be known. again: it was told before. back: it stands before what
+ * was told and is newer by its time, so that the log is not the one that it was.
+ */
+export type Verdict = 'new' | 'again' | 'back'
+
+/**
+ * `shares`: events of its kind may stand at one place, as rows do that one statement adds; the last
+ * of them is taken once more.
+ */
+export function judge(marks: Marks, origin: Origin | null, shares: boolean): Verdict {
+  const place = origin?.place ?? null
+  const mark = place === null ? undefined : marks.find(({ log }) => log === place.log)
+  if (origin === null || place === null || mark === undefined) return 'new'
+  // Rows of an incremental snapshot are read in between and stand where the stream stands.
+  if (origin.snapshot === 'incremental') return 'new'
+  const told = origin.snapshot === 'no' ? isTold(place, mark, shares) : isToldSnapshot(place, mark)
+  if (!told) return 'new'
+  const newer = origin.committedAt !== null && origin.committedAt > mark.at
+  if (!newer) return 'again'
+  return origin.snapshot === 'no' ? 'back' : 'new'
+}
+
+function isTold(place: Place, mark: Mark, shares: boolean): boolean {
+  if (mark.parts === null) return false
+  const same = isSame(place, mark.parts)
+  // A snapshot that was taken since holds what became of it.
+  const renewed =
+    mark.snapshot !== null && !isPassed({ ...place, parts: mark.snapshot }, mark.parts)
+  if (same ? shares && !renewed : !isBefore(place, mark.parts)) return false
+  const gtid = splitGtid(place.gtid)
+  if (gtid === null) return true
+  // Files of another server are counted in another way: its transactions are known by their ids.
+  const newest = mark.gtids.get(gtid.origin)
+  return newest !== undefined && gtid.number <= newest
+}
+
+function isToldSnapshot(place: Place, mark: Mark): boolean {
+  if (mark.snapshot !== null && order(place.parts, mark.snapshot) < 0) return true
+  return mark.parts !== null && isPassed(place, mark.parts)
+}
+
+/**
+ * True when the log was followed past where the snapshot was taken: one stands past everything
+ * that was told before it.
+ */
+function isPassed({ log, parts }: Place, followed: Parts): boolean {
+  if (isPostgres(log)) return (parts[1] ?? -1n) <= (followed[1] ?? -1n)
+  return order(parts, followed) <= 0
+}
+
+/**
+ * Negative when `a` was told before `b`. A snapshot is told before what is at its place; a connector
+ * that was made anew does not know of a commit at first, and begins past all that was told.
+ */
+export function emission(a: Origin, b: Origin): number {
+  const [one, other] = [a.place, b.place]
+  if (one === null || other === null) return 0
+  if (one.log !== other.log) return (a.committedAt ?? 0n) < (b.committedAt ?? 0n) ? -1 : 1
+  const stands = isPostgres(one.log)
+    ? byCommits(one.parts, other.parts)
+    : order(one.parts, other.parts)
+  if (stands !== 0) return stands
+  return Number(b.snapshot !== 'no') - Number(a.snapshot !== 'no')
+}
+
+/** What does not know of a commit is before those commits that are past it. */
+function byCommits([a = null, mine = null]: Parts, [b = null, other = null]: Parts): number {
+  if (a !== null && b === null) return a > (other ?? -1n) ? 1 : -1
+  if (a === null && b !== null) return b > (mine ?? -1n) ? -1 : 1
+  return order([a, mine], [b, other])
+}
+
+/** A connector that has just begun does not know of the commit before. */
+function isSame({ log, parts }: Place, mark: Parts): boolean {
+  if (!isPostgres(log) || parts[0] !== null) return order(parts, mark) === 0
+  return parts[1] === mark[1]
+}
+
+function isBefore({ log, parts }: Place, mark: Parts): boolean {
+  const [commit, own] = parts
+  const unsaid = isPostgres(log) && commit === null && (mark[0] ?? null) !== null
+  if (!unsaid) return order(parts, mark) < 0
+  // A connector that has just begun does not know of the commit before: its transaction is new
+  // when it wrote past everything that is known.
+  const newest = [mark[0] ?? -1n, mark[1] ?? -1n]
+  return newest.some((known) => (own ?? -1n) < known) && (own ?? -1n) !== newest[1]
+}
+
+function isPostgres(log: string): boolean {
+  return log.startsWith('postgresql/')
+}
+
+/** Negative when `a` is before `b`; what is not said is before every number. */
+export function order(a: Parts, b: Parts): number {
+  for (let i = 0; i < Math.max(a.length, b.length); i++) {
+    const [mine, other] = [a[i] ?? -1n, b[i] ?? -1n]
+    if (mine !== other) return mine < other ? -1 : 1
+  }
+  return 0
+}
+
+const GTID = /^(.*[:-])(\d+)$/
+
+function splitGtid(
+  gtid: string | null,
+): { readonly origin: string; readonly number: bigint } | null {
+  const [, origin, number] = (gtid === null ? null : GTID.exec(gtid)) ?? []
+  return origin === undefined || number === undefined ? null : { origin, number: BigInt(number) }
+}
+
+/** The marks once this event, which is new, was taken. */
+export function marked(marks: Marks, origin: Origin | null): Marks {
+  const place = origin?.place ?? null
+  if (origin === null || place === null) return marks
+  const i = marks.findIndex(({ log }) => log === place.log)
+  const next = follow(marks[i] ?? first(place.log), origin, place)
+  if (marks.length <= 1 && i === marks.length - 1) return [next]
+  return i < 0 ? [...marks, next] : marks.with(i, next)
+}
+
+function first(log: string): Mark {
+  return { log, parts: null, snapshot: null, at: 0n, gtids: NO_GTIDS }
+}
+
+const NO_GTIDS: ReadonlyMap<string, bigint> = new Map()
+
+function follow(mark: Mark, { snapshot, committedAt }: Origin, place: Place): Mark {
+  const { log, parts, gtid } = place
+  const at = committedAt !== null && committedAt > mark.at ? committedAt : mark.at
+  if (snapshot === 'incremental') return mark
+  if (snapshot !== 'no') {
+    // One that is newer and stands before what was followed begins another history.
+    const anew = mark.parts !== null && isPassed(place, mark.parts)
+    return { ...mark, at, snapshot: parts, parts: anew ? null : mark.parts }
+  }
+  const split = splitGtid(gtid)
+  const { gtids, snapshot: taken } = mark
+  const known = split === null ? null : (gtids.get(split.origin) ?? -1n)
+  return {
+    log,
+    // The commit before is remembered where the event does not say it.
+    parts:
+      parts[0] === null && mark.parts !== null ? [mark.parts[0] ?? null, ...parts.slice(1)] : parts,
+    snapshot: taken,
+    at,
+    gtids:
+      split === null || known === null || split.number <= known
+        ? gtids
+        : new Map([...gtids, [split.origin, split.number]]),
+  }
+}
+
+const NOTHING = '-'
+
+/** As text, for a checkpoint. */
+export function writeMarks(marks: Marks): string {
+  return marks
+    .map(({ log, parts, snapshot, at, gtids }) => {
+      const ids = [...gtids].map(([origin, number]) => `${encodeURIComponent(origin)}=${number}`)
+      const words = [encodeURIComponent(log), writeParts(parts), writeParts(snapshot), String(at)]
+      return [...words, ...ids].join(',')
+    })
+    .join(' ')
+}
+
+function writeParts(parts: Parts | null): string {
+  return parts === null ? NOTHING : parts.map((part) => part ?? '').join('.')
+}
+
+/** Null for text that no marks are written as. */
+export function parseMarks(text: string): Marks | null {
+  const marks: Mark[] = []
+  for (const word of text.split(' ').filter(Boolean)) {
+    const [log = '', parts = '', snapshot = '', at = '', ...ids] = word.split(',')
+    if (!isParts(parts) || !isParts(snapshot) || !/^\d+$/.test(at)) return null
+    const gtids = new Map<string, bigint>()
+    for (const id of ids) {
+      const [, origin = '', number = ''] = /^([^=]+)=(\d+)$/.exec(id) ?? []
+      if (number === '') return null
+      gtids.set(decodeURIComponent(origin), BigInt(number))
+    }
+    marks.push({
+      log: decodeURIComponent(log),
+      parts: partsOf(parts),
+      snapshot: partsOf(snapshot),
+      at: BigInt(at),
+      gtids,
+    })
+  }
+  return marks
+}
+
+function isParts(text: string): boolean {
+  return text === NOTHING || /^[\d.]*$/.test(text)
+}
+
+function partsOf(text: string): Parts | null {
+  if (text === NOTHING) return null
+  return text.split('.').map((part) => (part === '' ? null : BigInt(part)))
+}

@@ -1,0 +1,52 @@
+import { Fault, type Finding } from '../../model/fault.ts'
+import { findingsAt } from '../../model/findings.ts'
+import { tableName } from '../../model/table.ts'
+import type { Selection } from '../source.ts'
+import { lacksBeginning, type TopicTable } from './tables.ts'
+
+const { fail, warn } = findingsAt('source')
+
+/** What would stop a mirror of these topics, or lose something of them. */
+export function findingsOf(
+  topics: readonly TopicTable[],
+  { keyless }: Pick<Selection, 'keyless'>,
+): readonly Finding[] {
+  const findings = topics.flatMap((one) => findingsOfTopic(one, keyless))
+  const tables = topics.filter(({ table }) => table !== null)
+  if (tables.length > 0) {
+    const what = `${tables.length} of ${topics.length} topics hold rows`
+    return [{ level: 'ok', subject: 'topics', what }, ...findings]
+  }
+  const what = 'none of the topics holds a row that would say what its columns are'
+  return [...findings, fail('HF-K106', 'topics', { what })]
+}
+
+function findingsOfTopic(one: TopicTable, keyless: Selection['keyless']): readonly Finding[] {
+  const { topic, table, first } = one
+  const { name } = topic
+  if (table === null) {
+    const what = `the topic ${name} holds no row yet and is left out`
+    return [warn('HF-K106', name, { what })]
+  }
+  const found: Finding[] = []
+  if (table.identity.by !== 'key') {
+    const what = `records of the topic ${name} have no key, so that rows of ${tableName(table)} cannot be told apart`
+    found.push(
+      (keyless === 'exclude' ? warn : fail)('HF-K106', name, { what, table: tableName(table) }),
+    )
+  }
+  const lacking = lacksBeginning(one)
+  if (lacking !== null) found.push(fail('HF-K107', name, { what: lacking }))
+  if (first?.origin?.place == null) {
+    const what = `records of the topic ${name} do not say where they stand in the log of their database: a change that is told again is applied again`
+    found.push(warn('HF-K113', name, { what }))
+  }
+  return found
+}
+
+/** Throws HF-K106 for a selection without a table. */
+export function requireTables(topics: readonly TopicTable[]): void {
+  if (topics.some(({ table }) => table !== null)) return
+  const what = 'none of the topics holds a row that would say what its columns are'
+  throw new Fault('HF-K106', { what, side: 'source' })
+}

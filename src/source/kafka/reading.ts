@@ -1,0 +1,375 @@
+import {
+  type Origin,
+  type RowEvent,
+  type TruncateEvent,
+  tupleAt,
+} from '../../dialect/debezium/event.ts'
+import type { Change, StreamItem } from '../../model/change.ts'
+import { DELETE, INSERT, UPDATE } from '../../model/changes.ts'
+import { Fault } from '../../model/fault.ts'
+import type { Positions } from '../../model/position.ts'
+import { type Table, tableName } from '../../model/table.ts'
+import type { Tuple } from '../../model/tuple.ts'
+import { type Entry, Lane } from './lane.ts'
+import { judge, marked, order } from './marks.ts'
+import { Merge, originOf } from './merge.ts'
+import { type LanePlace, laneOf, positionAt } from './place.ts'
+import { Renewal } from './renewal.ts'
+import { Shapes } from './shapes.ts'
+
+export interface ReadingOptions {
+  readonly log: string
+  readonly table: Table
+  /** Of all partitions of the topic. */
+  readonly places: readonly LanePlace[]
+  /** Told of each event that was told before. */
+  readonly again: (table: Table) => void
+}
+
+/**
+ * Puts the events of one topic in an order that ends where the source does. Each partition is in
+ * order by itself. Events of several are taken in the order that their connector told them in, so
+ * that a truncate, a snapshot that is taken anew and a row that changes its key find the rows that
+ * they are about.
+ */
+export class TopicReading {
+  readonly lanes: readonly Lane[]
+  readonly #log: string
+  readonly #shapes: Shapes
+  readonly #again: (table: Table) => void
+  readonly #merge: Merge
+  #items: StreamItem[] = []
+  #renewal: Renewal | null = null
+  /** Rows of the first snapshot are on their way. */
+  #begins = false
+  #commits = 0
+
+  constructor({ log, table, places, again }: ReadingOptions) {
+    this.#log = log
+    this.#shapes = new Shapes(table)
+    this.#again = again
+    this.lanes = places.map((place) => new Lane(log, place))
+    this.#merge = new Merge(this.lanes)
+  }
+
+  get name(): string {
+    return this.#shapes.table.id
+  }
+
+  /** True when it cannot go on before it is told where the partitions end now. */
+  get asks(): boolean {
+    return (
+      this.#merge.asks ||
+      this.#isEnding ||
+      this.lanes.some(({ hold }) => hold !== null && hold.ends === null)
+    )
+  }
+
+  /** The last row of a snapshot came; others may still be in other partitions. */
+  get #isEnding(): boolean {
+    const last = this.#renewal?.last ?? null
+    return last !== null && !this.#merge.knows(last)
+  }
+
+  ends(ends: ReadonlyMap<number, bigint>): void {
+    this.#merge.ends(ends)
+    for (const { hold } of this.lanes) if (hold !== null) hold.ends ??= ends
+  }
+
+  /** Everything that can go on goes on. What it throws comes after the items before it. */
+  drain(items: StreamItem[]): void {
+    this.#items = items
+    try {
+      for (;;) {
+        for (const lane of this.lanes) this.#passOver(lane)
+        const lane = this.#merge.next()
+        const entry = lane?.head
+        if (lane === null || entry === undefined || !this.#take(lane, entry)) break
+      }
+      if (this.#isComplete()) this.#settle()
+    } finally {
+      for (const lane of this.lanes) {
+        if (this.#renewal?.holds(lane) === true) continue
+        lane.caughtUp()
+        lane.progress(items)
+      }
+    }
+  }
+
+  /** What changes nothing waits for nobody. */
+  #passOver(lane: Lane): void {
+    for (let entry = lane.head; entry !== undefined; entry = lane.head) {
+      const { event, joined } = entry
+      if (joined) {
+        if (event.kind === 'row') lane.marks = marked(lane.marks, event.origin)
+      } else if (event.kind === 'row' || event.kind === 'truncate') {
+        if (!this.#isAgain(lane, entry)) return
+        this.#again(this.#shapes.table)
+      } else if (event.kind === 'tombstone' && event.key !== null && !lane.isSaid(entry)) return
+      lane.pass(entry)
+    }
+  }
+
+  #isAgain(lane: Lane, entry: Entry): boolean {
+    const { event } = entry
+    const origin = originOf(entry)
+    const shares = event.kind === 'row' && event.op !== 'update' && event.op !== 'delete'
+    const verdict = judge(lane.marks, origin, shares)
+    if (verdict === 'back') throw this.#wentBack(lane, entry)
+    if (verdict === 'again') return true
+    if (origin === null || !isWhole(origin)) return this.#renewal?.replaces(origin) === true
+    // What came after a snapshot in any partition came after all of its rows.
+    if (this.#renewal?.follows(origin) === true) return true
+    return this.lanes.some(({ marks }) => judge(marks, origin, shares) === 'again')
+  }
+
+  /** False when the entry has to wait. */
+  #take(lane: Lane, entry: Entry): boolean {
+    const { event } = entry
+    if (event.kind === 'row' && event.origin !== null && isWhole(event.origin)) {
+      return this.#read(lane, entry, event)
+    }
+    this.#settle()
+    // No row of a snapshot is carried out later than what came after it.
+    if (this.#begins) for (const one of this.lanes) one.flush(this.#items)
+    this.#begins = false
+    if (event.kind === 'row') return this.#row(lane, entry, event)
+    if (event.kind === 'truncate') this.#empty(lane, entry, event)
+    else this.#tombstone(lane, entry)
+    return true
+  }
+
+  #row(lane: Lane, entry: Entry, event: RowEvent): boolean {
+    if (event.op === 'delete' && event.newKey !== null) return this.#moves(lane, entry, event)
+    this.#emit(lane, entry, event)
+    return true
+  }
+
+  /** A row of a snapshot. */
+  #read(lane: Lane, entry: Entry, event: RowEvent): boolean {
+    if (event.origin !== null && this.#isFirst(event.origin)) {
+      this.#begins = true
+      this.#emit(lane, entry, event)
+    } else this.#renew(lane, entry, event)
+    return true
+  }
+
+  /** True when rows of this snapshot may be put beside what there is: nothing came before it. */
+  #isFirst({ place }: Origin): boolean {
+    if (place === null) return true
+    if (this.#renewal !== null) return false
+    return this.lanes.every(({ marks }) => {
+      const mark = marks.find(({ log }) => log === place.log)
+      if (mark === undefined) return marks.length === 0
+      if (mark.snapshot === null) return mark.parts === null
+      return order(mark.snapshot, place.parts) === 0
+    })
+  }
+
+  #emit(lane: Lane, entry: Entry, event: RowEvent): void {
+    const { table, buffer, row, from } = this.#fitted(lane, event)
+    lane.marks = marked(lane.marks, event.origin)
+    lane.pass(entry)
+    const at = event.origin?.committedAt ?? null
+    if (event.op === 'delete') {
+      const { from: oldFrom, to: oldTo } = row
+      lane.change({ kind: DELETE, table, buffer, from: -1, to: -1, oldFrom, oldTo }, at)
+      return
+    }
+    const kind = event.partial || event.op === 'update' ? UPDATE : INSERT
+    lane.change({ kind, table, buffer, from, to: row.to, oldFrom: -1, oldTo: -1 }, at)
+  }
+
+  /** The tuple of an event as the table has its columns. */
+  #fitted(lane: Lane, event: RowEvent) {
+    let fitted = this.#shapes.of(event.table)
+    if (fitted === null) {
+      this.#reshape(lane, event.table)
+      fitted = this.#shapes.of(event.table)
+    }
+    if (fitted === null) throw new TypeError('a table that was just grown does not fit')
+    const span = event.op === 'delete' ? deleted(event) : event.row
+    if (span.from < 0) throw this.#incomplete(event)
+    const { table } = fitted
+    if (fitted.same) return { table, buffer: event.buffer, row: span, from: span.from }
+    const buffer = fitted.fit(event.buffer.subarray(span.from, span.to))
+    return { table, buffer, row: { from: 0, to: buffer.length }, from: 0 }
+  }
+
+  /** Everything before comes first; then the table has more columns. */
+  #reshape(lane: Lane, table: Table): void {
+    const change = this.#shapes.grow(table)
+    this.#commit([change], [lane], null)
+  }
+
+  /** A commit of its own, after all that was handed on. */
+  #commit(changes: readonly Change[], lanes: readonly Lane[], at: bigint | null): void {
+    for (const lane of this.lanes) lane.flush(this.#items)
+    const transaction = `${this.name} ${this.#commits++}`
+    const positions = this.#positions(lanes)
+    this.#items.push({ kind: 'commit', transaction, changes, positions, committedAt: at })
+  }
+
+  #positions(lanes: readonly Lane[]): Positions {
+    return new Map(
+      lanes.map((lane) => {
+        lane.told()
+        return [laneOf(lane), positionAt(this.#log, lane.place)]
+      }),
+    )
+  }
+
+  /** A row went, and no delete said so before. */
+  #tombstone(lane: Lane, entry: Entry): void {
+    const key = entry.event.kind === 'tombstone' ? entry.event.key : null
+    lane.pass(entry)
+    if (key === null) return
+    const { table } = this.#shapes
+    const span = { oldFrom: 0, oldTo: key.length }
+    lane.change({ kind: DELETE, table, buffer: key, from: -1, to: -1, ...span }, null)
+  }
+
+  #empty(lane: Lane, entry: Entry, event: TruncateEvent): void {
+    // Every partition has come past it, so that what it emptied is not told again by any.
+    for (const one of this.lanes) one.marks = marked(one.marks, event.origin)
+    lane.pass(entry)
+    const tables = [this.#shapes.table]
+    const change: Change = { kind: 'truncate', tables, restartSequences: false }
+    this.#commit([change], this.lanes, event.origin.committedAt)
+  }
+
+  /** True when no partition can have more rows of the snapshot that is taken anew. */
+  #isComplete(): boolean {
+    const renewal = this.#renewal
+    if (renewal === null || renewal.last === null || !this.#merge.isRead(renewal.last)) return false
+    return !this.lanes.some(({ head }) => head !== undefined && renewal.has(originOf(head)))
+  }
+
+  /** A snapshot that was taken anew is complete: something came after it. */
+  #settle(): void {
+    const renewal = this.#renewal
+    if (renewal === null) return
+    this.#renewal = null
+    for (const lane of this.lanes) {
+      lane.flush(this.#items)
+      lane.marks = marked(lane.marks, renewal.origin)
+    }
+    this.#items.push(renewal.commit(this.#positions(this.lanes)))
+  }
+
+  /** A row of a snapshot that replaces what there is. */
+  #renew(lane: Lane, entry: Entry, event: RowEvent): void {
+    const { origin } = event
+    const parts = origin?.place?.parts
+    if (origin === null || parts === undefined) throw new TypeError('a snapshot without a place')
+    const known = this.#renewal
+    if (known === null || order(parts, known.parts) !== 0) this.#begin(lane, origin)
+    const renewal = this.#renewal
+    if (renewal === null) return
+    const { table, buffer, row } = this.#fitted(lane, event)
+    lane.marks = marked(lane.marks, origin)
+    lane.pass(entry)
+    const { from, to } = row
+    renewal.put(this.#items, lane, {
+      kind: INSERT,
+      table,
+      buffer,
+      from,
+      to,
+      oldFrom: -1,
+      oldTo: -1,
+    })
+    if (isLast(origin)) renewal.last = entry.poll
+  }
+
+  #begin(lane: Lane, origin: Origin): void {
+    for (const one of this.lanes) one.flush(this.#items)
+    this.#renewal?.discard(this.#items)
+    const id = `${this.name} ${this.#commits++}`
+    this.#renewal = new Renewal({ id, origin, table: this.#shapes.table, lane })
+    this.#renewal.empty(this.#items)
+  }
+
+  /** The first half of a change of key: the second one may need the row that is to go. */
+  #moves(lane: Lane, entry: Entry, event: RowEvent): boolean {
+    const key = tupleAt(event, deleted(event))
+    const other = this.#find((one) => {
+      return one.oldKey !== null && key !== null && one.oldKey.equals(key) && isOf(one, event)
+    })
+    if (other === null && !this.#allRead(lane)) return false
+    if (other === null || !other.event.partial || key === null) {
+      this.#emit(lane, entry, event)
+      return true
+    }
+    const { table, buffer, row } = this.#fitted(lane, other.event)
+    other.entry.joined = true
+    lane.marks = marked(lane.marks, event.origin)
+    lane.pass(entry)
+    const changed = buffer.subarray(row.from, row.to)
+    const { same, fit } = this.#shapes.of(event.table) ?? { same: true, fit: (t: Tuple) => t }
+    const change: Change = { kind: 'update', table, row: changed, old: same ? key : fit(key) }
+    this.#commit([change], [lane], event.origin?.committedAt ?? null)
+    return true
+  }
+
+  /** True when every partition was read up to where it stood when this lane began to wait. */
+  #allRead(lane: Lane): boolean {
+    lane.hold ??= { ends: null }
+    const { ends } = lane.hold
+    if (ends === null) return false
+    return this.lanes.every((one) => one.full || one.fetched >= (ends.get(one.partition) ?? 0n))
+  }
+
+  /** The first row that waits somewhere and fits. */
+  #find(
+    fits: (event: RowEvent) => boolean,
+  ): { readonly entry: Entry; readonly event: RowEvent } | null {
+    for (const lane of this.lanes) {
+      for (const entry of lane.waiting()) {
+        const { event, joined } = entry
+        if (!joined && event.kind === 'row' && fits(event)) return { entry, event }
+      }
+    }
+    return null
+  }
+
+  #at(lane: Lane, { offset }: Entry): string {
+    return `offset ${offset} of partition ${lane.partition} of the topic ${lane.topic}`
+  }
+
+  #wentBack(lane: Lane, entry: Entry): Fault {
+    const table = tableName(this.#shapes.table)
+    return new Fault('HF-K109', {
+      what: `the record at ${this.#at(lane, entry)} stands before changes of ${table} that were applied, and is newer than they are`,
+      side: 'source',
+      table,
+    })
+  }
+
+  #incomplete({ op, table }: RowEvent): Fault {
+    return new Fault('HF-K106', {
+      what: `the topic ${this.name} holds a ${op} of ${tableName(table)} without its row`,
+      side: 'source',
+      table: tableName(table),
+    })
+  }
+}
+
+/** A row of a snapshot of the whole table. */
+function isWhole({ snapshot }: Origin): boolean {
+  return snapshot !== 'no' && snapshot !== 'incremental'
+}
+
+function isLast({ snapshot }: Origin): boolean {
+  return snapshot === 'last' || snapshot === 'last_in_data_collection'
+}
+
+/** Both events are of one transaction. */
+function isOf(a: RowEvent, b: RowEvent): boolean {
+  return (a.origin?.transactionId ?? null) === (b.origin?.transactionId ?? null)
+}
+
+/** What finds the row that is to go. */
+function deleted({ key, before }: RowEvent): RowEvent['key'] {
+  return key.from < 0 ? before : key
+}

@@ -1,0 +1,116 @@
+import { orAborted } from '../../async/abort.ts'
+import type { Decoder } from '../../dialect/debezium/decoder.ts'
+import type { Cluster, Topic } from '../../dialect/kafka/cluster.ts'
+import type { Fetcher, Wanted } from '../../dialect/kafka/fetcher.ts'
+import type { Portion } from '../../dialect/kafka/records.ts'
+import type { StreamItem } from '../../model/change.ts'
+import type { TopicReading } from './reading.ts'
+
+export interface StreamOptions {
+  readonly cluster: Cluster
+  readonly fetcher: Fetcher
+  readonly decoder: Decoder
+  /** What is read, with the topics as the cluster describes them. */
+  readonly readings: readonly { readonly topic: Topic; readonly reading: TopicReading }[]
+}
+
+const LIMITS = { wait: 500, bytes: 16 << 20, partitionBytes: 2 << 20 }
+
+type Items = readonly StreamItem[]
+
+/**
+ * The changes of these topics in bursts of what has arrived, from where their readings stand. What
+ * came before a Fault is yielded before it is thrown. Ends when the signal aborts.
+ */
+export async function* streamTopics(
+  options: StreamOptions,
+  signal: AbortSignal,
+): AsyncIterable<Items> {
+  const { fetcher, decoder, readings } = options
+  const byName = new Map(readings.map(({ topic, reading }) => [topic.name, reading]))
+  try {
+    for (let poll = 0; !signal.aborted; poll++) {
+      const portions = await orAborted(fetcher.fetch(wantedOf(options), LIMITS), signal)
+      await decoder.prepare(
+        portions.flatMap(({ messages }) => messages),
+        signal,
+      )
+      const items: StreamItem[] = []
+      const failed = take(portions, { byName, decoder, items, poll })
+      if (failed === null) await settle(options, { items, signal })
+      if (items.length > 0) yield items
+      if (failed !== null) throw failed.error
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+}
+
+/** Partitions that have to wait, and have much waiting, are not read on. */
+function wantedOf({ readings }: StreamOptions): readonly Wanted[] {
+  return readings.flatMap(({ topic, reading }) =>
+    reading.lanes
+      .filter(({ full }) => !full)
+      .map(({ partition, fetched }) => ({
+        topic: topic.name,
+        id: topic.id,
+        partition,
+        offset: fetched,
+      })),
+  )
+}
+
+interface Intake {
+  readonly byName: ReadonlyMap<string, TopicReading>
+  readonly decoder: Decoder
+  readonly items: StreamItem[]
+  /** The number of this answer. */
+  readonly poll: number
+}
+
+/** What stands before a record that cannot be read is carried out; then it is refused. */
+function take(
+  portions: readonly Portion[],
+  { byName, decoder, items, poll }: Intake,
+): { readonly error: unknown } | null {
+  let failed: { readonly error: unknown } | null = null
+  for (const { topic, partition, messages, next } of portions) {
+    const reading = byName.get(topic)
+    const lane = reading?.lanes.find((one) => one.partition === partition)
+    if (reading === undefined || lane === undefined) continue
+    try {
+      for (const message of messages) {
+        const { offset, key } = message
+        lane.push({ offset, key, event: decoder.decode(message), poll, joined: false })
+        lane.fetched = offset + 1n
+      }
+      lane.fetched = next
+    } catch (error) {
+      failed ??= { error }
+    }
+  }
+  for (const reading of new Set(portions.map(({ topic }) => byName.get(topic)))) {
+    try {
+      reading?.drain(items)
+    } catch (error) {
+      failed ??= { error }
+    }
+  }
+  return failed
+}
+
+/** Tells readings that wait for it where their partitions end now. */
+async function settle(
+  { cluster, readings }: StreamOptions,
+  { items, signal }: { readonly items: StreamItem[]; readonly signal: AbortSignal },
+): Promise<void> {
+  const asking = readings.filter(({ reading }) => reading.asks)
+  if (asking.length === 0) return
+  const topics = asking.map(({ topic }) => topic)
+  const ends = await orAborted(cluster.offsets(topics, 'end'), signal)
+  for (const { topic, reading } of asking) {
+    const own = ends.filter((one) => one.topic === topic.name)
+    reading.ends(new Map(own.map(({ partition, offset }) => [partition, offset])))
+    reading.drain(items)
+  }
+}

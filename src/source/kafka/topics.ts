@@ -1,0 +1,51 @@
+import { type Cluster, type Topic, topicPattern } from '../../dialect/kafka/cluster.ts'
+import type { Fetcher } from '../../dialect/kafka/fetcher.ts'
+import type { KafkaMessage } from '../../dialect/kafka/records.ts'
+import { Fault } from '../../model/fault.ts'
+import type { Selection } from '../source.ts'
+
+/** Topics that brokers and workers keep for themselves. */
+const OWN = /^(?:__|_connect|connect-|_schemas$)/
+
+/** The topics that the patterns mean, in the order of their names. Throws HF-K105, HF-C105. */
+export async function chosenTopics(
+  cluster: Cluster,
+  { include, exclude }: Pick<Selection, 'include' | 'exclude'>,
+): Promise<readonly Topic[]> {
+  if (include.length === 0) {
+    throw new Fault('HF-K105', { what: 'no pattern says which topics are meant', side: 'source' })
+  }
+  const wanted = include.map((text) => ({ text, fits: topicPattern(text) }))
+  const unwanted = exclude.map(topicPattern)
+  const names = (await cluster.names()).filter((name) => !OWN.test(name))
+  const unmatched = wanted.filter(({ fits }) => !names.some(fits)).map(({ text }) => text)
+  if (unmatched.length > 0) {
+    const what = `no topic matches ${unmatched.map((text) => JSON.stringify(text)).join(' or ')}`
+    throw new Fault('HF-C105', { what, side: 'source' })
+  }
+  const chosen = names.filter(
+    (name) => wanted.some(({ fits }) => fits(name)) && !unwanted.some((fits) => fits(name)),
+  )
+  return await cluster.describe(chosen)
+}
+
+/** Bytes of an answer when single records are looked at. */
+const LOOK = { wait: 200, bytes: 1 << 20, partitionBytes: 1 << 20 }
+
+/** Records from the begin of each partition on, as many as one answer brings. */
+export async function* firstMessages(
+  { cluster, fetcher }: { readonly cluster: Cluster; readonly fetcher: Fetcher },
+  topic: Topic,
+): AsyncGenerator<readonly KafkaMessage[]> {
+  const ends = await cluster.offsets([topic], 'end')
+  for (const begin of await cluster.offsets([topic], 'begin')) {
+    const end = ends.find(({ partition }) => partition === begin.partition)?.offset ?? 0n
+    for (let { offset } = begin; offset < end; ) {
+      const place = { topic: topic.name, id: topic.id, partition: begin.partition, offset }
+      const [portion] = await fetcher.fetch([place], LOOK)
+      if (portion === undefined) continue
+      yield portion.messages
+      offset = portion.next
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import { suite, type TestContext, test } from 'node:test'
+import { type DebeziumConnector, debezium } from '../../testkit/debezium.ts'
+import { eventually } from '../../testkit/eventually.ts'
+import { mirror } from '../../testkit/mirror.ts'
+import { database, kafka, type TestDatabase } from '../../testkit/servers/index.ts'
+
+const TABLES = ['orders', 'pairs'] as const
+
+async function make(source: TestDatabase): Promise<void> {
+  await source.query(`
+    create table orders (
+      id bigint primary key, customer text not null, amount numeric(12, 2), qty int,
+      paid boolean, doc jsonb, at timestamptz, d date, u uuid, b bytea, long text
+    );
+    create table pairs (a int, b text, note text, primary key (a, b));
+    alter table orders alter column long set storage external;
+    insert into orders
+      select i, 'customer ' || i, i * 1.01, i % 9, i % 2 = 0, jsonb_build_object('i', i),
+        '2026-01-01 10:00:00.123456+02'::timestamptz + i * interval '1 second',
+        '2026-01-01'::date + i, md5(i::text)::uuid, decode(md5(i::text), 'hex'), repeat('x', 20)
+      from generate_series(1, 500) i;
+    insert into pairs select i, 'b' || i, null from generate_series(1, 100) i`)
+}
+
+/** A digest of all rows, as the server writes them. */
+async function digest(db: TestDatabase, table: string): Promise<string> {
+  const sql = `select count(*) || ' ' || coalesce(md5(string_agg(t::text, '|' order by t::text)), '') as d from ${table} t`
+  const [row] = await db.query(sql)
+  return String(Object.values(row ?? {})[0])
+}
+
+/** Both ends are equal once the connector has told of everything. */
+async function becomeEqual(
+  source: TestDatabase,
+  target: TestDatabase,
+  catchUp: () => Promise<unknown>,
+): Promise<void> {
+  for (const table of TABLES) {
+    const wanted = await digest(source, table)
+    await eventually(
+      `${table} as at the source, ${wanted}`,
+      async () => {
+        await catchUp()
+        const found = await digest(target, table)
+        if (found !== wanted) throw new Error(found)
+        return true
+      },
+      { within: 60_000, every: 200 },
+    )
+  }
+}
+
+async function stand(t: TestContext, connector: DebeziumConnector, target: TestDatabase) {
+  const broker = await kafka()
+  return mirror(t, {
+    source: broker.url(),
+    target: target.url,
+    selection: { include: [`${connector.prefix}.public.*`] },
+  })
+}
+
+suite('a database whose changes come through Debezium and Kafka', () => {
+  test('is copied out of its topics and followed, row by row', async (t) => {
+    const [source, target] = [await database(t, 18), await database(t, 17)]
+    await make(source)
+    await using connector = await debezium(t, source)
+    const made = await stand(t, connector, target)
+    const same = () => becomeEqual(source, target, () => made.catchUp())
+    await eventually('topics', async () => (await made.catchUp()) !== null, { within: 60_000 })
+    await same()
+    await source.query(`
+      insert into orders (id, customer, long) select i, 'new', repeat('y', 9000) from generate_series(1001, 1200) i;
+      update orders set qty = qty + 1, paid = null where id % 3 = 0;
+      delete from orders where id % 7 = 0;
+      update pairs set b = b || '!' where a % 2 = 0;
+      update pairs set note = 'n' where a % 5 = 0`)
+    await same()
+    // Values that were long before are not in the log of an update that leaves them alone.
+    await source.query(`update orders set customer = 'changed' where id > 1000`)
+    await source.query('update orders set id = id + 5000 where id > 1100')
+    await same()
+    await source.query('truncate pairs')
+    await source.query(`insert into pairs values (1, 'after', null)`)
+    await same()
+  })
+})

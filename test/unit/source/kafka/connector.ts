@@ -1,0 +1,272 @@
+import type {
+  DebeziumEvent,
+  Origin,
+  RowEvent,
+  SnapshotMark,
+} from '../../../../src/dialect/debezium/event.ts'
+import type { Table } from '../../../../src/model/table.ts'
+import { tupleOf } from '../../../../src/model/tuple.ts'
+import { textTable } from '../../../../testkit/memory/tables.ts'
+
+export type Cells = readonly (string | null | undefined)[]
+/** A number from 0 up to, and without, `below`. */
+export type Draw = (below: number) => number
+
+export const table: Table = textTable({
+  id: 'shop.public.t',
+  name: 't',
+  columns: ['id', 'a', 'big'],
+  identity: { by: 'key', columns: [0] },
+})
+
+export interface Sent {
+  readonly key: Buffer | null
+  readonly event: DebeziumEvent
+}
+
+/** Random numbers that a seed repeats. */
+export function drawer(seed: number): Draw {
+  let state = seed >>> 0
+  return (below) => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
+  }
+}
+
+type Write =
+  | { readonly op: 'create' | 'update' | 'delete'; readonly id: string }
+  | { readonly op: 'move'; readonly id: string; readonly to: string }
+  | { readonly op: 'truncate' }
+
+/**
+ * A database and a connector that tells of it as Debezium does for PostgreSQL: events of each
+ * transaction in the order of commits, placed by the commit before and their own LSN; partitions by
+ * key; deletes with tombstones; changes of a key as a delete and a create; values that an update
+ * left alone and that the log does not hold; repetitions after a restart; snapshots taken anew.
+ */
+export class Connector {
+  readonly rows = new Map<string, readonly [string, string]>()
+  readonly partitions: readonly Sent[][]
+  readonly #draw: Draw
+  /** Everything that was sent, in its order, with its partition. */
+  readonly #sent: { readonly partition: number; readonly sent: Sent }[] = []
+  /** Where the log was followed since the newest snapshot. */
+  #since = 0
+  #lsn = 100n
+  #time = 1_000_000n
+  #commit: bigint | null = null
+  #values = 0
+
+  constructor(draw: Draw, partitions: number) {
+    this.#draw = draw
+    this.partitions = Array.from({ length: partitions }, () => [])
+  }
+
+  /** Something happens. */
+  step(): void {
+    const what = this.#draw(100)
+    if (what < 70) this.#transactions({ lost: false })
+    else if (what < 82) this.#restart()
+    else if (what < 90) this.#renew()
+    else if (what < 92) this.#repeatAll()
+    else this.#transactions({ lost: false, truncates: true })
+  }
+
+  /** Rows that are there before the connector is. */
+  begin(): void {
+    for (let i = 0; i < this.#draw(5); i++) this.#transactions({ lost: true })
+    this.snapshot()
+  }
+
+  /** One transaction, or two that write at the same time. */
+  #transactions({ lost, truncates = false }: { lost: boolean; truncates?: boolean }): void {
+    const free = new Set(['1', '2', '3', '4', '5', '6'])
+    const first = truncates ? [{ op: 'truncate' } as const] : this.#writes(free)
+    const second = truncates || this.#draw(2) === 0 ? [] : this.#writes(free)
+    const places = new Map<Write, bigint>()
+    const queues = [[...first], [...second]]
+    let together = 0n
+    while (queues.some(({ length }) => length > 0)) {
+      const queue = queues[this.#draw(2)] ?? []
+      const write = queue.shift()
+      if (write === undefined) continue
+      // Rows that one statement adds may share a place.
+      const shares = write.op === 'create' && together > 0n && this.#draw(2) === 0
+      if (!shares) this.#lsn += BigInt(1 + this.#draw(5))
+      together = write.op === 'create' ? this.#lsn : 0n
+      places.set(write, this.#lsn)
+    }
+    for (const writes of [second, first]) {
+      if (writes.length === 0) continue
+      this.#lsn += 3n
+      this.#time += BigInt(this.#draw(3))
+      for (const write of writes) this.#carryOut(write, places.get(write) ?? 0n, lost)
+      if (!lost) this.#commit = this.#lsn
+      this.#lsn += 1n
+    }
+  }
+
+  #writes(free: Set<string>): Write[] {
+    const writes: Write[] = []
+    for (let i = 0; i < 1 + this.#draw(4); i++) {
+      const ids = [...free]
+      const id = ids[this.#draw(ids.length)]
+      if (id === undefined) break
+      free.delete(id)
+      if (!this.rows.has(id)) writes.push({ op: 'create', id })
+      else {
+        const to = [...free].find((other) => !this.rows.has(other))
+        const what = this.#draw(4)
+        if (what === 0 && to !== undefined) {
+          free.delete(to)
+          writes.push({ op: 'move', id, to })
+        } else writes.push({ op: what === 1 ? 'delete' : 'update', id })
+      }
+    }
+    return writes
+  }
+
+  #carryOut(write: Write, lsn: bigint, lost: boolean): void {
+    const origin = this.#origin('no', [this.#commit, lsn])
+    const tell = (key: string | null, event: DebeziumEvent): void => {
+      if (!lost) this.#send(key, event)
+    }
+    switch (write.op) {
+      case 'truncate':
+        this.rows.clear()
+        tell(null, { kind: 'truncate', table, origin })
+        return
+      case 'delete':
+        this.rows.delete(write.id)
+        tell(write.id, row({ op: 'delete', key: write.id, origin }))
+        tell(write.id, tombstone(write.id))
+        return
+      case 'move': {
+        const old = this.rows.get(write.id) ?? ['', '']
+        this.rows.delete(write.id)
+        this.rows.set(write.to, old)
+        tell(write.id, row({ op: 'delete', key: write.id, newKey: write.to, origin }))
+        tell(write.id, tombstone(write.id))
+        const big = this.#draw(2) === 0 ? undefined : old[1]
+        const cells: Cells = [write.to, old[0], big]
+        tell(write.to, row({ op: 'create', cells, oldKey: write.id, origin }))
+        return
+      }
+      default: {
+        const keeps = write.op === 'update' && this.#draw(2) === 0
+        const big = keeps ? (this.rows.get(write.id)?.[1] ?? '') : `big${this.#values++}`
+        const now = [`a${this.#values++}`, big] as const
+        this.rows.set(write.id, now)
+        const unknown = keeps && this.#draw(2) === 0
+        const cells: Cells = [write.id, now[0], unknown ? undefined : big]
+        tell(write.id, row({ op: write.op, cells, origin }))
+      }
+    }
+  }
+
+  #origin(snapshot: SnapshotMark, parts: readonly (bigint | null)[]): Origin {
+    return {
+      connector: 'postgresql',
+      server: 'shop',
+      database: 'db',
+      snapshot,
+      committedAt: this.#time,
+      place: { log: 'postgresql/shop/db', parts, gtid: null },
+      transactionId: String(this.#lsn),
+      membership: null,
+    }
+  }
+
+  #send(key: string | null, event: DebeziumEvent): void {
+    const partition = key === null ? 0 : Number(key) % this.partitions.length
+    this.#put(partition, { key: key === null ? null : Buffer.from(key), event })
+  }
+
+  #put(partition: number, sent: Sent): void {
+    this.partitions[partition]?.push(sent)
+    this.#sent.push({ partition, sent })
+  }
+
+  /** What was sent since the last flush of offsets comes once more. */
+  #restart(): void {
+    const fresh = this.#sent.length - this.#since
+    let from = this.#sent.length - this.#draw(Math.min(fresh, 12) + 1)
+    // A delete and its tombstone have one offset: both come again, or none.
+    if (this.#sent[from]?.sent.event.kind === 'tombstone') from--
+    const again = this.#sent.slice(from)
+    // Of a snapshot nothing is told again: it is taken anew.
+    if (again.some(({ sent: { event } }) => event.kind === 'row' && event.op === 'read')) return
+    for (const { partition, sent } of again) this.#put(partition, sent)
+  }
+
+  /** Somebody copies the whole topic behind itself. */
+  #repeatAll(): void {
+    for (const { partition, sent } of [...this.#sent]) this.#put(partition, sent)
+  }
+
+  /** The slot was lost with changes that nobody told of. */
+  #renew(): void {
+    for (let i = 0; i < this.#draw(4); i++) this.#transactions({ lost: true })
+    if (this.#draw(3) === 0) {
+      this.snapshot({ interrupted: true })
+      for (let i = 0; i < this.#draw(3); i++) this.#transactions({ lost: true })
+    }
+    this.snapshot()
+  }
+
+  /** Of a table that is empty a snapshot says nothing at all. */
+  snapshot({ interrupted = false } = {}): void {
+    while (this.rows.size === 0) this.#transactions({ lost: true })
+    this.#lsn += 5n
+    this.#time += 1n
+    const all = [...this.rows]
+    const told = interrupted ? all.slice(0, this.#draw(all.length + 1)) : all
+    told.forEach(([id, [a, big]], i) => {
+      const last = i === all.length - 1
+      const mark = last ? 'last' : i === 0 ? 'first' : 'true'
+      const origin = this.#origin(mark, [null, this.#lsn])
+      this.#send(id, row({ op: 'read', cells: [id, a, big], origin }))
+    })
+    this.#commit = null
+    this.#since = this.#sent.length
+  }
+}
+
+interface RowFacts {
+  readonly op: RowEvent['op']
+  readonly cells?: Cells
+  readonly key?: string
+  readonly newKey?: string
+  readonly oldKey?: string
+  readonly origin: Origin
+}
+
+const NOWHERE = { from: -1, to: -1 }
+
+function row({ op, cells, key, newKey, oldKey, origin }: RowFacts): RowEvent {
+  const buffer = cells === undefined ? keyTuple(key ?? '') : tupleOf(cells)
+  const whole = { from: 0, to: buffer.length }
+  return {
+    kind: 'row',
+    op,
+    table,
+    buffer,
+    row: cells === undefined ? NOWHERE : whole,
+    before: NOWHERE,
+    key: cells === undefined ? whole : NOWHERE,
+    partial: cells?.includes(undefined) ?? false,
+    newKey: newKey === undefined ? null : keyTuple(newKey),
+    oldKey: oldKey === undefined ? null : keyTuple(oldKey),
+    origin,
+  }
+}
+
+function keyTuple(id: string): Buffer {
+  return tupleOf([id, null, null])
+}
+
+function tombstone(id: string): DebeziumEvent {
+  return { kind: 'tombstone', table, key: keyTuple(id), newKey: null }
+}
