@@ -5,6 +5,7 @@ import type { Major } from '../testkit/servers/index.ts'
 import { backlogContests } from './contest/backlog.ts'
 import type { Contest, Findings } from './contest/contest.ts'
 import { copyContests } from './contest/copy.ts'
+import { distanceContest } from './contest/distance.ts'
 import { idleContest } from './contest/idle.ts'
 import { latencyContest } from './contest/latency.ts'
 import { sustainedContest } from './contest/sustained.ts'
@@ -34,6 +35,7 @@ const contests: readonly Contest[] = [
   latencyContest,
   sustainedContest,
   valuesContest,
+  ...(given.quick ? [] : [distanceContest]),
   idleContest,
 ]
 const wanted = contests.filter(({ name }) => given.only.length === 0 || given.only.includes(name))

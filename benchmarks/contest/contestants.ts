@@ -9,6 +9,8 @@ import { NAME, PATIENCE, runOf, start, untilTrue } from '../stage.ts'
 export interface Started {
   /** Of the tool; native has none. */
   readonly pid: number | null
+  /** The first line of the tool that matches; native has none. */
+  readonly line: (pattern: RegExp) => Promise<string>
   /** Settles when the tool ends by itself, and then rejects. */
   readonly failed: Promise<never>
   readonly stop: () => Promise<void>
@@ -42,7 +44,7 @@ export async function startNative(
     else await untilTrue(target, 'not exists (select from pg_stat_subscription where pid > 0)')
     await target.query('drop subscription s')
   }
-  return { pid: null, failed: never, stop }
+  return { pid: null, line: () => never, failed: never, stop }
 }
 
 /** The product, from the pair's source into the database `run`. */
@@ -68,5 +70,6 @@ function started(child: Child): Started {
     assert.equal(code, 0, child.lines.join('\n'))
     if (process.env['HOLDFAST_BENCH_LINES'] !== undefined) console.error(child.lines.join('\n'))
   }
-  return { pid: child.pid, failed, stop }
+  const line = (pattern: RegExp): Promise<string> => child.line(pattern, { within: PATIENCE })
+  return { pid: child.pid, line, failed, stop }
 }
