@@ -252,4 +252,13 @@ export const logFaults = {
     safe: 'The target has taken back what it had of it, and nobody saw that. The transaction is read again from its start, and whole before the target begins.',
     todo: [{ text: 'Nothing, unless it comes again: then see what the log says before it.' }],
   },
+  'HF-L124': {
+    title: 'Another reader of the log has the same name',
+    class: 'transient',
+    severity: 'error',
+    exit: 3,
+    why: 'Readers of a binary log call themselves by a number and an identifier, which each connection draws at random. A server ends the one of two that are the same.',
+    safe: 'Nothing is lost: reading begins again where the target stands, under another name.',
+    todo: [{ text: 'Nothing: the connection is made anew.' }],
+  },
 } as const satisfies Record<string, CatalogueEntry>

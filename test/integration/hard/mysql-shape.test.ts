@@ -209,7 +209,7 @@ for (const kind of mysqlServers) {
     [`set('a','b')`, `set('b','a')`],
     [`set('a','b','c')`, `set('a','b')`],
     ['time(3)', 'time'],
-    ['time', 'time(3)'],
+    ['datetime(3)', 'datetime'],
     ['float', 'float(7,2)'],
     ['double', 'double(9,2)'],
     ['double', 'double unsigned'],

@@ -223,6 +223,9 @@ export function dumpFault(error: unknown, label: string): Fault {
   const words = evidence?.['server'] ?? ''
   const named = (code: Fault['code'], what: string): Fault =>
     new Fault(code, { what, side: 'source', ...(evidence === undefined ? {} : { evidence }) })
+  if (/same server_(?:uuid|id)/i.test(words)) {
+    return named('HF-L124', `the source at ${label} ended the reading of its log: “${words}”`)
+  }
   switch (evidence?.['errno']) {
     case '1236':
     case '1220':

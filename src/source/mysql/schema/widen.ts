@@ -31,6 +31,8 @@ export function widens(from: string, to: string, strict: boolean): boolean {
   if (a.base !== b.base) return false
   if (a.base === 'enum') return keepsCharset(a, b) && keepsLabels(a, b, strict)
   if (a.base === 'set') return keepsCharset(a, b) && keepsMembers(a, b, strict)
+  // Zeros behind the second say nothing.
+  if (a.base === 'time') return (withSize(a)[0] ?? 0) <= (withSize(b)[0] ?? 0)
   // Digits that a value is rounded to, or a sign that it may not have.
   const alike = inFamily(a, INTEGERS) || sameNumbers(a, b)
   return alike && a.unsigned === b.unsigned && sameType(from, to)
