@@ -95,7 +95,7 @@ function kindOf([sql, name, typmod = -1]: Postgres): Type {
 }
 
 /** A neutral type in words. */
-function words(type: Type): string {
+export function words(type: Type): string {
   switch (type.kind) {
     case 'int':
       return `int of ${type.bits} bits${type.unsigned ? ', unsigned' : ''}`

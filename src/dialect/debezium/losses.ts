@@ -116,7 +116,7 @@ function ofType(column: string, shape: Shape, connector: string): readonly Loss[
   const native = shape.parameters[`${PREFIX}type`]?.toUpperCase() ?? null
   const is: Is = (kind, certain = true) => [loss(column, kind, certain)]
   const at = { connector, native }
-  if (shape.type !== 'array' || shape.of === null) return ofName(shape, at, is)
+  if (shape.type !== 'array' || shape.of === null || shape.name !== '') return ofName(shape, at, is)
   const whole = connector === 'postgresql' ? is('dimensions', false) : []
   const item = { ...shape.of, parameters: { ...shape.parameters, ...shape.of.parameters } }
   return [...whole, ...ofName({ ...item, optional: false }, at, is)]

@@ -33,8 +33,14 @@ const WANTED = [
 ] as const
 type Wanted = (typeof WANTED)[number]
 
+/** Where each of them stands in the list of facts. */
+const AT = Object.fromEntries(WANTED.map((name, i) => [name, i])) as Readonly<
+  Record<Wanted, number>
+>
+
+/** `index`: in the list of facts, -1 for what is passed over. */
 interface Slot {
-  readonly wanted: Wanted | null
+  readonly index: number
   readonly memo: Memo
 }
 
@@ -42,28 +48,28 @@ interface Slot {
 export class OriginReader {
   readonly #shape: Shape
   readonly #slots: readonly Slot[]
-  readonly facts: Partial<Record<Wanted, Fact>> = {}
+  readonly #facts: Fact[] = WANTED.map(() => null)
   #log = { connector: '', name: '', db: '', file: '', text: '' }
 
   /** `connector`: whose it is, where the record does not say. */
   constructor(shape: Shape, connector = '') {
     this.#shape = shape
-    this.facts.connector = connector
-    this.#slots = shape.fields.map(({ name }) => ({ wanted: wantedOf(name), memo: memo() }))
+    this.#facts[AT.connector] = connector
+    this.#slots = shape.fields.map(({ name }) => ({ index: indexOf(name), memo: memo() }))
   }
 
   /** Takes the facts from the wire, which is before the block. */
   read(wire: Wire): void {
     const { fields } = this.#shape
-    const { facts } = this
+    const facts = this.#facts
     wire.open()
     for (let i = 0; i < fields.length; i++) {
       const field = fields[i]
       const slot = this.#slots[i]
       if (field === undefined || slot === undefined) continue
       wire.field(field, i)
-      if (slot.wanted === null) pass(wire, field.shape)
-      else facts[slot.wanted] = readFact(wire, field.shape, slot)
+      if (slot.index < 0) pass(wire, field.shape)
+      else facts[slot.index] = readFact(wire, field.shape, slot)
     }
     wire.close()
   }
@@ -71,47 +77,59 @@ export class OriginReader {
   /** Takes one of the fields, whose value comes next. */
   take(wire: Wire, field: Field): void {
     const slot = this.#slots[this.#shape.fields.indexOf(field)]
-    if (slot === undefined || slot.wanted === null) pass(wire, field.shape)
-    else this.facts[slot.wanted] = readFact(wire, field.shape, slot)
+    if (slot === undefined || slot.index < 0) pass(wire, field.shape)
+    else this.#facts[slot.index] = readFact(wire, field.shape, slot)
   }
 
   text(name: Wanted): string {
-    const fact = this.facts[name]
+    const fact = this.#facts[AT[name]]
     return typeof fact === 'string' ? fact : ''
   }
 
   origin(membership: Membership | null): Origin {
-    const { facts } = this
+    const fact = (name: Wanted): Fact | undefined => this.#facts[AT[name]]
     return {
       connector: this.text('connector'),
       server: this.text('name'),
       database: this.text('db'),
-      snapshot: markOf(facts.snapshot),
-      committedAt: momentOf(facts.ts_us, facts.ts_ms),
+      snapshot: markOf(fact('snapshot')),
+      committedAt: momentOf(fact('ts_us'), fact('ts_ms')),
       place: this.#place(),
-      transactionId: idOf(facts.gtid ?? facts.txId ?? facts.transaction_id),
+      transactionId: idOf(fact('gtid') ?? fact('txId') ?? fact('transaction_id')),
       membership,
     }
   }
 
   #place(): Place | null {
-    const { facts } = this
-    const gtid = typeof facts.gtid === 'string' && facts.gtid !== '' ? facts.gtid : null
+    const fact = (name: Wanted): Fact | undefined => this.#facts[AT[name]]
+    const gtid = this.text('gtid') || null
     switch (this.text('connector')) {
       case 'postgresql':
-        return this.#made([...postgres(facts.lsn, facts.sequence)], gtid)
+        return this.#made([...postgres(fact('lsn'), fact('sequence'))], gtid)
       case 'mysql':
       case 'mariadb':
-        return this.#made([lastNumber(facts.file), number(facts.pos), number(facts.row)], gtid)
+        return this.#made(
+          [lastNumber(fact('file')), number(fact('pos')), number(fact('row'))],
+          gtid,
+        )
       case 'oracle':
         return this.#made(
-          [number(facts.commit_scn), number(facts.scn), hex(facts.rs_id), number(facts.ssn)],
+          [
+            number(fact('commit_scn')),
+            number(fact('scn')),
+            hex(fact('rs_id')),
+            number(fact('ssn')),
+          ],
           null,
         )
       case 'sqlserver':
       case 'db2':
       case 'informix': {
-        const parts = [hex(facts.commit_lsn), hex(facts.change_lsn), number(facts.event_serial_no)]
+        const parts = [
+          hex(fact('commit_lsn')),
+          hex(fact('change_lsn')),
+          number(fact('event_serial_no')),
+        ]
         return this.#made(parts, null)
       }
       default:
@@ -141,16 +159,16 @@ export class OriginReader {
 /** The prefix that flattened records have before the names of the block. */
 const PREFIX = /^__(?:source_)?/
 
-function wantedOf(name: string): Wanted | null {
+function indexOf(name: string): number {
   const plain = name.replace(PREFIX, '')
-  return WANTED.find((wanted) => wanted === plain) ?? null
+  return WANTED.findIndex((wanted) => wanted === plain)
 }
 
-function readFact(wire: Wire, shape: Shape, { wanted, memo: last }: Slot): Fact {
+function readFact(wire: Wire, shape: Shape, { index, memo: last }: Slot): Fact {
   if (shape.optional && wire.absent(shape)) return null
   switch (shape.type) {
     case 'string':
-      return wanted === 'sequence' ? wire.runs(shape) : wire.again(last, shape)
+      return index === AT.sequence ? wire.runs(shape) : wire.again(last, shape)
     case 'boolean':
       return wire.boolean()
     case 'int8':

@@ -20,6 +20,7 @@ const traces = [
   'postgres-odd',
   'postgres-odd-words',
   'postgres-avro',
+  'postgres-avro-unwrapped',
   'mysql-precise',
   'mysql-rough',
   'mysql-avro',
