@@ -18,7 +18,7 @@ const PASSED = ['channel_binding']
 /** Further ones of a scheme. */
 const PASSED_BY_SCHEME: Readonly<Record<string, readonly string[]>> = {
   kafka: ['sasl', 'registry'],
-  mongodb: ['authSource', 'authMechanism', 'replicaSet', 'directConnection', 'tls', 'ssl'],
+  mongodb: ['authSource', 'authMechanism', 'replicaSet', 'directConnection', 'tls', 'ssl', 'json'],
 }
 /** Schemes whose URLs may name several hosts of one database. */
 const MANY_HOSTS = ['kafka', 'mongodb']
@@ -109,6 +109,7 @@ export function tlsMode(text: string, origin: string): TlsMode {
 }
 
 function cut(text: string, origin: string): Pieces {
+  if (/^mongodb\+srv:/i.test(text)) throw unresolved(origin)
   const whole = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?(#.*)?$/is.exec(
     text,
   )
@@ -188,6 +189,18 @@ function decoded(part: string, origin: string): string {
   } catch {
     throw malformed(origin, 'a % in it is not followed by two hexadecimal digits')
   }
+}
+
+function unresolved(origin: string): Fault {
+  return new Fault('HF-C101', {
+    what: `${origin}: mongodb+srv:// has its hosts looked up in the DNS, which is not done here`,
+    todo: [
+      {
+        text: 'Write the hosts out as mongodb://host1,host2,host3/database?replicaSet=NAME&tls=true; the DNS has them, and the options, under the name of the URL.',
+        run: 'dig +short SRV _mongodb._tcp.NAME && dig +short TXT NAME',
+      },
+    ],
+  })
 }
 
 function malformed(origin: string, why: string): Fault {

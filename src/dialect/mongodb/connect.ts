@@ -2,6 +2,7 @@ import { type Db, MongoClient, type MongoClientOptions } from 'mongodb'
 import { type Endpoint, Secret } from '../../model/endpoint.ts'
 import { Fault } from '../../model/fault.ts'
 import { faultOf } from './errors.ts'
+import type { JsonForm } from './values.ts'
 
 export interface ConnectOptions {
   readonly mirror: string
@@ -68,6 +69,19 @@ export async function connect(endpoint: Endpoint, options: ConnectOptions): Prom
 /** The URL of the driver, without user and password. */
 function addressOf(endpoint: Endpoint): string {
   return `mongodb://${endpointLabel(endpoint)}/`
+}
+
+const JSON_FORMS = ['text', 'document'] as const
+
+/** What the URL's parameter `json` says; null when it is not there. Throws Fault HF-C103. */
+export function jsonForm({ params }: Endpoint): JsonForm | null {
+  const asked = params['json']
+  if (asked === undefined) return null
+  const known = JSON_FORMS.find((form) => form === asked)
+  if (known !== undefined) return known
+  throw new Fault('HF-C103', {
+    what: `the target's URL asks for json=${asked}; known are ${JSON_FORMS.join(', ')}`,
+  })
 }
 
 function clientOptions(endpoint: Endpoint, options: ConnectOptions): MongoClientOptions {

@@ -1,7 +1,11 @@
 import { Binary, Decimal128, Double, Int32, Long, UUID } from 'mongodb'
 import { doubleText, singleText } from '../../model/floats.ts'
 import type { Type } from '../../model/value.ts'
+import { jsonDocument } from './json.ts'
 import { dateOf, momentText } from './moments.ts'
+
+/** How JSON stands in documents that its source has parsed; what it has not is always a string. */
+export type JsonForm = 'text' | 'document'
 
 /** How the cells of one column stand in documents, decided by its declared type alone. */
 export interface Codec {
@@ -108,8 +112,10 @@ const timestamptz = date('+00')
  * source prints it: decimals of more than 34 digits, times, days, and moments finer than a
  * millisecond.
  */
-export function codecOf(type: Type): Codec {
+export function codecOf(type: Type, json: JsonForm = 'text'): Codec {
   switch (type.kind) {
+    case 'json':
+      return json === 'document' && type.binary ? jsonDocument : text
     case 'bool':
       return bool
     case 'int':

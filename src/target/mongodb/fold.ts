@@ -1,5 +1,6 @@
 import { BSON, type Document } from 'mongodb'
 import type { Connection } from '../../dialect/mongodb/connect.ts'
+import type { JsonForm } from '../../dialect/mongodb/values.ts'
 import { type Table, tableName } from '../../model/table.ts'
 import type { Tuple } from '../../model/tuple.ts'
 import { CHANGES } from './config.ts'
@@ -10,6 +11,11 @@ export const raw = { promoteValues: false, promoteLongs: false, promoteBuffers: 
 
 const BURST = 1000
 
+interface Of {
+  readonly table: Table
+  readonly json: JsonForm
+}
+
 /** The rows that a history comes to: what it would be for if it could not be told from them. */
 export class Fold {
   readonly #on: Connection
@@ -17,10 +23,10 @@ export class Fold {
   readonly #layout: Layout
   #emptied = ''
 
-  constructor(on: Connection, mirror: string, table: Table) {
+  constructor(on: Connection, mirror: string, { table, json }: Of) {
     this.#on = on
     this.#mirror = mirror
-    this.#layout = new Layout(table)
+    this.#layout = new Layout(table, json)
   }
 
   /** The rows of these keys, or of all. */

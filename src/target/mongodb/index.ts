@@ -1,7 +1,8 @@
-import { type Connection, connect } from '../../dialect/mongodb/connect.ts'
+import { type Connection, connect, jsonForm } from '../../dialect/mongodb/connect.ts'
 import { faultOf } from '../../dialect/mongodb/errors.ts'
+import type { JsonForm } from '../../dialect/mongodb/values.ts'
 import type { Checkpoint, TableState } from '../../model/checkpoint.ts'
-import type { Finding } from '../../model/fault.ts'
+import { Fault, type Finding } from '../../model/fault.ts'
 import type { TargetReader } from '../../model/reader.ts'
 import { contend } from '../claiming.ts'
 import type {
@@ -17,7 +18,7 @@ import { STATE } from './config.ts'
 import { leaseId, leases, takeLease } from './lease.ts'
 import { preflightTarget } from './preflight.ts'
 import { openTargetReader } from './reader.ts'
-import { MirrorState } from './state.ts'
+import { MirrorState, type State } from './state.ts'
 import { MongoTenure } from './tenure.ts'
 
 /** Connects; faults at once when the server cannot be reached or entered. */
@@ -78,13 +79,24 @@ class MongoTarget extends Tenured<MongoTenure> implements Target {
   async claim(request: ClaimRequest, signal: AbortSignal): Promise<Claim> {
     const { mirror } = this.#options
     await this.#state.ensure()
+    const form = jsonForm(this.#options.endpoint)
+    if (request.destroying !== true) this.#refuseForm(form, await this.#state.read())
     const contest = { mirror, label: this.label, request }
     const { lease } = await contend(contest, () => takeLease(this.#on, mirror), signal)
     const epoch = await this.#state.advance(request.settings)
     const now = request.destroying === true ? null : await this.#state.held(epoch)
-    const tenure = new MongoTenure({ on: this.#on, state: this.#state, epoch, lease, now })
+    const json = form ?? 'text'
+    const tenure = new MongoTenure({ on: this.#on, state: this.#state, epoch, lease, json, now })
     const checkpoint = epoch === 1n ? null : (now?.checkpoint ?? null)
     return this.hold(tenure, { epoch, checkpoint })
+  }
+
+  /** Documents that are there would read differently. */
+  #refuseForm(asked: JsonForm | null, state: State | null): void {
+    if (asked === null || state === null || state.shape === null || state.json === asked) return
+    throw new Fault('HF-C111', {
+      what: `mirror ${this.#options.mirror} keeps JSON as ${state.json} at the target, and its URL asks for json=${asked} now`,
+    })
   }
 
   reader(_tables: readonly TableState[], _signal: AbortSignal): Promise<TargetReader> {

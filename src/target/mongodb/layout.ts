@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { BSON, type Document } from 'mongodb'
-import { type Codec, codecOf, keyCodecOf } from '../../dialect/mongodb/values.ts'
+import { type Codec, codecOf, type JsonForm, keyCodecOf } from '../../dialect/mongodb/values.ts'
 import { Fault } from '../../model/fault.ts'
 import { type Table, tableName } from '../../model/table.ts'
 import { locate, NULL, TEXT, type Tuple, UNCHANGED } from '../../model/tuple.ts'
@@ -29,11 +29,11 @@ export class Layout {
   /** Indexes of all columns in the order of their names. */
   readonly #byName: readonly number[]
 
-  constructor(table: Table) {
+  constructor(table: Table, json: JsonForm) {
     const { columns, identity } = table
     this.table = table
     this.key = identity.by === 'key' ? identity.columns : null
-    this.#codecs = columns.map(({ type }) => codecOf(type))
+    this.#codecs = columns.map(({ type }) => codecOf(type, json))
     this.#keyCodecs = columns.map(({ type }) => keyCodecOf(type))
     this.#byName = columns
       .map((_, i) => i)

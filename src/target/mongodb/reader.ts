@@ -121,7 +121,7 @@ function readable(view: View): Readable {
   return {
     all: (table) => (isHistory() ? folded(view, table, null) : documents(view, table, {})),
     some: (table, keys) => {
-      const layout = new Layout(table)
+      const layout = new Layout(table, view.state().json)
       const rows = keys.map((key) => spread(table, key))
       if (isHistory()) return folded(view, table, rows)
       return documents(view, table, { _id: { $in: rows.map((row) => layout.id(row)) } })
@@ -134,7 +134,7 @@ async function* folded(
   table: Table,
   keys: readonly Tuple[] | null,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const fold = new Fold(on, state().checkpoint.mirror, table)
+  const fold = new Fold(on, state().checkpoint.mirror, { table, json: state().json })
   try {
     let burst: Tuple[] = []
     for await (const tuple of fold.rows(keys)) {
@@ -161,7 +161,7 @@ async function* documents(
   table: Table,
   which: Document,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const layout = new Layout(table)
+  const layout = new Layout(table, state().json)
   const collection = on.db.collection(collectionOf(state(), table))
   const cursor = collection.find(which, { ...raw, batchSize: BURST })
   try {

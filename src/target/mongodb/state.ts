@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { ClientSession, Collection, Document } from 'mongodb'
 import type { Connection } from '../../dialect/mongodb/connect.ts'
 import { faultOf, serverCode } from '../../dialect/mongodb/errors.ts'
+import type { JsonForm } from '../../dialect/mongodb/values.ts'
 import type { Checkpoint, Identities, TableState } from '../../model/checkpoint.ts'
 import { Fault } from '../../model/fault.ts'
 import type { Positions } from '../../model/position.ts'
@@ -32,6 +33,8 @@ interface StoredMirror extends Document {
   readonly positions: string
   readonly finished: boolean
   readonly shape: Shape | null
+  /** Absent where nobody chose. */
+  readonly json?: JsonForm
   readonly on_existing: TargetPlan['onExisting'] | null
   readonly tables: readonly StoredTable[]
 }
@@ -46,6 +49,7 @@ export interface State {
   readonly positions: string
   readonly tables: readonly StoredTable[]
   readonly shape: Shape | null
+  readonly json: JsonForm
   readonly onExisting: TargetPlan['onExisting'] | null
 }
 
@@ -131,7 +135,11 @@ export class MirrorState {
   async plan(
     epoch: bigint,
     plan: TargetPlan,
-    how: { readonly shape: Shape; readonly collection: (table: Table) => string },
+    how: {
+      readonly shape: Shape
+      readonly json: JsonForm
+      readonly collection: (table: Table) => string
+    },
   ): Promise<readonly StoredTable[]> {
     const known = (await this.#held(epoch)).tables
     const there = new Set(known.map(({ id }) => id))
@@ -144,7 +152,7 @@ export class MirrorState {
         return { id, definition, collection, mode, state: 'pending', start: null, rows: 0 }
       })
     const tables = [...known, ...added]
-    const set = { tables, shape: how.shape, on_existing: plan.onExisting }
+    const set = { tables, shape: how.shape, json: how.json, on_existing: plan.onExisting }
     await this.change(epoch, { $set: set })
     return tables
   }
@@ -223,6 +231,7 @@ export class MirrorState {
       positions,
       tables: stored.tables,
       shape: stored.shape,
+      json: stored.json ?? 'text',
       onExisting: stored.on_existing,
     }
   }

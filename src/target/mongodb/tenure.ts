@@ -2,7 +2,8 @@ import type { ClientSession } from 'mongodb'
 import { point } from '../../async/point.ts'
 import { Turn } from '../../async/turn.ts'
 import type { Connection } from '../../dialect/mongodb/connect.ts'
-import { faultOf, hasLabel, serverCode } from '../../dialect/mongodb/errors.ts'
+import { faultOf, serverCode } from '../../dialect/mongodb/errors.ts'
+import type { JsonForm } from '../../dialect/mongodb/values.ts'
 import type { Batch } from '../../model/batch.ts'
 import type { Identities } from '../../model/checkpoint.ts'
 import { Fault } from '../../model/fault.ts'
@@ -21,19 +22,20 @@ import { applyRows, load, type Place, type Places, sweep } from './mirror.ts'
 import { collectionNames } from './names.ts'
 import { onlyPlace, stampOf } from './stamp.ts'
 import type { MirrorState, State, StoredTable } from './state.ts'
+import { type Transaction, transact } from './transaction.ts'
 
 interface TenureOptions {
   readonly on: Connection
   readonly state: MirrorState
   readonly epoch: bigint
   readonly lease: StoredLease
+  /** As the URL says; what the state says holds from the first preparation on. */
+  readonly json: JsonForm
   readonly now: State | null
 }
 
 /** Namespace exists. */
 const EXISTS = 48
-/** How often a transaction that the server broke off is tried again here. */
-const ATTEMPTS = 5
 
 /** What a claim allows: everything that writes. */
 export class MongoTenure implements Tenure, Places {
@@ -50,6 +52,7 @@ export class MongoTenure implements Tenure, Places {
   #durable: Positions
   #onExisting: TargetPlan['onExisting']
   #shape: Shape
+  #json: JsonForm
 
   constructor(options: TenureOptions) {
     const { on, state, epoch, lease, now } = options
@@ -61,6 +64,7 @@ export class MongoTenure implements Tenure, Places {
     this.#durable = now?.checkpoint.positions ?? new Map()
     this.#onExisting = now?.onExisting ?? 'refuse'
     this.#shape = now?.shape ?? 'mirror'
+    this.#json = now?.shape == null ? options.json : now.json
     for (const { table } of now?.checkpoint.tables ?? []) this.#settle(table)
     point('claimed')
   }
@@ -89,7 +93,7 @@ export class MongoTenure implements Tenure, Places {
     const stored = this.#tables.find(({ id }) => id === table.id)
     if (stored === undefined) throw new Fault('HF-X001', { what: 'a table is not of this mirror' })
     const { collection, mode } = stored
-    const place = { collection, mode, layout: new Layout(table) }
+    const place = { collection, mode, layout: new Layout(table, this.#json) }
     this.#places.set(table.id, place)
     return place
   }
@@ -103,7 +107,7 @@ export class MongoTenure implements Tenure, Places {
     const shape = plan.shape ?? 'mirror'
     const tables = plan.tables.map(({ table }) => table)
     const collection = shape === 'history' ? () => CHANGES : collectionNames(tables)
-    const how = { shape, collection }
+    const how = { shape, collection, json: this.#json }
     this.#shape = shape
     this.#tables = await this.#lease.send(() => this.#state.plan(this.epoch, plan, how))
     this.#onExisting = plan.onExisting
@@ -254,42 +258,27 @@ export class MongoTenure implements Tenure, Places {
 
   /** Rows and checkpoint in one transaction. */
   async #atOnce(batch: Batch): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
-      const session = this.#on.client.startSession({
-        defaultTransactionOptions: transactionOptions,
-      })
-      try {
-        session.startTransaction()
+    const transaction: Transaction = {
+      send: (command) => this.#lease.send(command),
+      sent: () => point('batch-sent'),
+      body: async (session, doubtful) => {
+        this.#reshaped.clear()
+        if (doubtful && (await this.#landed(batch, session))) return false
         const before = await this.#standing(batch, session)
         await this.#carry(this.#writing(session), batch)
         await this.#advance(batch, before, session)
-        point('batch-sent')
-        await this.#commit(session)
-        return
-      } catch (error) {
-        if (session.inTransaction()) await session.abortTransaction().catch(() => undefined)
-        const broken = hasLabel(error, 'TransientTransactionError') || isConflict(error)
-        if (!broken || attempt >= ATTEMPTS) throw this.#failed(error)
-        this.#reshaped.clear()
-      } finally {
-        await session.endSession()
-      }
+        return true
+      },
     }
+    await transact(this.#on.client, transaction).catch((error: unknown) => {
+      throw this.#failed(error)
+    })
   }
 
-  /**
-   * A commit whose answer is lost is asked for again, which changes nothing once it has happened.
-   * What stays unknown is read from the checkpoint by whoever claims the mirror next.
-   */
-  async #commit(session: ClientSession): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.#lease.send(() => session.commitTransaction())
-      } catch (error) {
-        const unknown = hasLabel(error, 'UnknownTransactionCommitResult')
-        if (!unknown || attempt >= ATTEMPTS) throw error
-      }
-    }
+  /** The checkpoint says that the batch is there. */
+  async #landed(batch: Batch, session: ClientSession): Promise<boolean> {
+    const { checkpoint } = await this.#state.held(this.epoch, session)
+    return tokens(checkpoint.positions) === tokens(batch.positions)
   }
 
   #failed(error: unknown): Fault {
@@ -319,15 +308,6 @@ export class MongoTenure implements Tenure, Places {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#lease[Symbol.asyncDispose]()
   }
-}
-
-const transactionOptions = {
-  readConcern: { level: 'snapshot' },
-  writeConcern: { w: 'majority', journal: true },
-} as const
-
-function isConflict(error: unknown): boolean {
-  return error instanceof Fault && error.code === 'HF-T217'
 }
 
 /** What names a place; order and landmark follow from it. */

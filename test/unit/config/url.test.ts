@@ -110,3 +110,13 @@ test('hosts of a replica set and what its drivers are told', () => {
   assert.throws(() => parseUrl('postgres://h/d?tls=true', 'x'), /"tls" has no meaning here/)
   assert.throws(() => parseUrl('postgres://a,b/d', 'x'), /several hosts/)
 })
+
+test('a URL whose hosts are in the DNS is refused with what to write instead', () => {
+  assert.throws(
+    () => parseUrl('mongodb+srv://u:p@cluster.example/shop', 'the target'),
+    (error: { code?: string; message: string }) =>
+      error.code === 'HF-C101' &&
+      /looked up in the DNS/.test(error.message) &&
+      !error.message.includes('u:p'),
+  )
+})
