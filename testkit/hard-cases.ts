@@ -26,10 +26,11 @@ const areas: readonly (readonly [first: string, heading: string])[] = [
   ['P108', 'The log, the slot and the servers'],
   ['M1', 'MySQL and MariaDB as a source'],
   ['G1', 'MongoDB as a target'],
+  ['K1', 'Topics of Kafka that Debezium fills'],
 ]
 
 /** Rows as they are named at the start of a test: `P86 P89 a transaction …`. */
-const NAMED = /^((?:[PMG]\d+[ ,]+)+)(\S.*)$/su
+const NAMED = /^((?:[PMGK]\d+[ ,]+)+)(\S.*)$/su
 
 /** What tells the variants of one test apart. */
 const VARIANTS =
@@ -58,7 +59,7 @@ function allShown(): readonly Shown[] {
   return files.flatMap((file) => shownIn(file, readFileSync(`${root}${file}`, 'utf8')))
 }
 
-const LETTERS = 'PMG'
+const LETTERS = 'PMGK'
 
 /** Rows sort by their letter first. */
 function numberOf(row: string): number {

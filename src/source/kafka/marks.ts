@@ -81,18 +81,23 @@ export function emission(a: Origin, b: Origin): number {
   const [one, other] = [a.place, b.place]
   if (one === null || other === null) return 0
   if (one.log !== other.log) return (a.committedAt ?? 0n) < (b.committedAt ?? 0n) ? -1 : 1
-  const stands = isPostgres(one.log)
-    ? byCommits(one.parts, other.parts)
-    : order(one.parts, other.parts)
+  const stands = isPostgres(one.log) ? byCommits(a, b) : order(one.parts, other.parts)
   if (stands !== 0) return stands
   return Number(b.snapshot !== 'no') - Number(a.snapshot !== 'no')
 }
 
 /** What does not know of a commit is before those commits that are past it. */
-function byCommits([a = null, mine = null]: Parts, [b = null, other = null]: Parts): number {
-  if (a !== null && b === null) return a > (other ?? -1n) ? 1 : -1
-  if (a === null && b !== null) return b > (mine ?? -1n) ? -1 : 1
-  return order([a, mine], [b, other])
+function byCommits(a: Origin, b: Origin): number {
+  const [mine, other] = [a.place?.parts ?? [], b.place?.parts ?? []]
+  if (mine[0] == null && other[0] != null) return isAfter(other[0], a) ? -1 : 1
+  if (mine[0] != null && other[0] == null) return isAfter(mine[0], b) ? 1 : -1
+  return order(mine, other)
+}
+
+/** True for what came after this commit, seen from one that does not know of a commit. */
+function isAfter(commit: bigint, { place, snapshot }: Origin): boolean {
+  const own = place?.parts[1] ?? -1n
+  return snapshot === 'no' ? commit > own : commit >= own
 }
 
 /** A connector that has just begun does not know of the commit before. */

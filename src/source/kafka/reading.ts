@@ -4,8 +4,8 @@ import {
   type TruncateEvent,
   tupleAt,
 } from '../../dialect/debezium/event.ts'
-import type { Change, StreamItem } from '../../model/change.ts'
-import { DELETE, INSERT, UPDATE } from '../../model/changes.ts'
+import type { Change, SchemaChange, StreamItem } from '../../model/change.ts'
+import { Changes, DELETE, INSERT, type RowSpan, UPDATE } from '../../model/changes.ts'
 import { Fault } from '../../model/fault.ts'
 import type { Positions } from '../../model/position.ts'
 import { type Table, tableName } from '../../model/table.ts'
@@ -40,6 +40,8 @@ export class TopicReading {
   readonly #merge: Merge
   #items: StreamItem[] = []
   #renewal: Renewal | null = null
+  /** Columns that the next row brings. */
+  readonly #grown: SchemaChange[] = []
   /** Rows of the first snapshot are on their way. */
   #begins = false
   #commits = 0
@@ -167,39 +169,39 @@ export class TopicReading {
   }
 
   #emit(lane: Lane, entry: Entry, event: RowEvent): void {
-    const { table, buffer, row, from } = this.#fitted(lane, event)
+    const { table, buffer, from, to } = this.#fitted(event)
     lane.marks = marked(lane.marks, event.origin)
     lane.pass(entry)
     const at = event.origin?.committedAt ?? null
-    if (event.op === 'delete') {
-      const { from: oldFrom, to: oldTo } = row
-      lane.change({ kind: DELETE, table, buffer, from: -1, to: -1, oldFrom, oldTo }, at)
+    const kind = event.partial || event.op === 'update' ? UPDATE : INSERT
+    const none = { from: -1, to: -1, oldFrom: -1, oldTo: -1 }
+    const span: RowSpan =
+      event.op === 'delete'
+        ? { ...none, kind: DELETE, table, buffer, oldFrom: from, oldTo: to }
+        : { ...none, kind, table, buffer, from, to }
+    if (this.#grown.length === 0) {
+      lane.change(span, at)
       return
     }
-    const kind = event.partial || event.op === 'update' ? UPDATE : INSERT
-    lane.change({ kind, table, buffer, from, to: row.to, oldFrom: -1, oldTo: -1 }, at)
+    const changes = Changes.empty()
+    changes.add(span)
+    this.#commit([...changes], [lane], at)
   }
 
   /** The tuple of an event as the table has its columns. */
-  #fitted(lane: Lane, event: RowEvent) {
+  #fitted(event: RowEvent) {
     let fitted = this.#shapes.of(event.table)
     if (fitted === null) {
-      this.#reshape(lane, event.table)
+      this.#grown.push(this.#shapes.grow(event.table))
       fitted = this.#shapes.of(event.table)
     }
     if (fitted === null) throw new TypeError('a table that was just grown does not fit')
     const span = event.op === 'delete' ? deleted(event) : event.row
     if (span.from < 0) throw this.#incomplete(event)
     const { table } = fitted
-    if (fitted.same) return { table, buffer: event.buffer, row: span, from: span.from }
+    if (fitted.same) return { table, buffer: event.buffer, ...span }
     const buffer = fitted.fit(event.buffer.subarray(span.from, span.to))
-    return { table, buffer, row: { from: 0, to: buffer.length }, from: 0 }
-  }
-
-  /** Everything before comes first; then the table has more columns. */
-  #reshape(lane: Lane, table: Table): void {
-    const change = this.#shapes.grow(table)
-    this.#commit([change], [lane], null)
+    return { table, buffer, from: 0, to: buffer.length }
   }
 
   /** A commit of its own, after all that was handed on. */
@@ -207,7 +209,8 @@ export class TopicReading {
     for (const lane of this.lanes) lane.flush(this.#items)
     const transaction = `${this.name} ${this.#commits++}`
     const positions = this.#positions(lanes)
-    this.#items.push({ kind: 'commit', transaction, changes, positions, committedAt: at })
+    const all = [...this.#grown.splice(0), ...changes]
+    this.#items.push({ kind: 'commit', transaction, changes: all, positions, committedAt: at })
   }
 
   #positions(lanes: readonly Lane[]): Positions {
@@ -266,10 +269,10 @@ export class TopicReading {
     if (known === null || order(parts, known.parts) !== 0) this.#begin(lane, origin)
     const renewal = this.#renewal
     if (renewal === null) return
-    const { table, buffer, row } = this.#fitted(lane, event)
+    const { table, buffer, from, to } = this.#fitted(event)
     lane.marks = marked(lane.marks, origin)
     lane.pass(entry)
-    const { from, to } = row
+    renewal.grow(this.#items, this.#grown.splice(0))
     renewal.put(this.#items, lane, {
       kind: INSERT,
       table,
@@ -301,11 +304,11 @@ export class TopicReading {
       this.#emit(lane, entry, event)
       return true
     }
-    const { table, buffer, row } = this.#fitted(lane, other.event)
+    const { table, buffer, from, to } = this.#fitted(other.event)
     other.entry.joined = true
     lane.marks = marked(lane.marks, event.origin)
     lane.pass(entry)
-    const changed = buffer.subarray(row.from, row.to)
+    const changed = buffer.subarray(from, to)
     const { same, fit } = this.#shapes.of(event.table) ?? { same: true, fit: (t: Tuple) => t }
     const change: Change = { kind: 'update', table, row: changed, old: same ? key : fit(key) }
     this.#commit([change], [lane], event.origin?.committedAt ?? null)

@@ -1,5 +1,5 @@
 import type { Origin } from '../../dialect/debezium/event.ts'
-import type { Change, StreamItem } from '../../model/change.ts'
+import type { Change, SchemaChange, StreamItem } from '../../model/change.ts'
 import { Changes, type RowSpan } from '../../model/changes.ts'
 import type { Positions } from '../../model/position.ts'
 import type { Table } from '../../model/table.ts'
@@ -60,6 +60,12 @@ export class Renewal {
     const tables = [this.#table]
     const change: Change = { kind: 'truncate', tables, restartSequences: false }
     items.push({ kind: 'part', transaction: this.#id, sub: null, changes: [change] })
+  }
+
+  /** Columns that its rows have and the table had not. */
+  grow(items: StreamItem[], changes: readonly SchemaChange[]): void {
+    if (changes.length === 0) return
+    items.push({ kind: 'part', transaction: this.#id, sub: null, changes })
   }
 
   put(items: StreamItem[], lane: Lane, row: RowSpan): void {

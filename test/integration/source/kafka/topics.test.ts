@@ -1,0 +1,238 @@
+import assert from 'node:assert/strict'
+import { suite, type TestContext, test } from 'node:test'
+import { Fault } from '../../../../src/model/fault.ts'
+import { eventually } from '../../../../testkit/eventually.ts'
+import { mirror } from '../../../../testkit/mirror.ts'
+import { database, kafka } from '../../../../testkit/servers/index.ts'
+import { TestTopics } from '../../../../testkit/topics.ts'
+import { Envelopes } from './envelopes.ts'
+
+const TOPIC = 'public.t'
+
+/** A topic of one table, and a mirror of it. */
+async function stand(t: TestContext, { partitions = 1 } = {}) {
+  const broker = await kafka()
+  const topics = TestTopics.at(t, broker)
+  await topics.make(TOPIC, { partitions })
+  const target = await database(t, 17)
+  const made = mirror(t, {
+    source: broker.url(),
+    target: target.url,
+    selection: { include: [`${topics.prefix}.*`] },
+  })
+  const rows = async (columns = 'id, a'): Promise<string> => {
+    const found = await target.query(`select ${columns} from public.t order by id`)
+    return found.map((row) => Object.values(row).join(' ')).join(', ')
+  }
+  const log = new Envelopes(topics.prefix)
+  return { topics, target, rows, log, catchUp: () => made.catchUp() }
+}
+
+const halts = (code: string) => (error: unknown) => {
+  assert.ok(error instanceof Fault, String(error))
+  assert.equal(error.code, code, error.message)
+  return true
+}
+
+suite('a topic as the source of a mirror', () => {
+  test('a snapshot is the first copy, and what comes after it is followed', async (t) => {
+    const { topics, rows, log, catchUp } = await stand(t)
+    await topics.put(TOPIC, log.snapshot({ id: 1, a: 'one' }, { id: 2, a: 'two' }))
+    await catchUp()
+    assert.equal(await rows(), '1 one, 2 two')
+    await topics.put(TOPIC, [
+      log.create({ id: 3, a: 'three' }),
+      log.update({ id: 1, a: null }),
+      ...log.remove(2),
+    ])
+    await catchUp()
+    assert.equal(await rows(), '1 , 3 three')
+    await topics.put(TOPIC, [log.truncate(), log.create({ id: 9, a: 'nine' })])
+    await catchUp()
+    assert.equal(await rows(), '9 nine')
+  })
+
+  test('K1 records that were thrown away before they were read halt the mirror', async (t) => {
+    const { topics, rows, log, catchUp } = await stand(t)
+    await topics.put(TOPIC, log.snapshot({ id: 1, a: 'one' }))
+    await catchUp()
+    await topics.put(TOPIC, [log.update({ id: 1, a: 'lost' }), log.update({ id: 1, a: 'kept' })])
+    await topics.cut(TOPIC, 0, 2n)
+    await assert.rejects(catchUp(), (error) => {
+      halts('HF-K101')(error)
+      assert.match(String(error), /public\.t\/0:1 .*public\.t\/0:2/)
+      return true
+    })
+    assert.equal(await rows(), '1 one')
+  })
+
+  test('K1 records that were thrown away behind the mirror are not missed', async (t) => {
+    const { topics, rows, log, catchUp } = await stand(t)
+    await topics.put(TOPIC, log.snapshot({ id: 1, a: 'one' }, { id: 2, a: 'two' }))
+    await catchUp()
+    await topics.cut(TOPIC, 0, 2n)
+    await topics.put(TOPIC, [log.update({ id: 1, a: 'uno' })])
+    await catchUp()
+    assert.equal(await rows(), '1 uno, 2 two')
+  })
+
+  test('K1 a topic that lost its beginning is no first copy', async (t) => {
+    const { topics, log, catchUp } = await stand(t)
+    await topics.put(TOPIC, [...log.snapshot({ id: 1, a: 'one' }), log.update({ id: 1, a: 'uno' })])
+    await topics.cut(TOPIC, 0, 1n)
+    await assert.rejects(catchUp(), halts('HF-K107'))
+  })
+
+  test('K2 a topic that was made again is not taken for the one before', async (t) => {
+    const { topics, rows, log, catchUp } = await stand(t)
+    await topics.put(TOPIC, log.snapshot({ id: 1, a: 'one' }))
+    await catchUp()
+    await topics.remove(TOPIC)
+    await eventually('the topic is made again', async () => (await topics.make(TOPIC)) !== '')
+    const again = ['x', 'y', 'z'].map((a) => log.update({ id: 1, a }))
+    await topics.put(TOPIC, again)
+    await assert.rejects(catchUp(), halts('HF-K103'))
+    assert.equal(await rows(), '1 one')
+  })
+
+  test('K3 a topic with more partitions than before halts the mirror', async (t) => {
+    const { topics, log, catchUp } = await stand(t)
+    await topics.put(TOPIC, log.snapshot({ id: 1, a: 'one' }))
+    await catchUp()
+    await topics.widen(TOPIC, 3)
+    await assert.rejects(catchUp(), halts('HF-K104'))
+  })
+
+  test('K4 records of aborted transactions are not seen, and their gaps are no loss', async (t) => {
+    const { topics, rows, log, catchUp } = await stand(t)
+    await topics.put(TOPIC, log.snapshot({ id: 1, a: 'one' }))
+    for (const end of ['abort', 'commit', 'abort'] as const) {
+      const records = [log.update({ id: 1, a: end }), log.create({ id: log.lsn, a: end })]
+      await topics.transact(TOPIC, end === 'commit' ? records.slice(0, 1) : records, end)
+    }
+    await catchUp()
+    assert.equal(await rows(), '1 commit')
+  })
+
+  test('K6 a topic that is told again as a whole changes nothing, and that is said', async (t) => {
+    const { topics, rows, log, catchUp } = await stand(t)
+    const all = [
+      ...log.snapshot({ id: 1, a: 'one' }, { id: 2, a: 'two' }),
+      log.update({ id: 1, a: 'uno' }),
+      ...log.remove(2),
+      log.create({ id: 3, a: 'three' }),
+    ]
+    await topics.put(TOPIC, all)
+    await catchUp()
+    await topics.put(TOPIC, all)
+    const notices = await catchUp()
+    assert.equal(await rows(), '1 uno, 3 three')
+    assert.match(notices.join('\n'), /told again of a change that the target has/)
+  })
+
+  test('K6 a snapshot that is taken anew replaces the rows, and what it lacks is gone', async (t) => {
+    const { topics, rows, log, catchUp } = await stand(t)
+    await topics.put(TOPIC, [
+      ...log.snapshot({ id: 1, a: 'one' }, { id: 2, a: 'two' }),
+      log.create({ id: 3, a: 'three' }),
+    ])
+    await catchUp()
+    await topics.put(TOPIC, [
+      ...log.snapshot({ id: 1, a: 'uno' }, { id: 4, a: 'four' }),
+      log.create({ id: 5, a: 'five' }),
+    ])
+    await catchUp()
+    assert.equal(await rows(), '1 uno, 4 four, 5 five')
+  })
+
+  test('K8 a row goes by its delete, its tombstone, or both', async (t) => {
+    const { topics, rows, log, catchUp } = await stand(t)
+    const ids = [1, 2, 3, 4]
+    await topics.put(TOPIC, log.snapshot(...ids.map((id) => ({ id, a: 'x' }))))
+    const [both, alone, tombstone] = [1, 2, 3].map((id) => log.remove(id))
+    await topics.put(TOPIC, [...(both ?? []), ...(alone ?? []).slice(0, 1)])
+    await topics.put(TOPIC, (tombstone ?? []).slice(1))
+    await catchUp()
+    assert.equal(await rows(), '4 x')
+  })
+
+  test('K18 an operation that nobody knows halts the mirror at its record', async (t) => {
+    const { topics, rows, log, catchUp } = await stand(t)
+    await topics.put(TOPIC, [...log.snapshot({ id: 1, a: 'one' }), log.unknown()])
+    await assert.rejects(catchUp(), (error) => {
+      halts('HF-K301')(error)
+      assert.match(String(error), /offset 1 of partition 0/)
+      return true
+    })
+    assert.equal(await rows(), '1 one')
+  })
+
+  test('K19 a column that may be null flows through, rows of the older shape with it', async (t) => {
+    const { topics, rows, log, catchUp } = await stand(t)
+    await topics.put(TOPIC, log.snapshot({ id: 1, a: 'one' }, { id: 2, a: 'two' }))
+    await catchUp()
+    log.add({ type: 'string', optional: true, field: 'b' })
+    await topics.put(TOPIC, [log.update({ id: 1, a: 'uno', b: 'new' })])
+    await catchUp()
+    assert.equal(await rows('id, a, b'), '1 uno new, 2 two ')
+    log.drop('b')
+    const older = log.update({ id: 2, a: 'dos' })
+    log.add({ type: 'string', optional: true, field: 'b' })
+    await topics.put(TOPIC, [older, log.update({ id: 1, a: 'un', b: 'old' })])
+    await catchUp()
+    assert.equal(await rows('id, a, b'), '1 un old, 2 dos ')
+    log.add({ type: 'string', optional: true, field: 'c' })
+    await topics.put(TOPIC, log.snapshot({ id: 2, a: 'dos', b: 'too', c: 'c' }))
+    await catchUp()
+    assert.equal(await rows('id, a, b, c'), '2 dos too c')
+  })
+
+  test('K19 a column that goes halts the mirror before the first row without it', async (t) => {
+    const { topics, rows, log, catchUp } = await stand(t)
+    await topics.put(TOPIC, log.snapshot({ id: 1, a: 'one' }))
+    await catchUp()
+    const before = log.update({ id: 1, a: 'uno' })
+    log.add({ type: 'string', optional: true, field: 'b' })
+    log.drop('a')
+    await topics.put(TOPIC, [before, log.update({ id: 1, b: 'x' })])
+    await assert.rejects(catchUp(), halts('HF-K110'))
+    assert.equal(await rows(), '1 uno')
+  })
+
+  test('K20 records without a key are refused before anything is copied', async (t) => {
+    const { topics, log, catchUp } = await stand(t)
+    const rows = log.snapshot({ id: 1, a: 'one' }).map((record) => ({ ...record, key: null }))
+    await topics.put(TOPIC, rows)
+    await assert.rejects(catchUp(), halts('HF-K106'))
+  })
+
+  test('K9 rows of several partitions are followed, emptied and copied anew together', async (t) => {
+    const { topics, rows, log, catchUp } = await stand(t, { partitions: 3 })
+    const ids = Array.from({ length: 30 }, (_, id) => ({ id, a: `v${id}` }))
+    await topics.put(TOPIC, log.snapshot(...ids))
+    await topics.put(
+      TOPIC,
+      ids.map(({ id }) => log.update({ id, a: `w${id}` })),
+    )
+    await catchUp()
+    assert.equal(await rows(), ids.map(({ id }) => `${id} w${id}`).join(', '))
+    await topics.put(TOPIC, [log.truncate(), ...ids.slice(5).map((row) => log.create(row))])
+    await catchUp()
+    assert.equal(
+      await rows(),
+      ids
+        .slice(5)
+        .map(({ id, a }) => `${id} ${a}`)
+        .join(', '),
+    )
+    await topics.put(TOPIC, log.snapshot(...ids.slice(10)))
+    await catchUp()
+    assert.equal(
+      await rows(),
+      ids
+        .slice(10)
+        .map(({ id, a }) => `${id} ${a}`)
+        .join(', '),
+    )
+  })
+})
