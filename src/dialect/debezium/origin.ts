@@ -105,7 +105,7 @@ export class OriginReader {
     const gtid = this.text('gtid') || null
     switch (this.text('connector')) {
       case 'postgresql':
-        return this.#made([...postgres(fact('lsn'), fact('sequence'))], gtid)
+        return this.#made(postgres(fact('lsn'), fact('sequence')), gtid)
       case 'mysql':
       case 'mariadb':
         return this.#made(
@@ -182,12 +182,16 @@ function readFact(wire: Wire, shape: Shape, { index, memo: last }: Slot): Fact {
   }
 }
 
-/** `[commit, lsn]`, or only the latter while the connector knows of no commit. */
+/**
+ * `[commit, lsn]`, or only the latter while the connector knows of no commit. Without the sequence
+ * nothing is known: an LSN alone does not tell the order, since transactions write at the same time.
+ */
 function postgres(
   lsn: Fact | undefined,
   sequence: Fact | undefined,
 ): readonly [bigint | null, bigint | null] {
-  const runs: readonly (number | bigint)[] = Array.isArray(sequence) ? sequence : []
+  if (!Array.isArray(sequence)) return [null, null]
+  const runs: readonly (number | bigint)[] = sequence
   const own = number(lsn) ?? (runs.length === 0 ? null : BigInt(runs.at(-1) ?? 0))
   return [runs.length > 1 ? BigInt(runs[0] ?? 0) : null, own]
 }

@@ -90,4 +90,17 @@ export const envelopeFaults = {
       },
     ],
   },
+  'HF-K308': {
+    title: 'A connector loses values before they are written',
+    class: 'data',
+    severity: 'warn',
+    exit: 4,
+    why: 'Its settings, or those of its converter, write some values in a form that holds less than the column does. No reader of the topic can bring the rest back.',
+    safe: 'Every record is taken as it was written.',
+    todo: [
+      {
+        text: 'Change the setting that the message names in the connector, and let it make a new snapshot.',
+      },
+    ],
+  },
 } as const satisfies Record<string, CatalogueEntry>

@@ -154,7 +154,7 @@ export const topicFaults = {
     todo: [
       {
         text: 'Let the transform add them (add.fields), or take it out of the connector.',
-        run: 'transforms.unwrap.add.fields=op,source.lsn,source.ts_us,source.snapshot',
+        run: 'transforms.unwrap.add.fields=op,source.sequence,source.ts_us,source.snapshot',
       },
     ],
   },

@@ -1,6 +1,7 @@
+import { lossTexts } from '../../dialect/debezium/losses.ts'
 import { Fault, type Finding } from '../../model/fault.ts'
-import { findingsAt } from '../../model/findings.ts'
-import { tableName } from '../../model/table.ts'
+import { findingsAt, listed } from '../../model/findings.ts'
+import { type Table, tableName } from '../../model/table.ts'
 import type { Selection } from '../source.ts'
 import { lacksBeginning, type TopicTable } from './tables.ts'
 
@@ -41,7 +42,23 @@ function findingsOfTopic(one: TopicTable, keyless: Selection['keyless']): readon
     const what = `records of the topic ${name} do not say where they stand in the log of their database: a change that is told again is applied again`
     found.push(warn('HF-K113', name, { what }))
   }
-  return found
+  return [...found, ...lossesOf(one, table)]
+}
+
+/** One finding for each way in which the connector loses something. */
+function lossesOf({ topic, losses }: TopicTable, table: Table): readonly Finding[] {
+  const byKind = Map.groupBy(losses, ({ kind }) => kind)
+  return [...byKind].map(([kind, those]) => {
+    const columns = listed(those.map(({ column }) => column))
+    const certain = those.some((loss) => loss.certain)
+    const { what: lost, instead } = lossTexts[kind]
+    const does = certain ? 'loses' : 'may lose'
+    return warn('HF-K308', topic.name, {
+      what: `the connector behind the topic ${topic.name} ${does} something of ${columns}: ${lost}`,
+      table: tableName(table),
+      todo: [{ text: `Without that loss: ${instead}.` }],
+    })
+  })
 }
 
 /** Throws HF-K106 for a selection without a table. */

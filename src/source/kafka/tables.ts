@@ -1,5 +1,6 @@
 import { Decoder } from '../../dialect/debezium/decoder.ts'
 import type { RowEvent } from '../../dialect/debezium/event.ts'
+import type { Loss } from '../../dialect/debezium/losses.ts'
 import type { Registry } from '../../dialect/debezium/registry.ts'
 import type { Cluster, Keeping, PlaceOffset, Topic } from '../../dialect/kafka/cluster.ts'
 import type { Fetcher } from '../../dialect/kafka/fetcher.ts'
@@ -16,6 +17,8 @@ export interface TopicTable {
   readonly table: Table | null
   /** The first row that there is. */
   readonly first: RowEvent | null
+  /** What the connector lost of its columns. */
+  readonly losses: readonly Loss[]
 }
 
 export interface Reach {
@@ -31,18 +34,23 @@ export async function describeTable(
   signal: AbortSignal,
 ): Promise<TopicTable> {
   const { cluster } = reach
-  const first = await firstRow(reach, topic, signal)
+  const decoder = new Decoder({ registry: reach.registry })
+  const first = await firstRow(reach, topic, { decoder, signal })
   return {
     topic,
     keeping: await cluster.keeping(topic.name),
     begins: await cluster.offsets([topic], 'begin'),
     table: first?.table ?? null,
     first,
+    losses: decoder.losses(topic.name),
   }
 }
 
-async function firstRow(reach: Reach, topic: Topic, signal: AbortSignal): Promise<RowEvent | null> {
-  const decoder = new Decoder({ registry: reach.registry })
+async function firstRow(
+  reach: Reach,
+  topic: Topic,
+  { decoder, signal }: { readonly decoder: Decoder; readonly signal: AbortSignal },
+): Promise<RowEvent | null> {
   for await (const messages of firstMessages(reach, topic)) {
     await decoder.prepare(messages, signal)
     for (const message of messages) {
