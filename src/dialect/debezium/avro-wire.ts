@@ -84,9 +84,11 @@ export class AvroWire implements Wire {
   /** The number of items of the next block; 0 at the end. */
   #block(): number {
     const count = this.#small()
-    if (count >= 0) return count
-    this.#small()
-    return -count
+    if (count < 0) this.#small()
+    const items = Math.abs(count)
+    // No item of Connect's is without a byte.
+    if (items > this.#end - this.at) throw misread('it ends too early')
+    return items
   }
 
   boolean(): boolean {
