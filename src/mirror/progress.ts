@@ -3,7 +3,7 @@ import type { TableMode, TableState } from '../model/checkpoint.ts'
 import type { Fault } from '../model/fault.ts'
 import type { Phase } from '../model/phase.ts'
 import type { Positions } from '../model/position.ts'
-import type { Way } from '../source/source.ts'
+import type { LogAge, Way } from '../source/source.ts'
 
 /** What a mirror tells while it works; everything that is shown derives from these. */
 export type MirrorEvent =
@@ -33,11 +33,13 @@ export type MirrorEvent =
       readonly head: Positions
       readonly retainedBytes: number | null
       readonly limitBytes: number | null
+      readonly age?: LogAge
     }
   | {
       readonly kind: 'log'
       readonly retainedBytes: number | null
       readonly limitBytes: number | null
+      readonly age?: LogAge
     }
   | { readonly kind: 'fault'; readonly fault: Fault; readonly retryInMillis: number | null }
   | { readonly kind: 'notice'; readonly text: string }
@@ -71,6 +73,8 @@ export interface Progress {
   readonly head: Positions
   readonly retainedBytes: number | null
   readonly limitBytes: number | null
+  /** Null where the source does not throw its log away by age. */
+  readonly logAge: LogAge | null
   readonly transactions: number
   readonly changes: number
   readonly batches: number
@@ -104,6 +108,7 @@ export function startProgress(mirror: string, now: bigint): Progress {
     head: nowhere,
     retainedBytes: null,
     limitBytes: null,
+    logAge: null,
     transactions: 0,
     changes: 0,
     batches: 0,
@@ -154,12 +159,12 @@ export function reduce(progress: Progress, event: MirrorEvent, now: bigint): Pro
         applied: progress.applied.size === 0 ? event.positions : progress.applied,
       }
     case 'source': {
-      const { head, retainedBytes, limitBytes } = event
-      return levelled({ ...progress, head, headAt: now, retainedBytes, limitBytes })
+      const { head, retainedBytes, limitBytes, age: logAge = null } = event
+      return levelled({ ...progress, head, headAt: now, retainedBytes, limitBytes, logAge })
     }
     case 'log': {
-      const { retainedBytes, limitBytes } = event
-      return { ...progress, retainedBytes, limitBytes }
+      const { retainedBytes, limitBytes, age: logAge = null } = event
+      return { ...progress, retainedBytes, limitBytes, logAge }
     }
     case 'fault':
       return {

@@ -57,7 +57,13 @@ export interface Status {
   readonly lag: { readonly seconds: number; readonly bytes: number } | null
   /** How the source's log is read now, and why so; null while it is not. */
   readonly reading: { readonly way: 'stream' | 'windows'; readonly why: string } | null
-  readonly log: { readonly retained_bytes: number | null; readonly limit_bytes: number | null }
+  /** What the source keeps for the mirror, and how long it keeps what the mirror needs next. */
+  readonly log: {
+    readonly retained_bytes: number | null
+    readonly limit_bytes: number | null
+    readonly age_seconds: number | null
+    readonly limit_seconds: number | null
+  }
   readonly counters: Readonly<Record<string, number>>
   readonly tables: readonly TableStatus[]
   readonly fault: {
@@ -107,7 +113,12 @@ export function runningStatus(follower: Follower): Status {
     positions: positionsOf(progress),
     lag: lag === null ? null : { seconds: lag.seconds, bytes: Number(lag.bytes) },
     reading: reads(progress.phase) ? progress.way : null,
-    log: { retained_bytes: progress.retainedBytes, limit_bytes: progress.limitBytes },
+    log: {
+      retained_bytes: progress.retainedBytes,
+      limit_bytes: progress.limitBytes,
+      age_seconds: progress.logAge?.seconds ?? null,
+      limit_seconds: progress.logAge?.limitSeconds ?? null,
+    },
     counters: countersOf(progress),
     tables: [...progress.tables.values()].map(tableStatus),
     fault: faultOf(progress),
@@ -145,7 +156,7 @@ export function storedStatus(mirror: string, checkpoint: Checkpoint): Status {
     positions: { applied, durable: applied, head: null },
     lag: null,
     reading: null,
-    log: { retained_bytes: null, limit_bytes: null },
+    log: { retained_bytes: null, limit_bytes: null, age_seconds: null, limit_seconds: null },
     counters: {},
     tables,
     fault: null,

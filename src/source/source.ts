@@ -89,6 +89,18 @@ export interface Snapshot extends AsyncDisposable {
 export interface LogState {
   readonly retainedBytes: number | null
   readonly limitBytes: number | null
+  /** Where the source throws its log away by age. */
+  readonly age?: LogAge
+}
+
+/** How old the log is that the mirror needs next. */
+export interface LogAge {
+  /** Since it came to be of the kind that is thrown away; 0 for log that is still being written. */
+  readonly seconds: number
+  /** At which it may be thrown away. */
+  readonly limitSeconds: number
+  /** What lets the source keep it for longer, at its end. */
+  readonly remedy: string
 }
 
 /**

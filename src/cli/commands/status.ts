@@ -101,7 +101,7 @@ export function statusText(status: Status, paint: Paint): string {
   const place = `applied ${positions.applied ?? 'nothing'} · durable ${positions.durable ?? 'nothing'}`
   row('position', positions.head === null ? place : `${place} · source at ${positions.head}`)
   if (reading !== null) row('reading', reading.why)
-  if (log.retained_bytes !== null) row('log', logWords(log.retained_bytes, log.limit_bytes))
+  if (log.retained_bytes !== null) row('log', logWords(log.retained_bytes, log))
   const waiting = status.tables.filter((table) => !table.copied)
   for (const table of waiting.slice(0, 10)) {
     const of = table.rows_expected === null ? '' : ` of about ${count(table.rows_expected)}`
@@ -115,7 +115,19 @@ function lagWords(lag: { readonly seconds: number; readonly bytes: number }): st
   return lag.bytes === 0 ? 'lag 0 s' : `lag ${span(lag.seconds)} (${size(lag.bytes)})`
 }
 
-function logWords(retained: number, limit: number | null): string {
-  const of = limit === null ? 'no limit is set at the source' : `limit ${size(limit)}`
+function logWords(
+  retained: number,
+  log: { readonly limit_bytes: number | null; readonly limit_seconds: number | null } & {
+    readonly age_seconds: number | null
+  },
+): string {
+  const { limit_bytes: bytes, limit_seconds: limit, age_seconds: age } = log
+  const aged = age === null || age === 0 ? '' : `, closed ${span(age)} ago`
+  const of =
+    limit !== null
+      ? `kept for ${span(limit)}${aged}`
+      : bytes === null
+        ? 'no limit is set at the source'
+        : `limit ${size(bytes)}`
   return `${size(retained)} kept by the source for this mirror; ${of}`
 }

@@ -24,6 +24,8 @@ import { confirmLog } from './check/confirm.ts'
 import { preflightSource } from './check/preflight.ts'
 import { readCounters } from './counters.ts'
 import { estimateTables } from './estimate.ts'
+import { Keeping } from './keeping.ts'
+import { logSettings } from './look.ts'
 import { LANE } from './place.ts'
 import { Places } from './places.ts'
 import { openSourceReader } from './reader/reader.ts'
@@ -72,6 +74,9 @@ class MysqlSource implements Source {
   #followed: readonly Table[] = []
   readonly #server: Server
   readonly #places: Places
+  readonly #keeping: Keeping
+  /** What was said last of how the log is written; null while that is well. */
+  #said: string | null = null
   /** The newest place that the target has on disk. */
   #durable: Position | null = null
 
@@ -83,6 +88,8 @@ class MysqlSource implements Source {
     this.#control = control
     this.#server = server
     this.#places = new Places(server)
+    const purpose = { side: 'source', mirror: options.mirror, purpose: 'look' } as const
+    this.#keeping = new Keeping(control, () => connect(options.endpoint, purpose))
     this.label = `${NAMES[server.flavour]} ${number} at ${where}`
     this.place = place
   }
@@ -219,24 +226,34 @@ class MysqlSource implements Source {
     return this.#places.at(end)
   }
 
-  async look(_tables: readonly Table[]): Promise<void> {}
+  /** What becomes of tables stands in the log; how it is written from now on does not. */
+  async look(_tables: readonly Table[]): Promise<void> {
+    const now = await logSettings(this.#control)
+    if (now !== null && now !== this.#said) this.#options.notice?.(now)
+    this.#said = now
+  }
 
   sequences(): Promise<readonly Sequence[]> {
     return readCounters(this.#control, this.#followed)
   }
 
+  /** None: labels come with the statement of the log that adds them, before the rows that hold them. */
   async vocabularies(_tables: readonly Table[]): Promise<readonly Vocabulary[]> {
     return []
   }
 
-  /** The server keeps its log for a time, whoever still needs it: there is no limit in bytes. */
+  /** The server keeps its log for a time, whoever still needs it. */
   async log(): Promise<LogState> {
     const durable = this.#durable
     const end = await logEnd(this.#control, this.#places.server)
     if (durable === null || end?.at == null) return { retainedBytes: null, limitBytes: null }
-    this.#places.ruler.learn(await logFiles(this.#control))
+    const files = await logFiles(this.#control)
+    this.#places.ruler.learn(files)
     const bytes = Number(this.#places.ruler.at(end.at) - durable.order)
-    return { retainedBytes: Math.max(0, bytes), limitBytes: null }
+    const { at, from } = this.#places.placeOf(durable)
+    const needed = from?.at ?? at
+    const here = needed?.server === this.#server.key ? needed : null
+    return { retainedBytes: Math.max(0, bytes), ...(await this.#keeping.limits(here, files)) }
   }
 
   async reader(tables: readonly Table[], signal: AbortSignal): Promise<SourceReader> {

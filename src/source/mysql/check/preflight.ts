@@ -1,10 +1,11 @@
 import type { Session } from '../../../dialect/mysql/connect.ts'
 import { ident, literal, qualified } from '../../../dialect/mysql/quote.ts'
-import type { MysqlTable } from '../../../dialect/mysql/schema.ts'
+import type { MysqlForeignKey, MysqlTable } from '../../../dialect/mysql/schema.ts'
 import type { Endpoint } from '../../../model/endpoint.ts'
 import { Fault, type Finding, type Todo } from '../../../model/fault.ts'
 import { findingsAt, listed, listedTables } from '../../../model/findings.ts'
 import { tableName } from '../../../model/table.ts'
+import { secondsKept } from '../keeping.ts'
 import { Dump } from '../log/dump.ts'
 import { tableId } from '../names.ts'
 import { type Reading, readSource, type Wanted } from '../schema/inspect.ts'
@@ -111,12 +112,6 @@ function keepingFindings({ variables }: Server): Finding[] {
     findings.push(warn('HF-S308', 'log', { what }))
   }
   return findings
-}
-
-/** How long the server keeps its log; 0 is for ever. */
-export function secondsKept(variables: ReadonlyMap<string, string>): number {
-  const seconds = Number(variables.get('binlog_expire_logs_seconds') ?? 0)
-  return seconds > 0 ? seconds : Number(variables.get('expire_logs_days') ?? 0) * 86_400
 }
 
 /** The only look that tells whether the log may be read is to begin reading it. */
@@ -231,7 +226,26 @@ function cascadeFindings({ tables, foreignKeys }: Reading): Finding[] {
   })
   const what = `rows that these foreign keys change are not in the log: ${listed(words)}`
   const named = [...new Set(found.map(({ table }) => tableName(table)))]
-  return [fail('HF-S235', 'foreign keys', { what, tables: named })]
+  const exclude = named.map((name) => `--exclude '${name}'`).join(' ')
+  const todo: Todo[] = [
+    { text: `Leave these tables out: ${exclude}` },
+    {
+      text: 'Or make their keys RESTRICT, and let the application change those rows:',
+      sql: found.map(restricted).join('; '),
+      at: 'source',
+    },
+  ]
+  return [fail('HF-S235', 'foreign keys', { what, todo, tables: named })]
+}
+
+/** The same foreign key, without doing anything by itself. */
+function restricted(key: MysqlForeignKey): string {
+  const columns = (names: readonly string[]): string => names.map(ident).join(', ')
+  const reference = `REFERENCES ${qualified(key.referenced)} (${columns(key.referencedColumns)})`
+  return (
+    `ALTER TABLE ${qualified(key.table)} DROP FOREIGN KEY ${ident(key.name)}, ` +
+    `ADD FOREIGN KEY (${columns(key.columns)}) ${reference}`
+  )
 }
 
 async function readFindings(session: Session, tables: readonly MysqlTable[]): Promise<Finding[]> {
