@@ -49,6 +49,8 @@ export class MysqlTenure implements Tenure {
   #plan: TargetPlan | null = null
   #rest: Rest | null = null
   #server: Known | null = null
+  /** Where the source's counters stood when those here were last put there. */
+  #counted = ''
 
   private constructor(opened: TenureOptions, lease: Link) {
     const { options, link, epoch } = opened
@@ -252,6 +254,9 @@ export class MysqlTenure implements Tenure {
   async setSequences(sequences: readonly Sequence[]): Promise<void> {
     const plan = this.#plan
     if (plan === null || nativeSchema(plan.blueprint) === null || sequences.length === 0) return
+    const state = JSON.stringify(sequences)
+    if (state === this.#counted) return
+    let all = true
     const wanted = new Map(
       plan.tables.flatMap(({ table, target }) => {
         const own = sequences.find((one) => tableName(one) === tableName(table))
@@ -264,10 +269,12 @@ export class MysqlTenure implements Tenure {
         if ((wanted.get(table) ?? 0n) <= next) continue
         await session.query(advance(table, wanted.get(table) ?? next)).catch((error: unknown) => {
           if (!(error instanceof Fault && error.code === 'HF-T217')) throw error
+          all = false
         })
       }
       await session.query('SET SESSION lock_wait_timeout = 50')
     })
+    if (all) this.#counted = state
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
