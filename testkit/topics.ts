@@ -9,6 +9,8 @@ export interface TestRecord {
   readonly value: string | null
   readonly partition?: number
   readonly headers?: Readonly<Record<string, string>>
+  /** Milliseconds since 1970. */
+  readonly timestamp?: bigint
 }
 
 /** Topics of one test at a broker, with a prefix of their own. */
@@ -92,12 +94,13 @@ export class TestTopics {
   }
 
   #messages(topic: string, records: readonly TestRecord[]) {
-    return records.map(({ key, value, partition, headers }) => ({
+    return records.map(({ key, value, partition, headers, timestamp }) => ({
       topic: this.name(topic),
       ...(key === null ? {} : { key: Buffer.from(key) }),
       // The client writes a value that is not there as a tombstone.
       value: (value === null ? null : Buffer.from(value)) as Buffer,
       ...(partition === undefined ? {} : { partition }),
+      ...(timestamp === undefined ? {} : { timestamp }),
       ...(headers === undefined
         ? {}
         : {

@@ -1,4 +1,8 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
+import { holdfast } from '../../testkit/child.ts'
 import { type DebeziumConnector, debezium } from '../../testkit/debezium.ts'
 import { eventually } from '../../testkit/eventually.ts'
 import { mirror } from '../../testkit/mirror.ts'
@@ -83,4 +87,59 @@ suite('a database whose changes come through Debezium and Kafka', () => {
     await source.query(`insert into pairs values (1, 'after', null)`)
     await same()
   })
+
+  test('SIGKILL of the mirror and of the worker of Connect under load loses and doubles nothing', async (t) => {
+    const [source, target] = [await database(t, 18), await database(t, 17)]
+    await make(source)
+    await using connector = await debezium(t, source, {
+      config: { 'topic.creation.default.partitions': '3' },
+    })
+    const cwd = await mkdtemp(join(tmpdir(), 'holdfast-kill-'))
+    t.after(() => rm(cwd, { recursive: true, force: true }))
+    const ends = ['--source', (await kafka()).url(), '--target', target.url]
+    const topics = ['--include', `${connector.prefix}.public.orders`]
+    const also = ['--include', `${connector.prefix}.public.pairs`]
+    const run = (...flags: readonly string[]): ReturnType<typeof holdfast> =>
+      holdfast(['run', ...ends, ...topics, ...also, ...flags], { cwd })
+    await eventually(
+      'topics to mirror',
+      async () => {
+        await using child = run('--until', 'caught-up')
+        return (await child.end()).code === 0
+      },
+      { within: 60_000 },
+    )
+    const newest = async (): Promise<number> => {
+      const [row] = await target.query('select max(id) as id from orders')
+      return Number(Object.values(row ?? {})[0])
+    }
+    for (let round = 1; round <= 4; round++) {
+      await using child = run()
+      const id = 10_000 * round
+      await load(source, id)
+      if (round === 2) await connector.worker.stop('crash')
+      if (round === 2) await connector.worker.start()
+      await eventually('some of it is there', async () => (await newest()) >= id, {
+        within: 60_000,
+      })
+      await child.kill()
+    }
+    await becomeEqual(source, target, async () => {
+      await using child = run('--until', 'caught-up')
+      return await child.end()
+    })
+  })
 })
+
+/** Rows come, change, get other keys and go; each round differs. */
+async function load(source: TestDatabase, id: number): Promise<void> {
+  for (let i = 0; i < 20; i++) {
+    await source.query(`
+      insert into orders (id, customer, long) values (${id + i}, 'c', repeat('z', ${i * 700}));
+      update orders set qty = ${i}, customer = customer || '.' where id % 20 = ${i};
+      update orders set id = id + 500000 where id = ${id + i - 3};
+      delete from orders where id = ${500000 + id + i - 9};
+      update pairs set note = '${id + i}' where a % 20 = ${i};
+      update pairs set b = b || '${i % 3}' where a = ${i}`)
+  }
+}

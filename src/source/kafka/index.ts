@@ -1,4 +1,4 @@
-import { every, type Ticker } from '../../async/clock.ts'
+import { every, type Ticker, wallMicros } from '../../async/clock.ts'
 import { Decoder } from '../../dialect/debezium/decoder.ts'
 import { Registry } from '../../dialect/debezium/registry.ts'
 import { Cluster, type Topic } from '../../dialect/kafka/cluster.ts'
@@ -17,6 +17,7 @@ import type {
   SourceOptions,
   SourceTraits,
 } from '../source.ts'
+import { Ageing } from './ageing.ts'
 import {
   comparePositions,
   laneOf,
@@ -47,6 +48,8 @@ export async function openKafkaSource(options: SourceOptions): Promise<Source> {
 
 /** Milliseconds between two commits of what is durable, for other tools to see. */
 const TELL = 5_000
+/** Milliseconds between two looks at how old the oldest record is that was not read. */
+const AGE = 30_000
 
 class KafkaSource implements Source {
   readonly traits: SourceTraits = { dialect: 'kafka', wholeTransactions: false, retells: true }
@@ -58,7 +61,8 @@ class KafkaSource implements Source {
   /** Topics that the checkpoint names, which are the mirror's from then on. */
   readonly #followed = new Set<string>()
   readonly #quiet = new AbortController()
-  readonly #teller: Ticker
+  readonly #tickers: readonly Ticker[]
+  readonly #ageing: Ageing
   #durable: Positions | null = null
   #told: Positions | null = null
 
@@ -76,11 +80,13 @@ class KafkaSource implements Source {
     this.#log = `kafka ${cluster.id}`
     this.label = `Kafka at ${cluster.label}`
     this.place = `kafka:${cluster.id}`
-    this.#teller = every(
-      TELL,
-      () => this.#tell(),
-      () => undefined,
-    )
+    this.#ageing = new Ageing(cluster)
+    // Neither decides anything: what fails now is done the next time.
+    const work: readonly (readonly [number, () => Promise<void>])[] = [
+      [TELL, () => this.#tell()],
+      [AGE, () => this.#age()],
+    ]
+    this.#tickers = work.map(([millis, call]) => every(millis, call, () => undefined))
   }
 
   async #topics(): Promise<readonly Topic[]> {
@@ -229,6 +235,17 @@ class KafkaSource implements Source {
     this.#told = durable
   }
 
+  /** Says that records which were not read come near the end of their time. */
+  async #age(): Promise<void> {
+    const durable = this.#durable
+    if (durable === null) return
+    const places = [...durable].map(([lane, position]) => placeOf(lane, position))
+    const how = { places, now: wallMicros() / 1000n }
+    for (const text of await this.#ageing.notices(await this.#topics(), how)) {
+      this.#options.notice?.(text)
+    }
+  }
+
   get #group(): string {
     return `holdfast-${this.#options.mirror}`
   }
@@ -266,7 +283,7 @@ class KafkaSource implements Source {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#quiet.abort()
-    this.#teller[Symbol.dispose]()
+    for (const ticker of this.#tickers) ticker[Symbol.dispose]()
     await this.#tell().catch(() => undefined)
     await this.#reach.fetcher[Symbol.asyncDispose]()
     await this.#reach.cluster[Symbol.asyncDispose]()

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { suite, type TestContext, test } from 'node:test'
+import { wallMicros } from '../../../../src/async/clock.ts'
+import { parseUrl } from '../../../../src/config/url.ts'
+import { Cluster } from '../../../../src/dialect/kafka/cluster.ts'
 import { Fault } from '../../../../src/model/fault.ts'
+import { Ageing } from '../../../../src/source/kafka/ageing.ts'
 import { eventually } from '../../../../testkit/eventually.ts'
 import { mirror } from '../../../../testkit/mirror.ts'
 import { database, kafka } from '../../../../testkit/servers/index.ts'
@@ -74,6 +78,30 @@ suite('a topic as the source of a mirror', () => {
     await topics.put(TOPIC, [log.update({ id: 1, a: 'uno' })])
     await catchUp()
     assert.equal(await rows(), '1 uno, 2 two')
+  })
+
+  test('K1 it is told once for each level that records come near the end of their time', async (t) => {
+    const broker = await kafka()
+    const topics = TestTopics.at(t, broker)
+    const hour = 3_600_000n
+    const name = await topics.make('old', { settings: { 'retention.ms': String(hour) } })
+    const now = wallMicros() / 1000n
+    const aged = (minutes: bigint) => ({ key: 'k', value: 'v', timestamp: now - minutes * 60_000n })
+    await topics.put('old', [aged(40n), aged(20n), aged(1n)])
+    const endpoint = parseUrl(broker.url(), 'the test')
+    await using cluster = await Cluster.open(endpoint, { mirror: 'm', purpose: 'test' })
+    const ageing = new Ageing(cluster)
+    const at = async (offset: bigint, later: bigint): Promise<string> => {
+      const places = [{ topic: name, partition: 0, offset }]
+      const when = { places, now: now + later * 60_000n }
+      return (await ageing.notices(await cluster.describe([name]), when)).join()
+    }
+    assert.match(await at(0n, 0n), /offset 0 of partition 0 .* 50 % .* at most 30 minutes/)
+    assert.equal(await at(0n, 1n), '')
+    assert.match(await at(0n, 10n), /80 % .* at most 1[12] minutes/)
+    assert.equal(await at(1n, 0n), '')
+    assert.match(await at(1n, 15n), /offset 1 .* 50 %/)
+    assert.equal(await at(3n, 59n), '')
   })
 
   test('K1 a topic that lost its beginning is no first copy', async (t) => {
