@@ -1,7 +1,6 @@
 import { milliseconds } from '../../config/units.ts'
-import { type DemoEvent, lineOf } from '../../demo/lines.ts'
+import type { DemoEvent } from '../../demo/lines.ts'
 import { type DemoPair, demoPairs, FETCHED } from '../../demo/pairs.ts'
-import { playDemo, refuseUnequal } from '../../demo/play.ts'
 import { asFault, Fault } from '../../model/fault.ts'
 import type { Call, Command } from '../command.ts'
 import type { Outcome } from '../outcome.ts'
@@ -37,6 +36,9 @@ export const demo: Command = {
     const lasting = lastingOf(call)
     const rate = rateOf(call)
     call.out.data(`Holdfast demo: ${pair.title}, a busy shop, and a mirror between them`)
+    // With the drivers of all kinds, which no other command should wait for.
+    const { playDemo, refuseUnequal } = await import('../../demo/play.ts')
+    const { lineOf } = await import('../../demo/lines.ts')
     let copied: number | null = null
     const say = (event: DemoEvent): void => {
       if (event.kind === 'copied') copied = event.rows
