@@ -1,5 +1,6 @@
 import type { Column, Table } from '../../model/table.ts'
 import type { Type } from '../../model/value.ts'
+import { isAdded } from './added.ts'
 import type { Node } from './json-tree.ts'
 import { Misread } from './misread.ts'
 import { fieldOf, type Shape } from './shape.ts'
@@ -189,7 +190,7 @@ export function recordShape(node: Node, table: Table | null, modes: Modes): Impl
   if (node.kind !== 'object') throw new Misread('unreadable', 'it is no object')
   const { entries } = node
   const enveloped = entries.has('op') && entries.get('source')?.kind === 'object'
-  const rowless = ['m', 't'].includes(wordOf(entries.get('op')))
+  const rowless = wordOf(entries.get('op')) === 'm'
   if (!enveloped ? isNoRow(entries) : rowless && table === null)
     return { shape: impliedShape(node), row: null }
   if (table === null)
@@ -199,7 +200,7 @@ export function recordShape(node: Node, table: Table | null, modes: Modes): Impl
     for (const name of ['before', 'after']) checkColumns(entries.get(name), row, () => false)
     return { shape: { ...bare('struct'), fields: envelopeFields(entries, row) }, row }
   }
-  checkColumns(node, row, (name) => name.startsWith('__'))
+  checkColumns(node, row, isAdded)
   const shape = { ...bare('struct'), fields: flatFields(entries, row) }
   return { shape, row: shape }
 }
@@ -235,10 +236,8 @@ function envelopeFields(entries: ReadonlyMap<string, Node>, row: Shape): Shape['
   })
 }
 
-/** In the order of the record, so that it need not be put in order. */
+/** The columns as the table has them, and what was added behind. */
 function flatFields(entries: ReadonlyMap<string, Node>, row: Shape): Shape['fields'] {
-  return [...entries].map(([name, part]) => {
-    const column = row.fields.find((field) => field.name === name)
-    return column ?? fieldOf(name, impliedShape(part))
-  })
+  const added = [...entries].filter(([name]) => isAdded(name))
+  return [...row.fields, ...added.map(([name, part]) => fieldOf(name, impliedShape(part)))]
 }

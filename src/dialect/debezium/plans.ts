@@ -1,4 +1,5 @@
 import type { Table } from '../../model/table.ts'
+import { isAdded } from './added.ts'
 import type {
   DebeziumEvent,
   DebeziumRecord,
@@ -45,7 +46,8 @@ export function planOf(shape: Shape, topic: Topic): Plan {
     return new TransactionPlan(shape)
   if (shape.name.endsWith('.SchemaChangeValue') || (has('ddl') && has('tableChanges')))
     return new DdlPlan(shape)
-  if (shape.name.endsWith('.Heartbeat')) return { read: heartbeat(shape) }
+  const nameless = shape.name === '' && shape.fields.length === 1 && has('ts_ms')
+  if (nameless || shape.name.endsWith('.Heartbeat')) return { read: heartbeat(shape) }
   return new FlatPlan(shape, topic)
 }
 
@@ -143,10 +145,6 @@ function connectorOf({ name }: Shape): string {
   return /\.connector\.([a-z0-9]+)\./.exec(name)?.[1] ?? ''
 }
 
-/** Names that the unwrap transform gives to what it adds to a row. */
-const ADDED =
-  /^__(?:deleted|op|(?:source_)?(?:version|connector|name|ts_ms|ts_us|ts_ns|snapshot|db|sequence|schema|table|txId|lsn|xmin|origin|origin_lsn|server_id|gtid|file|pos|row|thread|query|change_lsn|commit_lsn|event_serial_no|scn|commit_scn|rs_id|ssn|redo_thread|transaction_id)|transaction_(?:id|total_order|data_collection_order))$/
-
 /** The row alone, as the unwrap transform leaves it, with what it was told to add. */
 class FlatPlan implements Plan {
   readonly #rows: RowReader
@@ -154,12 +152,11 @@ class FlatPlan implements Plan {
   readonly #names: ReadonlySet<string>
 
   constructor(shape: Shape, topic: Topic) {
-    const without = (name: string): boolean => ADDED.test(name)
-    const added = shape.fields.filter(({ name }) => without(name))
+    const added = shape.fields.filter(({ name }) => isAdded(name))
     const connector = guessed(added) || topic.options.connector
-    this.#rows = new RowReader(shape, { ...topic.rowOptions(connector), without })
+    this.#rows = new RowReader(shape, { ...topic.rowOptions(connector), without: isAdded })
     this.#added = new OriginReader({ ...shape, fields: added }, connector)
-    this.#names = new Set(shape.fields.map(({ name }) => name).filter(without))
+    this.#names = new Set(shape.fields.map(({ name }) => name).filter(isAdded))
   }
 
   read(wire: Wire, { record, topic, out }: PlanInput): DebeziumEvent {
@@ -243,8 +240,8 @@ class TransactionPlan implements Plan {
 
 function readCollections(wire: Wire, shape: Shape, to: { name: string; events: number }[]): void {
   const { of } = shape
-  if (of === null) throw misread('its collections are no list')
   if (shape.optional && wire.absent(shape)) return
+  if (of === null) throw misread('its collections are no list')
   wire.items(() => {
     const one = { name: '', events: 0 }
     wire.open()
