@@ -1,6 +1,7 @@
 import type { Command } from './command.ts'
 import { check } from './commands/check.ts'
 import { config } from './commands/config.ts'
+import { connectors } from './commands/connectors.ts'
 import { demo } from './commands/demo.ts'
 import { destroy } from './commands/destroy.ts'
 import { discover } from './commands/discover.ts'
@@ -21,6 +22,7 @@ export const groups: readonly Group[] = [
   { title: 'Try', commands: [demo] },
   { title: 'Prepare', commands: [init, discover, check] },
   { title: 'Mirror', commands: [run, status, verify, destroy] },
+  { title: 'Kafka', commands: [connectors] },
   { title: 'Look up', commands: [explain, config, version] },
 ]
 

@@ -8,7 +8,10 @@ export const core: readonly string[] = [...stages, 'model', 'mirror', 'supervise
 
 const contracts = ['source', 'target']
 const nearly = ['model', 'async', ...contracts, ...stages]
-const top = [...nearly, 'registry', 'mirror', 'supervise', 'observe', 'config', 'cli', 'demo']
+const top = [
+  ...nearly,
+  ...['registry', 'mirror', 'supervise', 'observe', 'config', 'connect', 'cli', 'demo'],
+]
 
 const allowed: Readonly<Record<string, readonly string[]>> = {
   model: [],
@@ -18,6 +21,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(stages.map((stage) => [stage, nearly])),
   mirror: [...nearly, 'registry'],
   config: ['model', 'async', ...contracts, 'registry', 'mirror'],
+  connect: ['model', 'async', 'source'],
   observe: ['model', 'async', 'mirror', 'config'],
   supervise: [...nearly, 'registry', 'mirror', 'config', 'observe'],
   cli: top,

@@ -1,4 +1,5 @@
 import { configFaults } from './config.ts'
+import { connectFaults } from './connect.ts'
 import { dataFaults } from './data.ts'
 import { documentFaults } from './documents.ts'
 import type { CatalogueEntry } from './entry.ts'
@@ -22,6 +23,7 @@ const entries = {
   ...targetFaults,
   ...documentFaults,
   ...envelopeFaults,
+  ...connectFaults,
   ...dataFaults,
   ...verifyFaults,
   ...processFaults,

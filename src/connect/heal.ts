@@ -1,0 +1,43 @@
+import { sleep } from '../async/clock.ts'
+import { type Health, healthOf, isPassing } from './health.ts'
+import { settled, type Watched } from './look.ts'
+
+/** Milliseconds before each attempt to start again what has failed. */
+const ATTEMPTS: readonly number[] = [2000, 4000, 8000, 16_000, 32_000]
+
+/** Looks for which a task has to run before it counts as running: 3 s. */
+const HOLD = 6
+
+/** Hears of each attempt before it is waited for; counts from 1, waits in milliseconds. */
+export type Tell = (attempt: number, wait: number) => void
+
+/**
+ * Starts again what has failed of a connector, with growing waits, until it runs and can enter its
+ * database. Gives back how it is then: `running`; `failed` when a person has to mend something, at
+ * once, or when every attempt has failed; `paused` or `stopped` when a person wants it so, which is
+ * left alone.
+ */
+export async function heal(watched: Watched, tell: Tell): Promise<Health> {
+  let health = await settled(watched, { hold: HOLD })
+  for (const [index, wait] of ATTEMPTS.entries()) {
+    const well = health.condition !== 'failed' && health.condition !== 'starting'
+    if (well || !isPassing(health)) return health
+    tell(index + 1, wait)
+    await sleep(wait, watched.signal)
+    await restartFailed(watched)
+    health = await settled(watched, { hold: HOLD })
+  }
+  return health
+}
+
+/**
+ * Starts again what has failed, and tasks that have been on their way for so long that the word of
+ * their end was lost; what runs, and what a person paused or stopped, stays as it is.
+ */
+export async function restartFailed({ worker, name }: Watched): Promise<void> {
+  const { condition, tasks } = healthOf(await worker.status(name))
+  if (condition === 'failed') await worker.restartFailed(name)
+  if (condition !== 'starting') return
+  const stuck = tasks.filter(({ state }) => state !== 'RUNNING')
+  for (const { id } of stuck) await worker.restartTask(name, id)
+}
