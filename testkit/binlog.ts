@@ -1,7 +1,7 @@
 import { anyOf } from '../src/async/abort.ts'
 import { Charsets } from '../src/dialect/mysql/charset-wide.ts'
 import { connect, type Session } from '../src/dialect/mysql/connect.ts'
-import type { Endpoint } from '../src/model/endpoint.ts'
+import { type Endpoint, Secret } from '../src/model/endpoint.ts'
 import { cell, cells, type Tuple, textsOf } from '../src/model/tuple.ts'
 import { Dump, type Start } from '../src/source/mysql/log/dump.ts'
 import { type LogEvent, LogReader } from '../src/source/mysql/log/events.ts'
@@ -16,14 +16,14 @@ export function endpointOf(
   server: MysqlServer,
   tls: Partial<Endpoint['tls']> & Pick<Endpoint['tls'], 'mode'> = { mode: 'disable' },
 ): Endpoint {
-  const { hostname, port, username } = new URL(server.url())
+  const { hostname, port, username, password } = new URL(server.url())
   return {
     scheme: 'mysql',
     host: hostname,
     port: Number(port),
     database: null,
-    user: username,
-    password: null,
+    user: decodeURIComponent(username),
+    password: password === '' ? null : new Secret(decodeURIComponent(password)),
     tls: { ca: null, cert: null, key: null, ...tls },
     params: {},
   }

@@ -65,6 +65,11 @@ const givenAddress = process.env['HOLDFAST_TEST_MYSQL_URL'] ?? ''
 export const mysqlServers: readonly (MysqlKind | 'given')[] =
   givenAddress === '' ? mysqlKinds : [...mysqlKinds, 'given']
 
+/** What is given by `mariadb://…` is one of MariaDB. */
+export function isMariadb(kind: MysqlKind | 'given'): boolean {
+  return kind === 'given' ? givenAddress.startsWith('mariadb:') : kind.startsWith('mariadb')
+}
+
 const sharedMysql = new Map<string, Promise<MysqlServer>>()
 
 /**

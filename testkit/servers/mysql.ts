@@ -206,13 +206,13 @@ export function givenMysql(address: string): MysqlServer {
     running: true,
     disposed: false,
     url(database = 'mysql') {
-      const at = new URL(address)
+      const at = new URL(address.replace(/^mariadb:/, 'mysql:'))
       at.pathname = `/${encodeURIComponent(database)}`
       return at.href
     },
     log: async () => '(the log of a given server is not ours to read)',
     stop: refuse,
-    start: refuse,
+    start: async () => {},
     [Symbol.asyncDispose]: async () => {},
   }
 }

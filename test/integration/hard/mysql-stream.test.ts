@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { covers, settled } from '../../../src/model/position.ts'
-import { mysql, mysqlDatabase, mysqlServers } from '../../../testkit/servers/index.ts'
+import { isMariadb, mysql, mysqlDatabase, mysqlServers } from '../../../testkit/servers/index.ts'
 import { refused, stand, toldBy } from './mysql.ts'
 
 const PLAIN = 'create table t (id int primary key, v text)'
 
 for (const kind of mysqlServers) {
-  const mariadb = kind === 'mariadb-10.11'
+  const mariadb = isMariadb(kind)
 
   test(`M1 M31 transactions come whole and in order, TRUNCATE as one of its own, on ${kind}`, async (t) => {
     const { db, told } = await stand(t, kind, PLAIN)

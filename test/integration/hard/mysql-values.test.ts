@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { cell, type Tuple, textsOf, unframe } from '../../../src/model/tuple.ts'
 import { Random } from '../../../testkit/oracle/random.ts'
-import { mysql, mysqlServers } from '../../../testkit/servers/index.ts'
+import { isMariadb, mysql, mysqlServers } from '../../../testkit/servers/index.ts'
 import { never } from '../../contract/reading.ts'
 import { refused, type Stand, stand } from './mysql.ts'
 
@@ -53,7 +53,7 @@ async function printed({ db }: Stand, columns: string): Promise<readonly Cells[]
 }
 
 for (const kind of mysqlServers) {
-  const mariadb = kind.startsWith('mariadb')
+  const mariadb = isMariadb(kind)
 
   test(`M36 keys beyond 2^63 are exact, and cut into chunks without a gap, on ${kind}`, async (t) => {
     const at = await stand(
