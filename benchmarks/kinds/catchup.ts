@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { MongoClient } from 'mongodb'
+import { every, monotonic } from '../../src/async/clock.ts'
+import {
+  type MysqlServer,
+  mysql,
+  openMysql,
+  openSession,
+  ownMongo,
+  postgres,
+} from '../../testkit/servers/index.ts'
+import { peakBytes, processSeconds } from '../machine.ts'
+import { PATIENCE, start } from '../stage.ts'
+import { DATABASE, type Shape, type Stretch, write } from './log.ts'
+
+/** A backlog that was applied. */
+export interface Applied {
+  readonly seconds: number
+  /** CPU seconds of the tool; null where it is part of a server. */
+  readonly cpu: number | null
+  /** The highest resident size of the tool, bytes; null where it is part of a server. */
+  readonly memory: number | null
+}
+
+export interface Compared {
+  readonly shape: Shape
+  readonly changes: number
+  readonly native: Applied
+  readonly ours: Applied
+}
+
+const all = `select count(*) as n, sum(id) as ids, sum(amount) as amounts from rows_of_log`
+
+/** MariaDB's own replica and the product with PostgreSQL, one after the other on one backlog. */
+export async function intoPostgres(
+  source: MysqlServer,
+  shape: Shape,
+  rows: number,
+): Promise<Compared> {
+  await using target = await postgres(17, { settings: { shared_buffers: '512MB' } })
+  {
+    await using admin = await openSession(target.url())
+    await admin.query(`create database ${DATABASE}`)
+  }
+  const url = target.url(DATABASE)
+  await using mirror = openMirror(source, url)
+  await mirror.run()
+  await using replica = await openReplica(source)
+  const stretch = await write(source, shape, rows)
+  const native = await replica.follow(stretch)
+  const ours = await mirror.run()
+  await using from = await openMysql(source.url(DATABASE))
+  await using to = await openSession(url)
+  const [wanted] = await from.query(all)
+  const [got] = await to.query(all.replace('rows_of_log', `${DATABASE}.rows_of_log`))
+  assert.deepEqual(got, { ...wanted })
+  assert.deepEqual(await replica.sums(), { ...wanted })
+  return { shape, changes: stretch.changes, native, ours }
+}
+
+/** The driver's own `bulkWrite` of the documents that the product made, and the product. */
+export async function intoDocuments(source: MysqlServer, rows: number): Promise<Compared> {
+  await using server = await ownMongo()
+  const url = server.url(DATABASE)
+  await using mirror = openMirror(source, url)
+  await mirror.run()
+  const client = new MongoClient(url)
+  try {
+    const collection = client.db(DATABASE).collection('rows_of_log')
+    const before = await collection.countDocuments()
+    const stretch = await write(source, 'rows', rows)
+    const ours = await mirror.run()
+    const made = await collection.find({}, { promoteValues: false }).sort({ _id: 1 }).toArray()
+    assert.equal(made.length - before, rows)
+    const documents = made.slice(before)
+    const plain = client.db(DATABASE).collection('plain')
+    const began = monotonic()
+    for (let i = 0; i < documents.length; i += 1000) {
+      const piece = documents.slice(i, i + 1000)
+      await plain.bulkWrite(
+        piece.map((document) => ({ insertOne: { document } })),
+        { ordered: false },
+      )
+    }
+    const native = { seconds: (monotonic() - began) / 1000, cpu: null, memory: null }
+    return { shape: 'rows', changes: stretch.changes, native, ours }
+  } finally {
+    await client.close()
+  }
+}
+
+interface Mirror extends AsyncDisposable {
+  /** Until it has caught up, from the start of its process to its end. */
+  run(): Promise<Applied>
+}
+
+function openMirror(source: MysqlServer, target: string): Mirror {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-bench-'))
+  return {
+    async run() {
+      const ends = ['--source', source.url(DATABASE), '--target', target, '--name', 'bench']
+      const began = monotonic()
+      await using child = start(['run', ...ends, '--until', 'caught-up'], folder)
+      const seen = { cpu: 0, memory: 0 }
+      const look = (): void => {
+        seen.cpu = Math.max(seen.cpu, processSeconds(child.pid))
+        seen.memory = Math.max(seen.memory, peakBytes(child.pid))
+      }
+      await using _looking = every(50, look, () => undefined)
+      const { code } = await child.end({ within: PATIENCE })
+      assert.equal(code, 0, child.lines.join('\n'))
+      return { seconds: (monotonic() - began) / 1000, ...seen }
+    },
+    [Symbol.asyncDispose]: async () => rmSync(folder, { recursive: true, force: true }),
+  }
+}
+
+interface Replica extends AsyncDisposable {
+  follow(stretch: Stretch): Promise<Applied>
+  sums(): Promise<unknown>
+}
+
+/** A replica of its own, with the one thread that applies unless told otherwise, and no log. */
+async function openReplica(source: MysqlServer): Promise<Replica> {
+  const server = await mysql('mariadb-10.11', {
+    settings: {
+      'log-slave-updates': 'OFF',
+      'innodb-buffer-pool-size': '512M',
+      'innodb-log-file-size': '512M',
+    },
+  })
+  await using from = await openMysql(source.url(DATABASE))
+  await using session = await openMysql(server.url())
+  const [made] = await from.query('show create table rows_of_log')
+  await session.query(`create database ${DATABASE}; use ${DATABASE}; ${made?.['Create Table']};
+    create table marker (id int primary key)`)
+  const rows = await from.query('select * from rows_of_log')
+  for (let i = 0; i < rows.length; i += 1000) {
+    const lists = rows.slice(i, i + 1000).map((row) => Object.values(row))
+    await session.client.query('insert into rows_of_log values ?', [lists])
+  }
+  return {
+    async follow({ from: at, to }) {
+      await using control = await openMysql(server.url())
+      await control.query(`change master to master_host = '127.0.0.1', master_user = 'root',
+        master_port = ${source.port}, master_log_file = '${at.file}',
+        master_log_pos = ${at.position}, master_use_gtid = no`)
+      const began = monotonic()
+      await control.query('start slave')
+      const [done] = await control.query(
+        `select master_pos_wait('${to.file}', ${to.position}, 600) as done`,
+      )
+      assert.ok(done?.['done'] != null && Number(done['done']) >= 0, 'the replica follows')
+      return { seconds: (monotonic() - began) / 1000, cpu: null, memory: null }
+    },
+    async sums() {
+      await using control = await openMysql(server.url(DATABASE))
+      const [row] = await control.query(all)
+      return { ...row }
+    },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  }
+}

@@ -1,0 +1,58 @@
+import { parseArgs } from 'node:util'
+import { machineFacts } from '../machine.ts'
+import { build } from '../stage.ts'
+import { type Compared, intoDocuments, intoPostgres } from './catchup.ts'
+import { ours, type Reading, theirs } from './decode.ts'
+import { type Shape, startSource, write } from './log.ts'
+
+// npm run bench:kinds -- [--scale 0.1] [--only decode|postgres|documents]
+
+const { values: given } = parseArgs({
+  options: { scale: { type: 'string', default: '1' }, only: { type: 'string', multiple: true } },
+})
+const scale = Number(given.scale)
+const wanted = (name: string): boolean => given.only === undefined || given.only.includes(name)
+
+const perSecond = (changes: number, seconds: number): string =>
+  Math.round(changes / seconds).toLocaleString('en-US')
+
+function tellDecode(shape: Shape, own: Reading, other: Reading): void {
+  const rate = ({ changes, cpu }: Reading): number => changes / cpu
+  const ratio = (rate(own) / rate(other)).toFixed(2)
+  const [a, b] = [own, other].map(({ changes, cpu }) => perSecond(changes, cpu))
+  console.log(`decode, ${shape}: ${a} in a CPU second, another reader ${b}: ${ratio}×`)
+}
+
+function tell(what: string, { shape, changes, native, ours: own }: Compared): void {
+  const ratio = (native.seconds / own.seconds).toFixed(2)
+  const memory = own.memory === null ? '' : `, ${Math.round(own.memory / 1e6)} MB`
+  const cpu = own.cpu === null ? '' : `, CPU ${own.cpu.toFixed(1)} s`
+  const times = `${own.seconds.toFixed(2)} s${cpu}${memory}, native ${native.seconds.toFixed(2)} s`
+  console.log(
+    `${what}, ${shape}: ${changes.toLocaleString('en-US')} changes in ${times}: ${ratio}×`,
+  )
+}
+
+console.log(JSON.stringify({ ...machineFacts(), scale }))
+await using source = await startSource()
+if (wanted('decode')) {
+  for (const [shape, rows] of [
+    ['rows', 1_000_000],
+    ['transactions', 300_000],
+  ] as const) {
+    const stretch = await write(source, shape, Math.ceil((rows * scale) / 5000) * 5000)
+    // Once to get warm, as a mirror is that runs.
+    await ours(source, stretch)
+    await theirs(source, stretch)
+    tellDecode(shape, await ours(source, stretch), await theirs(source, stretch))
+  }
+}
+if (wanted('postgres') || wanted('documents')) await build()
+for (const shape of wanted('postgres') ? (['transactions', 'mixed', 'rows'] as const) : []) {
+  await using fresh = await startSource()
+  tell('into PostgreSQL', await intoPostgres(fresh, shape, 300_000 * scale))
+}
+if (wanted('documents')) {
+  await using fresh = await startSource()
+  tell('into documents', await intoDocuments(fresh, Math.ceil((100_000 * scale) / 5000) * 5000))
+}
