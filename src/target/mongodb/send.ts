@@ -48,8 +48,35 @@ async function sendGuarded(on: Writing, collection: string, ops: readonly Op[]):
     const deletes = gone.map(({ id, stamp }) => ({ q: { _id: id, ...olderThan(stamp) }, limit: 1 }))
     noErrors(on, await write(on, collection, { kind: 'delete', deletes }), gone)
   }
-  if (there.length === 0) return
-  const updates = there.map((op) => ({
+  const born = there.filter(({ before }) => before === 'absent')
+  const known = await sendBorn(on, collection, born)
+  await sendOver(on, collection, [...there.filter(({ before }) => before !== 'absent'), ...known])
+}
+
+/**
+ * Inserts documents of rows that were not there before, which costs a tenth of an update that
+ * looks first; gives back those that are there all the same, since they were sent before.
+ */
+async function sendBorn(
+  on: Writing,
+  collection: string,
+  born: readonly Op[],
+): Promise<readonly Op[]> {
+  if (born.length === 0) return []
+  const documents = born.map(({ id, stamp, fields }) =>
+    documentOf(id, { at: stamp }, fields ?? new Map()),
+  )
+  const { errors } = await write(on, collection, { kind: 'insert', documents })
+  const isKnown = ({ code, ofId }: WriteError): boolean => code === DUPLICATE && ofId
+  const real = errors.filter((error) => !isKnown(error))
+  noErrors(on, { matched: 0, errors: real }, born)
+  return errors.flatMap(({ index }) => born[index] ?? [])
+}
+
+/** Writes over documents that are older than the change, and makes those that are missing. */
+async function sendOver(on: Writing, collection: string, ops: readonly Op[]): Promise<void> {
+  if (ops.length === 0) return
+  const updates = ops.map((op) => ({
     q: { _id: op.id, ...olderThan(op.stamp) },
     ...changeOf(op),
     upsert: op.kind === 'put',
@@ -57,7 +84,7 @@ async function sendGuarded(on: Writing, collection: string, ops: readonly Op[]):
   const { errors } = await write(on, collection, { kind: 'update', updates })
   // The document is there and is not older: this change, or a later one, has arrived before.
   const real = errors.filter(({ code, ofId }) => code !== DUPLICATE || !ofId)
-  noErrors(on, { matched: 0, errors: real }, there)
+  noErrors(on, { matched: 0, errors: real }, ops)
 }
 
 function changeOf(op: Op): Document {
