@@ -178,7 +178,7 @@ suite('a topic is read', () => {
   test('to where the database stands, whatever is told again, in any portions, through kills', () => {
     const seen = { kills: 0, again: 0 }
     const only = process.env['SEED']
-    const seeds = only === undefined ? Array.from({ length: 600 }, (_, i) => i) : [Number(only)]
+    const seeds = only === undefined ? Array.from({ length: 2000 }, (_, i) => i) : [Number(only)]
     for (const seed of seeds) {
       try {
         const { kills, again } = run(seed)

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import type { Origin, SnapshotMark } from '../../../../src/dialect/debezium/event.ts'
+import { Fault } from '../../../../src/model/fault.ts'
+import { judge, type Marks, marked } from '../../../../src/source/kafka/marks.ts'
+import { parsePosition, placeOf, positionAt } from '../../../../src/source/kafka/place.ts'
+
+interface Told {
+  readonly parts: readonly (bigint | null)[]
+  readonly at?: bigint
+  readonly gtid?: string
+  readonly snapshot?: SnapshotMark
+  readonly log?: string
+}
+
+function origin({
+  parts,
+  at = 1n,
+  gtid,
+  snapshot = 'no',
+  log = 'mysql/shop/binlog',
+}: Told): Origin {
+  return {
+    connector: log.split('/')[0] ?? '',
+    server: 'shop',
+    database: '',
+    snapshot,
+    committedAt: at,
+    place: { log, parts, gtid: gtid ?? null },
+    transactionId: null,
+    membership: null,
+  }
+}
+
+const after = (...told: readonly Told[]): Marks =>
+  told.reduce<Marks>((marks, one) => marked(marks, origin(one)), [])
+
+const postgres = 'postgresql/shop/db'
+
+suite('what was told before', () => {
+  test('is known by its place in the files of a server', () => {
+    const marks = after({ parts: [3n, 500n, 1n], at: 9n })
+    const verdict = (parts: readonly bigint[], at = 9n) =>
+      judge(marks, origin({ parts, at }), false)
+    assert.equal(verdict([3n, 500n, 0n]), 'again')
+    assert.equal(verdict([3n, 500n, 1n]), 'again')
+    assert.equal(verdict([3n, 500n, 2n]), 'new')
+    assert.equal(verdict([2n, 900n, 0n]), 'again')
+    assert.equal(verdict([4n, 4n, 0n]), 'new')
+    assert.equal(verdict([2n, 900n, 0n], 10n), 'back')
+  })
+
+  test('is known by its id where another server counts its files anew', () => {
+    const marks = after(
+      { parts: [7n, 10n, 0n], gtid: 'a:5', at: 9n },
+      { parts: [7n, 20n, 0n], gtid: 'b:2', at: 9n },
+    )
+    const verdict = (gtid: string) => judge(marks, origin({ parts: [1n, 4n, 0n], gtid }), false)
+    assert.equal(verdict('a:5'), 'again')
+    assert.equal(verdict('b:1'), 'again')
+    assert.equal(verdict('a:6'), 'new')
+    assert.equal(verdict('c:1'), 'new')
+  })
+
+  test('is known by commits where the log mixes transactions', () => {
+    const marks = after({ log: postgres, parts: [30n, 10n] }, { log: postgres, parts: [30n, 40n] })
+    const verdict = (parts: readonly (bigint | null)[], shares = false) =>
+      judge(marks, origin({ log: postgres, parts }), shares)
+    assert.equal(verdict([30n, 10n]), 'again')
+    assert.equal(verdict([50n, 20n]), 'new')
+    assert.equal(verdict([30n, 40n]), 'again')
+    assert.equal(verdict([30n, 40n], true), 'new', 'rows of one statement share a place')
+    assert.equal(verdict([null, 60n]), 'new', 'a connector that was made anew')
+    assert.equal(verdict([null, 20n]), 'again')
+  })
+
+  test('does not mix the logs of several databases', () => {
+    const marks = after({ parts: [9n, 9n, 9n] })
+    assert.equal(judge(marks, origin({ parts: [1n, 1n, 1n], log: 'mysql/other/b' }), false), 'new')
+  })
+
+  test('holds snapshots that were passed, and not those that are newer', () => {
+    const marks = after(
+      { parts: [1n, 100n, 0n], snapshot: 'last', at: 5n },
+      { parts: [1n, 200n, 0n], at: 6n },
+    )
+    const verdict = (parts: readonly bigint[], at: bigint) =>
+      judge(marks, origin({ parts, at, snapshot: 'true' }), true)
+    assert.equal(verdict([1n, 100n, 0n], 5n), 'again')
+    assert.equal(verdict([1n, 300n, 0n], 7n), 'new')
+    assert.equal(verdict([1n, 4n, 0n], 7n), 'new', 'the server was put back')
+  })
+
+  test('is the same after a checkpoint', () => {
+    const lane = 'cdc.public.t/3'
+    const marks = after(
+      { log: postgres, parts: [null, 10n], snapshot: 'first', at: 5n },
+      { log: postgres, parts: [null, 12n], at: 6n },
+      { parts: [2n, 5n, 1n], gtid: '0-1-7', at: 8n },
+    )
+    for (const gone of [true, false]) {
+      const place = { topic: 'cdc.public.t', partition: 3, offset: 2n ** 60n, gone, marks }
+      const { token } = positionAt('kafka x', place)
+      assert.deepEqual(placeOf(lane, parsePosition('kafka x', lane, token)), place)
+    }
+    for (const token of ['', 'cdc.public.t/3', 'cdc.public.t/4:1', 'cdc.public.t/3:1 a,b,c,d']) {
+      assert.throws(
+        () => parsePosition('kafka x', lane, token),
+        (error) => error instanceof Fault && error.code === 'HF-L107',
+      )
+    }
+  })
+})
