@@ -7,8 +7,10 @@ import { destroy } from './commands/destroy.ts'
 import { discover } from './commands/discover.ts'
 import { explain } from './commands/explain.ts'
 import { init } from './commands/init.ts'
+import { lag } from './commands/lag.ts'
 import { run } from './commands/run.ts'
 import { status } from './commands/status.ts'
+import { topics } from './commands/topics.ts'
 import { verify } from './commands/verify.ts'
 import { version } from './commands/version.ts'
 
@@ -21,8 +23,8 @@ interface Group {
 export const groups: readonly Group[] = [
   { title: 'Try', commands: [demo] },
   { title: 'Prepare', commands: [init, discover, check] },
-  { title: 'Mirror', commands: [run, status, verify, destroy] },
-  { title: 'Kafka', commands: [connectors] },
+  { title: 'Mirror', commands: [run, status, lag, verify, destroy] },
+  { title: 'Kafka', commands: [connectors, topics] },
   { title: 'Look up', commands: [explain, config, version] },
 ]
 

@@ -55,6 +55,8 @@ export function mayImport(from: string, to: string): boolean {
   const a = placeOf(from)
   const b = placeOf(to)
   if (a.layer === b.layer && a.family === b.family) return true
+  // What is said to a worker and what stands in its topics belong together.
+  if (a.layer === 'connect' && b.layer === 'dialect') return b.family === 'kafka'
   if (a.layer === 'registry')
     return ['model', 'source', 'target', 'source-connector', 'target-connector'].includes(b.layer)
   if (a.layer === 'dialect') return b.layer === 'model' || b.layer === 'async'
