@@ -6,7 +6,7 @@ import { holdfast } from '../../testkit/child.ts'
 import { type DebeziumConnector, debezium } from '../../testkit/debezium.ts'
 import { eventually } from '../../testkit/eventually.ts'
 import { mirror } from '../../testkit/mirror.ts'
-import { database, kafka, type TestDatabase } from '../../testkit/servers/index.ts'
+import { database, kafka, mysqlDatabase, type TestDatabase } from '../../testkit/servers/index.ts'
 
 const TABLES = ['orders', 'pairs'] as const
 
@@ -87,6 +87,43 @@ suite('a database whose changes come through Debezium and Kafka', () => {
     await source.query(`insert into pairs values (1, 'after', null)`)
     await same()
   })
+
+  for (const kind of ['mysql-9', 'mariadb-10.11'] as const) {
+    test(`is followed out of ${kind}, too, over a restart of the worker`, async (t) => {
+      const [source, target] = [await mysqlDatabase(t, kind), await database(t, 18)]
+      await source.query(
+        `create table item (id int primary key, name varchar(40), v decimal(10, 2))`,
+      )
+      await source.query(`insert into item values (1, 'a', 1.5), (2, 'ü', null), (3, 'c', -3)`)
+      await using connector = await debezium(t, source)
+      const made = mirror(t, {
+        source: (await kafka()).url(),
+        target: target.url,
+        selection: { include: [`${connector.prefix}.${source.name}.*`] },
+      })
+      const sql = (schema: string): string => `select id, name, v from ${schema}item order by id`
+      const same = async (): Promise<void> => {
+        const wanted = JSON.stringify((await source.query(sql(''))).map(Object.values))
+        await eventually(
+          `rows as at the source, ${wanted}`,
+          async () => {
+            await made.catchUp()
+            const found = await target.query(sql(`"${source.name}".`))
+            if (JSON.stringify(found.map(Object.values)) === wanted) return true
+            throw new Error(JSON.stringify(found.map(Object.values)))
+          },
+          { within: 60_000, every: 200 },
+        )
+      }
+      await same()
+      await source.query(`update item set v = v + 0.25; update item set id = 7 where id = 3`)
+      await connector.worker.stop('crash')
+      await connector.worker.start()
+      await source.query(`insert into item values (9, 'n', 9), (10, 'm', 10);
+        delete from item where id = 1; update item set name = 'x' where id = 9`)
+      await same()
+    })
+  }
 
   test('SIGKILL of the mirror and of the worker of Connect under load loses and doubles nothing', async (t) => {
     const [source, target] = [await database(t, 18), await database(t, 17)]
