@@ -1,7 +1,8 @@
 import type { Table } from '../../model/table.ts'
+import { locate, UNCHANGED } from '../../model/tuple.ts'
 import type { DebeziumRecord, Origin, RowEvent, RowOp, Span, TombstoneEvent } from './event.ts'
 import { parseTree } from './json-tree.ts'
-import { Misread, misread } from './misread.ts'
+import { inexact, Misread, misread } from './misread.ts'
 import { Out } from './out.ts'
 import { declaredShape, type Modes, recordShape } from './plain.ts'
 import { Reading } from './reading.ts'
@@ -112,6 +113,7 @@ export class Topic {
   /** Finishes an event: its key, and the places in the buffer. */
   rowEvent(facts: RowFacts): RowEvent {
     const { record, table, out, op } = facts
+    if (facts.partial) requireKey(table, { out, row: facts.row })
     const gone = op === 'delete'
     const key = gone && record.key !== null ? this.#writeKey(record.key, table, out) : NOWHERE
     const newKey = gone ? this.#headerKey(record, 'newkey', { table, out }) : NOWHERE
@@ -222,6 +224,18 @@ class KeyPlan {
     const made = new KeyReader(this.#shape, table, this.#options)
     this.#readers.set(table, made)
     return made
+  }
+}
+
+/** A row is found by its key. Throws Misread where the connector did not know it. */
+function requireKey(table: Table, at: { readonly out: Out; readonly row: Span }): void {
+  if (table.identity.by !== 'key') return
+  const offsets: number[] = []
+  const { buffer, base } = at.out
+  locate(buffer, offsets, base + at.row.from)
+  for (const index of table.identity.columns) {
+    if (buffer[offsets[index] ?? 0] === UNCHANGED)
+      throw inexact(`the connector did not know ${table.columns[index]?.name}, which is of the key`)
   }
 }
 
