@@ -124,7 +124,7 @@ ${losses.join('\n')}
 
 ## Values that were not sent
 
-A connector of PostgreSQL writes \`__debezium_unavailable_value\` for a large value that an update did not touch: as a text, as bytes, as a list of its bytes, as a UUID made of it, as a map of it to itself. In each form it is taken for what it means: the value stays as it is. \`__debezium.newkey\` and \`__debezium.oldkey\` join the two halves of a change of the key.
+A connector of PostgreSQL writes \`__debezium_unavailable_value\` for a large value that an update did not touch: as a text, as bytes, as a list of it, of its bytes or of a UUID made of it, as a map of it to itself. In each form it is taken for what it means: the value stays as it is. \`__debezium.newkey\` and \`__debezium.oldkey\` join the two halves of a change of the key.
 `
 }
 

@@ -6,7 +6,7 @@ export const UNAVAILABLE = '__debezium_unavailable_value'
 /**
  * How the value that a connector writes in place of one that it does not know reads in a column
  * of this type: as text, as bytes and what the modes of binary columns make of them, as a list of
- * it or of its bytes, as a map of it to itself.
+ * it, of its bytes or of a UUID made of it, as a map of it to itself.
  */
 export function placeholders(type: Type, placeholder: Buffer): readonly Buffer[] {
   const text = placeholder.toString('utf8')
@@ -24,8 +24,6 @@ export function placeholders(type: Type, placeholder: Buffer): readonly Buffer[]
       return [placeholder, Buffer.from(JSON.stringify({ [text]: text }))]
     case 'decimal':
       return [placeholder]
-    case 'uuid':
-      return [Buffer.from(nameUuid(placeholder))]
     case 'opaque':
       return [placeholder, Buffer.from(`"${text}"=>"${text}"`)]
     case 'array':

@@ -161,6 +161,27 @@ function trimmed(value: bigint): string {
     .replace(/\.?0+$/, '')
 }
 
+test('a moment with an offset is told in UTC, a time keeps its offset', () => {
+  const moments = [
+    ['2026-03-04T05:06:07.5+02:00', '2026-03-04 03:06:07.5+00'],
+    ['2026-03-01T00:06:07-05:30', '2026-03-01 05:36:07+00'],
+    ['2026-12-31T23:30:00-01:00', '2027-01-01 00:30:00+00'],
+    ['2026-02-29T00:00:00Z', null],
+    ['0000-02-29T00:00:00Z', '0001-02-29 00:00:00+00 BC'],
+    ['-0043-03-15T01:02:03.000004Z', '0044-03-15 01:02:03.000004+00 BC'],
+    ['infinity', 'infinity'],
+  ] as const
+  for (const [text, want] of moments) {
+    const schema = named('string', 'io.debezium.time.ZonedTimestamp')
+    if (want === null) refused('HF-K301', schema, `"${text}"`)
+    else assert.equal(read(schema, `"${text}"`), want)
+  }
+  const time = named('string', 'io.debezium.time.ZonedTime')
+  assert.equal(read(time, '"01:02:03.40Z"'), '01:02:03.4+00')
+  assert.equal(read(time, '"01:02:03-05:30"'), '01:02:03-05:30')
+  assert.equal(read(time, '"01:02+14:00"'), '01:02:00+14')
+})
+
 test('a moment with parts of a microsecond is refused', () => {
   refused('HF-K302', named('int64', 'io.debezium.time.NanoTimestamp'), '1001')
   refused(
