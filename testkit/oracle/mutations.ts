@@ -274,8 +274,8 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         path: 'src/source/postgres/windows/catchup.ts',
-        find: 'yield { through: window.to }',
-        put: 'yield { through: window.to }\n      this.acknowledge(window.to)',
+        find: 'yield { through: window.to, asked: false }',
+        put: 'yield { through: window.to, asked: false }\n      this.acknowledge(window.to)',
       },
     ],
   },
