@@ -9,9 +9,7 @@ export {
   freePort,
   giveToServer,
   plainEnvironment,
-  type RunOptions,
   run,
-  serverUser,
   startDaemon,
 } from '../../src/demo/fetch/machine.ts'
 
