@@ -2,6 +2,7 @@ import { ident } from '../../../dialect/mysql/quote.ts'
 import type { MysqlTable } from '../../../dialect/mysql/schema.ts'
 import type { Blueprint, Table } from '../../../model/table.ts'
 import type { PlannedTable } from '../../target.ts'
+import { formOf } from './fit.ts'
 import type { Held } from './forms.ts'
 import {
   defaultOf,
@@ -112,7 +113,8 @@ export function alterations(
     const name = ident(column.name)
     const held = there.find((one) => sameColumn(one.name, column.name))
     if (held === undefined) return [`ADD COLUMN ${name} ${types[i] ?? ''} NULL`]
-    if (making.native === null || !isNarrow(column.native, held)) return []
+    const fits = !isNarrow(column.native, held) && formOf(column, held) !== null
+    if (making.native === null || fits) return []
     const keyed = table.identity.by === 'key' && table.identity.columns.includes(i)
     const never = keyed || !column.nullable ? 'NOT NULL' : 'NULL'
     return [`MODIFY COLUMN ${name} ${types[i] ?? ''} ${never}${furtherOf(table, i, making)}`]
