@@ -83,7 +83,6 @@ export const courses = {
   'in windows': { ...usual, path: 'always', course: holdBack },
   resumed: { ...usual, course: dieUnheard },
   held: { ...usual, course: holdBack },
-  'held in windows': { ...usual, path: 'random', course: holdBack },
   crashed: { ...usual, course: crash },
   'copied anew': { ...usual, transactions: 700, early: 600, killAt: 'table-copied:9' },
 } satisfies Readonly<Record<string, Wanted>>

@@ -270,7 +270,10 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'acknowledges a window when it is read',
-    by: 'held in windows',
+    by: {
+      file: 'test/integration/source/postgres/catchup.test.ts',
+      test: 'the slot stays where the target stands, however far windows were read',
+    },
     edits: [
       {
         path: 'src/source/postgres/windows/catchup.ts',
