@@ -11,8 +11,9 @@ export interface Places {
   committedAt(index: number): bigint | null
 }
 
-/** What a transaction costs beside its changes, bytes. */
-const OVERHEAD = 40
+/** What a transaction costs beside its changes, bytes: where many share their lists, and alone. */
+const SHARED = 40
+const ALONE = 1500
 
 /** Whole transactions in the order of their commits; at least one. */
 export class Run {
@@ -20,8 +21,16 @@ export class Run {
   readonly places: Places
   /** For each transaction the number of changes up to its end. */
   readonly #ends: readonly number[]
+  /** Of each transaction, bytes. */
+  readonly #overhead: number
 
-  constructor(changes: Changes, ends: readonly number[], places: Places) {
+  constructor(
+    changes: Changes,
+    ends: readonly number[],
+    places: Places,
+    overhead: number = SHARED,
+  ) {
+    this.#overhead = overhead
     this.changes = changes
     this.places = places
     this.#ends = ends
@@ -36,7 +45,7 @@ export class Run {
     const changes = Changes.of(one.changes)
     const { positions, committedAt } = one
     const places = { length: 1, positions: () => positions, committedAt: () => committedAt }
-    return new Run(changes, [changes.length], places)
+    return new Run(changes, [changes.length], places, ALONE)
   }
 
   get length(): number {
@@ -44,7 +53,7 @@ export class Run {
   }
   /** What it keeps in memory, roughly. */
   get bytes(): number {
-    return this.changes.bytes + OVERHEAD * this.length
+    return this.changes.bytes + this.#overhead * this.length
   }
   get first(): Positions {
     return this.places.positions(0)
@@ -63,11 +72,12 @@ export class Run {
     const start = this.#start(from)
     const ends = this.#ends.slice(from, to).map((end) => end - start)
     const { places } = this
-    return new Run(this.changes.slice(start, this.#start(to)), ends, {
+    const some: Places = {
       length: to - from,
       positions: (i) => places.positions(from + i),
       committedAt: (i) => places.committedAt(from + i),
-    })
+    }
+    return new Run(this.changes.slice(start, this.#start(to)), ends, some, this.#overhead)
   }
 
   /** The same transactions with other changes, asked for in order. */
@@ -77,7 +87,7 @@ export class Run {
       for (const change of of(this.changesOf(i), i)) all.push(change)
       return all.length
     })
-    return new Run(all, ends, this.places)
+    return new Run(all, ends, this.places, this.#overhead)
   }
 
   #start(index: number): number {

@@ -59,7 +59,7 @@ suite('batches', () => {
 
   for (const [limit, limits] of [
     ['rows', { ...wide, rows: 3 }],
-    ['bytes', { ...wide, bytes: 300 }],
+    ['bytes', { ...wide, bytes: 4000 }],
   ] as const) {
     test(`stop reading at the limit of ${limit}, and go on when there is room`, async (t) => {
       const { feed, next } = bench(t, { limits })
