@@ -5,6 +5,8 @@ import type { Positions } from './position.ts'
 /** Where each of several transactions committed; made only for those that somebody asks for. */
 export interface Places {
   readonly length: number
+  /** Bytes that each transaction takes beside its changes; few, unless given. */
+  readonly weight?: number
   /** Where to go on reading once this transaction is durable. */
   positions(index: number): Positions
   /** Microseconds since 1970 by the source's clock; null when the source does not say. */
@@ -21,16 +23,8 @@ export class Run {
   readonly places: Places
   /** For each transaction the number of changes up to its end. */
   readonly #ends: readonly number[]
-  /** Of each transaction, bytes. */
-  readonly #overhead: number
 
-  constructor(
-    changes: Changes,
-    ends: readonly number[],
-    places: Places,
-    overhead: number = SHARED,
-  ) {
-    this.#overhead = overhead
+  constructor(changes: Changes, ends: readonly number[], places: Places) {
     this.changes = changes
     this.places = places
     this.#ends = ends
@@ -44,8 +38,8 @@ export class Run {
   }): Run {
     const changes = Changes.of(one.changes)
     const { positions, committedAt } = one
-    const places = { length: 1, positions: () => positions, committedAt: () => committedAt }
-    return new Run(changes, [changes.length], places, ALONE)
+    const at = { positions: () => positions, committedAt: () => committedAt }
+    return new Run(changes, [changes.length], { length: 1, weight: ALONE, ...at })
   }
 
   get length(): number {
@@ -53,7 +47,7 @@ export class Run {
   }
   /** What it keeps in memory, roughly. */
   get bytes(): number {
-    return this.changes.bytes + this.#overhead * this.length
+    return this.changes.bytes + (this.places.weight ?? SHARED) * this.length
   }
   get first(): Positions {
     return this.places.positions(0)
@@ -74,10 +68,11 @@ export class Run {
     const { places } = this
     const some: Places = {
       length: to - from,
+      weight: places.weight ?? SHARED,
       positions: (i) => places.positions(from + i),
       committedAt: (i) => places.committedAt(from + i),
     }
-    return new Run(this.changes.slice(start, this.#start(to)), ends, some, this.#overhead)
+    return new Run(this.changes.slice(start, this.#start(to)), ends, some)
   }
 
   /** The same transactions with other changes, asked for in order. */
@@ -87,7 +82,7 @@ export class Run {
       for (const change of of(this.changesOf(i), i)) all.push(change)
       return all.length
     })
-    return new Run(all, ends, this.places, this.#overhead)
+    return new Run(all, ends, this.places)
   }
 
   #start(index: number): number {
