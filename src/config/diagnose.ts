@@ -153,5 +153,5 @@ const KINDS: Readonly<Record<string, string>> = {
 /** True for values that are never shown. */
 export function isSecret(path: Path): boolean {
   const key = String(path.at(-1))
-  return key === 'password' || key === 'url'
+  return key === 'password' || key === 'registry' || key.endsWith('url')
 }

@@ -238,4 +238,6 @@ function dropAddress(tree: Tree, index: number, side: string): void {
   ]) {
     Reflect.deleteProperty(address, key)
   }
+  const kafka = 'kafka' in address ? address.kafka : null
+  if (typeof kafka === 'object' && kafka !== null) Reflect.deleteProperty(kafka, 'brokers')
 }

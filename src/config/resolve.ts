@@ -5,6 +5,7 @@ import { sourceSchemes } from '../source/registry.ts'
 import { targetSchemes } from '../target/registry.ts'
 import { faultAt, type Scene } from './diagnose.ts'
 import { readSecret } from './interpolate.ts'
+import { brokersUrl, contradictionsIn, databaseOf, ownedOf, withKafka } from './kafka.ts'
 import { type Loaded, throwAll } from './load.ts'
 import type { MirrorConfig, SideConfig } from './schema.ts'
 import { MIRROR_NAME, type MirrorSettings, type SourceSettings } from './settings.ts'
@@ -27,7 +28,9 @@ export function resolveMirrors(loaded: Loaded, directory: string): MirrorSetting
     const mirror = config.mirrors[index]
     if (mirror === undefined) continue
     try {
-      settings.push(resolveMirror(mirror, bothEnds(mirror, index, scene), directory))
+      const ends = bothEnds(mirror, index, scene)
+      const database = databaseOf(mirror.source.kafka, 'source.kafka.source_url')
+      settings.push(resolveMirror(mirror, { ...ends, database }, directory))
     } catch (error) {
       if (error instanceof AggregateError) faults.push(...error.errors.map(asFault))
       else faults.push(asFault(error))
@@ -44,8 +47,8 @@ export function resolveSources(loaded: Loaded): SourceSettings[] {
   return chosen.flatMap((index) => {
     const mirror = config.mirrors[index]
     if (mirror === undefined) return []
-    const source = endpointOf(mirror.source, { side: 'source', index, scene })
-    return [{ name: mirror.name, source, selection: mirror.tables }]
+    const source = sourceOf(mirror, { side: 'source', index, scene })
+    return [{ name: mirror.name, source, selection: selectionOf(mirror) }]
   })
 }
 
@@ -66,16 +69,17 @@ function checkNames({ config, scene }: Loaded): Fault[] {
 
 function resolveMirror(
   mirror: MirrorConfig,
-  ends: { source: Endpoint; target: Endpoint },
+  ends: { source: Endpoint; target: Endpoint; database: Endpoint | null },
   directory: string,
 ): MirrorSettings {
-  const { name, autostart, tables, copy, target } = mirror
+  const { name, autostart, copy, target } = mirror
   const workers = target.pool === null ? copy.workers : target.pool - OTHER_SESSIONS
   return {
     name,
     autostart,
     ...ends,
-    selection: tables,
+    owned: ownedOf(mirror.source.kafka),
+    selection: selectionOf(mirror),
     onExisting: target.on_existing,
     shape: target.shape,
     copyWorkers: Math.max(1, Math.min(copy.workers, workers)),
@@ -109,7 +113,8 @@ function bothEnds(
   const faults: Fault[] = []
   const end = (side: 'source' | 'target'): Endpoint | null => {
     try {
-      return endpointOf(mirror[side], { side, index, scene })
+      const at = { side, index, scene }
+      return side === 'source' ? sourceOf(mirror, at) : endpointOf(mirror.target, at)
     } catch (error) {
       faults.push(asFault(error))
       return null
@@ -120,6 +125,34 @@ function bothEnds(
   throwAll(faults)
   if (source === null || target === null) throw new AggregateError(faults)
   return { source, target }
+}
+
+/** Topics are chosen as tables are. */
+function selectionOf({ tables, source }: MirrorConfig): MirrorConfig['tables'] {
+  const { topics } = source.kafka
+  return topics.length === 0 ? tables : { ...tables, include: topics }
+}
+
+function sourceOf({ source, tables }: MirrorConfig, at: Side): Endpoint {
+  const { kafka, ...side } = source
+  const url = brokersUrl(kafka)
+  const path = ['mirrors', at.index, 'source']
+  if (url !== null && (side.url !== null || side.host !== null)) {
+    const what = `${side.url === null ? 'host' : 'url'} and kafka.brokers are both given`
+    throw faultAt({ code: 'HF-C016', path, key: true, what }, at.scene)
+  }
+  const named = url === null ? endpointOf(side, at) : endpointOf({ ...side, url, type: null }, at)
+  if (url !== null && side.type !== null && side.type !== 'kafka') {
+    const what = `type is ${side.type}, and kafka.brokers are given`
+    throw faultAt({ code: 'HF-C016', path: [...path, 'type'], key: true, what }, at.scene)
+  }
+  // The user stands beside the brokers and not in a URL.
+  const base = url === null ? named : { ...named, user: side.user }
+  const endpoint = withKafka(base, kafka)
+  const [wrong] = contradictionsIn(kafka, endpoint, tables.include)
+  if (wrong === undefined) return endpoint
+  const { key, what } = wrong
+  throw faultAt({ code: 'HF-C016', path: [...path, 'kafka', key], key: true, what }, at.scene)
 }
 
 interface Side {

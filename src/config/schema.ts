@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { sourceSchemes } from '../source/registry.ts'
 import { targetSchemes } from '../target/registry.ts'
+import { kafkaSchema } from './kafka.ts'
 import { DURATION, SIZE } from './units.ts'
 import { TLS_MODES } from './url.ts'
 
@@ -51,7 +52,10 @@ function endpoint(schemes: readonly string[], side: string) {
   }
 }
 
-const source = z.strictObject(endpoint(sourceSchemes, 'source'))
+const source = z.strictObject({
+  ...endpoint(sourceSchemes, 'source'),
+  kafka: kafkaSchema.prefault({}),
+})
 
 const target = z.strictObject({
   ...endpoint(targetSchemes, 'target'),
@@ -163,7 +167,7 @@ export const configSchema = z.strictObject({
 
 export type Config = z.infer<typeof configSchema>
 export type MirrorConfig = Config['mirrors'][number]
-export type SideConfig = MirrorConfig['source']
+export type SideConfig = Omit<MirrorConfig['source'], 'kafka'>
 
 /** What is read of a JSON Schema. */
 export interface SchemaNode {

@@ -2,6 +2,7 @@ import type { MirrorLimits } from '../mirror/options.ts'
 import type { Endpoint } from '../model/endpoint.ts'
 import type { CatchUp, Selection } from '../source/source.ts'
 import type { Shape } from '../target/target.ts'
+import type { Owned } from './kafka.ts'
 
 export type OnExisting = 'refuse' | 'merge' | 'replace'
 
@@ -12,6 +13,10 @@ export interface MirrorSettings {
   readonly autostart: boolean
   readonly source: Endpoint
   readonly target: Endpoint
+  /** The database that fills the source, where that is another one. */
+  readonly database: Endpoint | null
+  /** What is started and stopped with the mirror. */
+  readonly owned: Owned | null
   readonly selection: Selection
   readonly onExisting: OnExisting
   readonly shape: Shape

@@ -48,7 +48,8 @@ export interface Endpoint {
 /** `postgres://user@host:port/database`, without the password, for people. */
 export function describeEndpoint(endpoint: Endpoint): string {
   const user = endpoint.user === null ? '' : `${endpoint.user}@`
-  const host = endpoint.host.includes(':') ? `[${endpoint.host}]` : endpoint.host
+  const isAddress = endpoint.host.includes(':') && !endpoint.host.includes(',')
+  const host = isAddress ? `[${endpoint.host}]` : endpoint.host
   const port = endpoint.port === null ? '' : `:${endpoint.port}`
   return `${endpoint.scheme}://${user}${host}${port}/${endpoint.database ?? ''}`
 }

@@ -107,7 +107,11 @@ export function openSettings(settings: MirrorSettings): unknown {
     ...endpoint,
     password: endpoint.password?.reveal() ?? null,
   })
-  return { ...settings, source: open(settings.source), target: open(settings.target) }
+  const { source, target, database, owned } = settings
+  const ends = { source: open(source), target: open(target) }
+  const behind = database === null ? null : open(database)
+  const own = owned === null ? null : { ...owned, worker: owned.worker.reveal() }
+  return { ...settings, ...ends, database: behind, owned: own }
 }
 
 /** The settings of a running mirror, or null when none of that name runs here. */
@@ -121,7 +125,11 @@ export async function askSettings(
   }
   // The other end is this program under the same user; what it sends is what openSettings made.
   const settings = told as MirrorSettings
-  return { ...settings, source: closed(settings.source), target: closed(settings.target) }
+  const { source, target, database, owned } = settings
+  const ends = { source: closed(source), target: closed(target) }
+  const behind = database === null ? null : closed(database)
+  const own = owned === null ? null : { ...owned, worker: new Secret(String(owned.worker)) }
+  return { ...settings, ...ends, database: behind, owned: own }
 }
 
 function closed(endpoint: Endpoint): Endpoint {

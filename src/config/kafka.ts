@@ -1,0 +1,122 @@
+import { z } from 'zod'
+import { type Endpoint, Secret } from '../model/endpoint.ts'
+import { parseUrl } from './url.ts'
+
+const text = z.string().min(1)
+const address = text.nullable().default(null)
+const names = z.array(text).default([])
+
+/** What a source that is read out of topics has beside what every source has. */
+export const kafkaSchema = z.strictObject({
+  brokers: names.describe('Brokers as host:port, in the place of url or host and port.'),
+  topics: names.describe('Patterns of topics with *, in the place of tables.include.'),
+  format: z
+    .enum(['debezium-json', 'debezium-avro'])
+    .nullable()
+    .default(null)
+    .describe(
+      'What records are written in; null tells by each record. debezium-avro needs registry.',
+    ),
+  registry: address.describe('A registry of schemas that speaks Confluent’s interface.'),
+  sasl: z
+    .enum(['plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer'])
+    .nullable()
+    .default(null)
+    .describe(
+      'How user and password prove who it is; null takes sasl of the URL, else plain. The ' +
+        'password of oauthbearer is the token.',
+    ),
+  connect_url: address.describe(
+    'A worker of Kafka Connect as http://user:password@host:8083: its connectors start and stop ' +
+      'with the mirror.',
+  ),
+  connectors: names.describe('Names of the connectors there that fill the topics.'),
+  source_url: address.describe(
+    'The database behind the connectors, which holdfast verify compares with the target.',
+  ),
+})
+
+export type KafkaConfig = z.infer<typeof kafkaSchema>
+
+/** A worker of Kafka Connect and the connectors there that belong to a mirror. */
+export interface Owned {
+  /** Its address, with user and password where it asks for them. */
+  readonly worker: Secret
+  readonly connectors: readonly string[]
+}
+
+/** The URL of the brokers; null where none are named. */
+export function brokersUrl({ brokers }: KafkaConfig): string | null {
+  return brokers.length === 0 ? null : `kafka://${brokers.join(',')}`
+}
+
+/** The endpoint with what the keys say, which are over its URL. */
+export function withKafka(base: Endpoint, { registry, sasl }: KafkaConfig): Endpoint {
+  const params = {
+    ...base.params,
+    ...(registry === null ? {} : { registry }),
+    ...(sasl === null ? {} : { sasl }),
+  }
+  return { ...base, params }
+}
+
+export function ownedOf({ connect_url: worker, connectors }: KafkaConfig): Owned | null {
+  return worker === null ? null : { worker: new Secret(worker), connectors }
+}
+
+/** The database behind the connectors; `origin` is where its URL stands. */
+export function databaseOf({ source_url: url }: KafkaConfig, origin: string): Endpoint | null {
+  return url === null ? null : parseUrl(url, origin)
+}
+
+/** What cannot hold at once: the key, and what is wrong with it. */
+export function contradictionsIn(
+  config: KafkaConfig,
+  { scheme, params }: Pick<Endpoint, 'scheme' | 'params'>,
+  include: readonly string[],
+): readonly { readonly key: keyof KafkaConfig; readonly what: string }[] {
+  const given = Object.keys(kafkaSchema.shape).find((name) => isGiven(config, name))
+  if (scheme !== 'kafka') {
+    if (given === undefined) return []
+    const key = given as keyof KafkaConfig
+    return [{ key, what: `kafka.${given} is given, and the source is not Kafka` }]
+  }
+  const wrong: (readonly [keyof KafkaConfig, string, boolean])[] = [
+    [
+      'topics',
+      'kafka.topics and tables.include are both given',
+      include.length > 0 && isGiven(config, 'topics'),
+    ],
+    [
+      'format',
+      'debezium-avro needs kafka.registry',
+      config.format === 'debezium-avro' && params['registry'] === undefined,
+    ],
+    [
+      'format',
+      'debezium-json has no use for a registry',
+      config.format === 'debezium-json' && params['registry'] !== undefined,
+    ],
+    [
+      'connectors',
+      'kafka.connectors needs kafka.connect_url',
+      config.connect_url === null && isGiven(config, 'connectors'),
+    ],
+    [
+      'connect_url',
+      'kafka.connect_url needs kafka.connectors',
+      config.connect_url !== null && !isGiven(config, 'connectors'),
+    ],
+    [
+      'connect_url',
+      'kafka.connect_url is not http://host:port or https://host:port',
+      config.connect_url !== null && !/^https?:\/\/[^/]/.test(config.connect_url),
+    ],
+  ]
+  return wrong.flatMap(([key, what, holds]) => (holds ? [{ key, what }] : []))
+}
+
+function isGiven(config: KafkaConfig, name: string): boolean {
+  const value = Object.entries(config).find(([key]) => key === name)?.[1] ?? null
+  return Array.isArray(value) ? value.length > 0 : value !== null
+}
