@@ -11,6 +11,8 @@ export interface KafkaServer extends AsyncDisposable {
   /** `host:port` of the listener that asks for nothing. */
   readonly bootstrap: string
   url(): string
+  /** `host:port` of one of the listeners that it was asked for. */
+  at(listener: string): string
   /** What it keeps lies below; empty for a broker that was given by its address. */
   readonly folder: string
   /** All that the broker wrote to its log. */
@@ -29,6 +31,13 @@ export interface KafkaServer extends AsyncDisposable {
 export interface KafkaOptions {
   /** Settings of the broker beside or instead of the usual ones. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Further listeners by name: capital letters, with their protocol and settings of their own. */
+  readonly listeners?: Readonly<Record<string, Listener>>
+}
+
+export interface Listener {
+  readonly protocol: 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL'
+  readonly settings: Readonly<Record<string, string>>
 }
 
 // Retention and compaction are looked at often, since a test waits for them; groups may be as
@@ -97,17 +106,24 @@ class OwnKafka implements KafkaServer {
   readonly kind = 'kafka'
   readonly #programs: KafkaPrograms
   readonly #settings: Readonly<Record<string, string>>
+  readonly #listeners: Readonly<Record<string, Listener>>
   readonly #shared: boolean
   readonly #java = new JavaServer('kafka')
+  readonly #ports = new Map<string, number>()
   #port = 0
 
   constructor(
     programs: KafkaPrograms,
-    options: { readonly settings: Readonly<Record<string, string>>; readonly shared: boolean },
+    options: Required<KafkaOptions> & { readonly shared: boolean },
   ) {
     this.#programs = programs
     this.#settings = options.settings
+    this.#listeners = options.listeners
     this.#shared = options.shared
+  }
+
+  at(listener: string): string {
+    return `127.0.0.1:${this.#ports.get(listener)}`
   }
 
   get bootstrap(): string {
@@ -143,6 +159,7 @@ class OwnKafka implements KafkaServer {
     await writeFile(meta, own)
     for (let attempt = 1; ; attempt++) {
       this.#port = await freePort()
+      for (const name of Object.keys(this.#listeners)) this.#ports.set(name, await freePort())
       await this.#configure(data, await freePort())
       try {
         return await this.start()
@@ -154,13 +171,25 @@ class OwnKafka implements KafkaServer {
   }
 
   async #configure(data: string, controller: number): Promise<void> {
-    const at = `PLAINTEXT://${this.bootstrap}`
+    const further = Object.entries(this.#listeners)
+    const own = further.flatMap(([name, { settings }]) =>
+      Object.entries(settings).map(([key, value]) => [
+        `listener.name.${name.toLowerCase()}.${key}`,
+        value,
+      ]),
+    )
+    const at = ['PLAINTEXT', ...further.map(([name]) => name)].map((name) =>
+      name === 'PLAINTEXT' ? `PLAINTEXT://${this.bootstrap}` : `${name}://${this.at(name)}`,
+    )
+    const protocols = further.map(([name, { protocol }]) => `,${name}:${protocol}`).join('')
     const settings = {
       ...usual,
       'controller.quorum.voters': `1@127.0.0.1:${controller}`,
       listeners: `${at},CONTROLLER://127.0.0.1:${controller}`,
-      'advertised.listeners': at,
+      'advertised.listeners': at.join(','),
+      'listener.security.protocol.map': `${usual['listener.security.protocol.map']}${protocols}`,
       'log.dirs': data,
+      ...Object.fromEntries(own),
       ...this.#settings,
     }
     await writeFile(join(this.#java.folder, 'server.properties'), propertiesText(settings))
@@ -201,8 +230,8 @@ function newId(): string {
 export async function startKafka(
   options: KafkaOptions & { readonly shared?: boolean } = {},
 ): Promise<KafkaServer> {
-  const { settings = {}, shared = false } = options
-  const server = new OwnKafka(await kafkaPrograms(), { settings, shared })
+  const { settings = {}, listeners = {}, shared = false } = options
+  const server = new OwnKafka(await kafkaPrograms(), { settings, listeners, shared })
   await server.open()
   return server
 }
@@ -219,6 +248,7 @@ export function givenKafka(address: string): KafkaServer {
     disposed: false,
     bootstrap: new URL(address).host,
     url: () => address,
+    at: refuse,
     log: async () => '(the log of a given broker is not ours to read)',
     stop: async () => refuse(),
     start: async () => refuse(),
