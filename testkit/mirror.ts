@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { parseUrl } from '../src/config/url.ts'
+import { destroyMirror } from '../src/mirror/operations.ts'
 import {
   type Connectors,
   defaultLimits,
@@ -34,6 +35,8 @@ export interface MirrorSettings {
 export interface TestMirror {
   /** Throws the Fault that ended it; gives back the notices that it said. */
   catchUp(): Promise<readonly string[]>
+  /** Removes what it keeps at both ends. */
+  destroy(): Promise<void>
   /** What a verification finds: tables with what is wrong in them. */
   differences(): Promise<readonly string[]>
 }
@@ -93,6 +96,9 @@ export function mirror(t: TestContext, settings: MirrorSettings): TestMirror {
         connectors: connectorsFor(settings.form ?? 'best'),
       })
       return notices
+    },
+    async destroy() {
+      await destroyMirror(options)
     },
     async differences() {
       const { tables } = await verifyMirror(options, t.signal)

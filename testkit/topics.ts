@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { TestContext } from 'node:test'
-import { Admin, Producer } from '@platformatic/kafka'
+import { Admin, ListOffsetTimestamps, Producer } from '@platformatic/kafka'
 import type { KafkaServer } from './servers/kafka.ts'
 
 export interface TestRecord {
@@ -70,6 +70,23 @@ export class TestTopics {
   async cut(topic: string, partition: number, offset: bigint): Promise<void> {
     const partitions = [{ partition, offset }]
     await this.#admin.deleteRecords({ topics: [{ name: this.name(topic), partitions }] })
+  }
+
+  /** Where the partitions end. */
+  async ends(
+    topic: string,
+  ): Promise<readonly { readonly partition: number; readonly offset: bigint }[]> {
+    const name = this.name(topic)
+    const { topics } = await this.#admin.metadata({ topics: [name], forceUpdate: true })
+    const count = topics.get(name)?.partitionsCount ?? 0
+    const partitions = Array.from({ length: count }, (_, partitionIndex) => ({
+      partitionIndex,
+      timestamp: ListOffsetTimestamps.LATEST,
+    }))
+    const [listed] = await this.#admin.listOffsets({ topics: [{ name, partitions }] })
+    return (listed?.partitions ?? []).map(({ partitionIndex, offset }) => {
+      return { partition: partitionIndex, offset }
+    })
   }
 
   async put(topic: string, records: readonly TestRecord[]): Promise<void> {

@@ -30,7 +30,7 @@ import { findingsOf, requireTables } from './preflight.ts'
 import { TopicReading } from './reading.ts'
 import { EmptySnapshot } from './snapshot.ts'
 import { streamTopics } from './stream.ts'
-import { describeTable, lacksBeginning, type Reach, type TopicTable } from './tables.ts'
+import { describeTable, type Reach, type TopicTable } from './tables.ts'
 import { chosenTopics } from './topics.ts'
 
 /** Connects; faults within seconds when the brokers cannot be reached or entered. */
@@ -60,6 +60,8 @@ class KafkaSource implements Source {
   readonly #log: string
   /** Topics that the checkpoint names, which are the mirror's from then on. */
   readonly #followed = new Set<string>()
+  /** By the ids of topics, so that a topic is looked through once. */
+  readonly #described = new Map<string, TopicTable>()
   readonly #quiet = new AbortController()
   readonly #tickers: readonly Ticker[]
   readonly #ageing: Ageing
@@ -99,7 +101,10 @@ class KafkaSource implements Source {
     const { signal } = this.#quiet
     const found: TopicTable[] = []
     for (const topic of await this.#topics()) {
-      found.push(await describeTable(this.#reach, topic, signal))
+      const known =
+        this.#described.get(topic.id) ?? (await describeTable(this.#reach, topic, signal))
+      if (known.table !== null) this.#described.set(topic.id, known)
+      found.push({ ...known, topic })
     }
     return found
   }
@@ -171,9 +176,10 @@ class KafkaSource implements Source {
   /** What came before the first record that there is: nothing. The stream brings all rows. */
   async snapshot(): Promise<Snapshot> {
     const topics = await this.#tables()
-    for (const one of topics) {
-      const lacking = one.table === null ? null : lacksBeginning(one)
+    for (const { topic, table, lacking, skipped } of topics) {
+      if (table === null) continue
       if (lacking !== null) throw new Fault('HF-K107', { what: lacking, side: 'source' })
+      if (skipped > 0n) this.#options.notice?.(skippedNotice(topic.name, skipped))
     }
     const held = topics.filter(({ table }) => table?.identity.by === 'key')
     const begins = held.flatMap((one) => one.begins)
@@ -288,4 +294,8 @@ class KafkaSource implements Source {
     await this.#reach.fetcher[Symbol.asyncDispose]()
     await this.#reach.cluster[Symbol.asyncDispose]()
   }
+}
+
+function skippedNotice(topic: string, records: bigint): string {
+  return `${records} records of the topic ${topic} are not read: a snapshot came after them`
 }

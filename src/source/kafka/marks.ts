@@ -180,6 +180,20 @@ function follow(mark: Mark, { snapshot, committedAt }: Origin, place: Place): Ma
   }
 }
 
+/** A row of a snapshot of the whole table. */
+export function isWhole({ snapshot }: Origin): boolean {
+  return snapshot !== 'no' && snapshot !== 'incremental'
+}
+
+export function isLast({ snapshot }: Origin): boolean {
+  return snapshot === 'last' || snapshot === 'last_in_data_collection'
+}
+
+/** The first row of a snapshot of the whole table. */
+export function isFirst({ snapshot }: Origin): boolean {
+  return snapshot === 'first' || snapshot === 'first_in_data_collection'
+}
+
 const NOTHING = '-'
 
 /** As text, for a checkpoint. */

@@ -72,6 +72,6 @@ function isDelete({ event }: Entry): boolean {
   return event.kind === 'row' && event.op === 'delete'
 }
 
-export function originOf({ event }: Entry): Origin | null {
+export function originOf({ event }: Pick<Entry, 'event'>): Origin | null {
   return 'origin' in event ? event.origin : null
 }

@@ -3,7 +3,7 @@ import { Fault, type Finding } from '../../model/fault.ts'
 import { findingsAt, listed } from '../../model/findings.ts'
 import { type Table, tableName } from '../../model/table.ts'
 import type { Selection } from '../source.ts'
-import { lacksBeginning, type TopicTable } from './tables.ts'
+import type { TopicTable } from './tables.ts'
 
 const { fail, warn } = findingsAt('source')
 
@@ -36,7 +36,11 @@ function findingsOfTopic(one: TopicTable, keyless: Selection['keyless']): readon
       (keyless === 'exclude' ? warn : fail)('HF-K106', name, { what, table: tableName(table) }),
     )
   }
-  const lacking = lacksBeginning(one)
+  const { lacking, skipped } = one
+  if (skipped > 0n) {
+    const what = `of ${name} the newest snapshot and what came after it are read; ${skipped} older records are not`
+    found.push({ level: 'ok', subject: name, what })
+  }
   if (lacking !== null) found.push(fail('HF-K107', name, { what: lacking }))
   if (first?.origin?.place == null) {
     const what = `records of the topic ${name} do not say where they stand in the log of their database: a change that is told again is applied again`

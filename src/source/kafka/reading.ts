@@ -11,7 +11,7 @@ import type { Positions } from '../../model/position.ts'
 import { type Table, tableName } from '../../model/table.ts'
 import type { Tuple } from '../../model/tuple.ts'
 import { type Entry, Lane } from './lane.ts'
-import { judge, marked, order } from './marks.ts'
+import { isLast, isWhole, judge, marked, order } from './marks.ts'
 import { Merge, originOf } from './merge.ts'
 import { type LanePlace, laneOf, positionAt } from './place.ts'
 import { Renewal } from './renewal.ts'
@@ -356,15 +356,6 @@ export class TopicReading {
       table: tableName(table),
     })
   }
-}
-
-/** A row of a snapshot of the whole table. */
-function isWhole({ snapshot }: Origin): boolean {
-  return snapshot !== 'no' && snapshot !== 'incremental'
-}
-
-function isLast({ snapshot }: Origin): boolean {
-  return snapshot === 'last' || snapshot === 'last_in_data_collection'
 }
 
 /** Both events are of one transaction. */

@@ -2,56 +2,78 @@ import { Decoder } from '../../dialect/debezium/decoder.ts'
 import type { RowEvent } from '../../dialect/debezium/event.ts'
 import type { Loss } from '../../dialect/debezium/losses.ts'
 import type { Registry } from '../../dialect/debezium/registry.ts'
-import type { Cluster, Keeping, PlaceOffset, Topic } from '../../dialect/kafka/cluster.ts'
-import type { Fetcher } from '../../dialect/kafka/fetcher.ts'
+import type { Keeping, PlaceOffset, Topic } from '../../dialect/kafka/cluster.ts'
+import { Fault } from '../../model/fault.ts'
 import type { Table } from '../../model/table.ts'
-import { firstMessages } from './topics.ts'
+import { type Beginning, newestRows, newestSnapshot, type Stretch } from './beginning.ts'
+import { Shapes } from './shapes.ts'
+import { type Logs, recordsBetween } from './topics.ts'
 
-/** A topic and what its oldest row says. */
+/** A topic, where the first copy of its table begins, and what the first row from there on says. */
 export interface TopicTable {
   readonly topic: Topic
   readonly keeping: Keeping
-  /** Where its partitions begin. */
   readonly begins: readonly PlaceOffset[]
+  /** Why rows of the table may be missing from there on; null where none can be. */
+  readonly lacking: string | null
+  /** Records before, which a snapshot has made needless. */
+  readonly skipped: bigint
   /** Null for a topic that holds no row. */
   readonly table: Table | null
-  /** The first row that there is. */
   readonly first: RowEvent | null
   /** What the connector lost of its columns. */
   readonly losses: readonly Loss[]
 }
 
-export interface Reach {
-  readonly cluster: Cluster
-  readonly fetcher: Fetcher
+export interface Reach extends Logs {
   readonly registry: Registry | null
 }
 
-/** What the topic holds, as its oldest row shows it: rows are read from there on. Throws Fault. */
+/**
+ * What the topic holds. It is read from its oldest record on, unless older ones were thrown away or
+ * rows have come to be of another shape: then from the newest snapshot of the connector on. A
+ * compacted topic keeps the newest record of each row. Throws Fault.
+ */
 export async function describeTable(
   reach: Reach,
   topic: Topic,
   signal: AbortSignal,
 ): Promise<TopicTable> {
   const { cluster } = reach
+  const oldest = await cluster.offsets([topic], 'begin')
+  const ends = await cluster.offsets([topic], 'end')
+  const cut = new Set(oldest.flatMap((one) => (one.offset > 0n ? [one.partition] : [])))
   const decoder = new Decoder({ registry: reach.registry })
-  const first = await firstRow(reach, topic, { decoder, signal })
-  return {
-    topic,
-    keeping: await cluster.keeping(topic.name),
-    begins: await cluster.offsets([topic], 'begin'),
-    table: first?.table ?? null,
-    first,
-    losses: decoder.losses(topic.name),
-  }
+  const stretch: Stretch = { topic, decoder, from: oldest, ends, cut }
+  const first = await firstRow(reach, stretch, signal)
+  const losses = decoder.losses(topic.name)
+  const described = { topic, keeping: await cluster.keeping(topic.name), losses, skipped: 0n }
+  const table = first?.table ?? null
+  const known = { ...described, begins: oldest, lacking: null, table, first }
+  const rows = await newestRows(reach, stretch, signal)
+  const fits = [...rows.values()].every((row) => leadsTo(table, row.table))
+  if (cut.size === 0 && fits) return known
+  const { found, lacking } = await newestSnapshot(reach, stretch, signal)
+  if (found !== null)
+    return { ...known, ...startOf(found, oldest), losses: decoder.losses(topic.name) }
+  return { ...known, lacking: cut.size === 0 ? null : lackingOf(stretch, lacking) }
+}
+
+function startOf({ first, places }: Beginning, oldest: readonly PlaceOffset[]) {
+  const skipped = places.reduce(
+    (sum, { offset }, i) => sum + offset - (oldest[i]?.offset ?? 0n),
+    0n,
+  )
+  return { first, table: first.table, begins: places, skipped }
 }
 
 async function firstRow(
-  reach: Reach,
-  topic: Topic,
-  { decoder, signal }: { readonly decoder: Decoder; readonly signal: AbortSignal },
+  logs: Logs,
+  stretch: Stretch,
+  signal: AbortSignal,
 ): Promise<RowEvent | null> {
-  for await (const messages of firstMessages(reach, topic)) {
+  const { decoder } = stretch
+  for await (const messages of recordsBetween(logs, stretch, signal)) {
     await decoder.prepare(messages, signal)
     for (const message of messages) {
       const event = decoder.decode(message)
@@ -62,17 +84,22 @@ async function firstRow(
   return null
 }
 
-/**
- * Why the topic cannot stand for its table from the beginning on; null where it can. A compacted
- * topic keeps the newest record of each row; one that was cut holds all rows only where it begins
- * with a snapshot.
- */
-export function lacksBeginning({ topic, begins, first }: TopicTable): string | null {
-  const cut = begins.find(({ offset }) => offset > 0n)
-  if (cut === undefined) return null
-  const mark = first?.origin?.snapshot
-  if (topic.partitions === 1 && (mark === 'first' || mark === 'first_in_data_collection')) {
-    return null
+/** True when rows of the one shape can come after rows of the other. */
+function leadsTo(from: Table | null, to: Table): boolean {
+  if (from === null) return true
+  try {
+    const shapes = new Shapes(from)
+    if (shapes.of(to) === null) shapes.grow(to)
+    return true
+  } catch (error) {
+    if (error instanceof Fault && error.code === 'HF-K110') return false
+    throw error
   }
-  return `the topic ${topic.name} begins at offset ${cut.offset} of partition ${cut.partition}`
+}
+
+function lackingOf({ topic, from, cut }: Stretch, lacking: string | null): string {
+  const first = from.find(({ partition }) => cut.has(partition))
+  const begins = `the topic ${topic.name} begins at offset ${first?.offset} of partition ${first?.partition}`
+  if (lacking === null) return `${begins} and holds no snapshot`
+  return `${begins}, and its newest snapshot may not be whole: ${lacking}`
 }

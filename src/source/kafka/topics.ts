@@ -1,4 +1,10 @@
-import { type Cluster, type Topic, topicPattern } from '../../dialect/kafka/cluster.ts'
+import { orAborted } from '../../async/abort.ts'
+import {
+  type Cluster,
+  type PlaceOffset,
+  type Topic,
+  topicPattern,
+} from '../../dialect/kafka/cluster.ts'
 import type { Fetcher } from '../../dialect/kafka/fetcher.ts'
 import type { KafkaMessage } from '../../dialect/kafka/records.ts'
 import { Fault } from '../../model/fault.ts'
@@ -29,22 +35,33 @@ export async function chosenTopics(
   return await cluster.describe(chosen)
 }
 
-/** Bytes of an answer when single records are looked at. */
-const LOOK = { wait: 200, bytes: 1 << 20, partitionBytes: 1 << 20 }
+/** What reads topics. */
+export interface Logs {
+  readonly cluster: Cluster
+  readonly fetcher: Fetcher
+}
 
-/** Records from the begin of each partition on, as many as one answer brings. */
-export async function* firstMessages(
-  { cluster, fetcher }: { readonly cluster: Cluster; readonly fetcher: Fetcher },
-  topic: Topic,
+/** Bytes of an answer when records are looked at, and not carried out. */
+const LOOK = { wait: 200, bytes: 4 << 20, partitionBytes: 4 << 20 }
+
+/** The records of a topic, one partition after another, as many at once as one answer brings. */
+export async function* recordsBetween(
+  { fetcher }: Logs,
+  at: {
+    readonly topic: Topic
+    readonly from: readonly PlaceOffset[]
+    readonly ends: readonly PlaceOffset[]
+  },
+  signal: AbortSignal,
 ): AsyncGenerator<readonly KafkaMessage[]> {
-  const ends = await cluster.offsets([topic], 'end')
-  for (const begin of await cluster.offsets([topic], 'begin')) {
-    const end = ends.find(({ partition }) => partition === begin.partition)?.offset ?? 0n
+  const { topic, from, ends } = at
+  for (const { partition, ...begin } of from) {
+    const end = ends.find((one) => one.partition === partition)?.offset ?? 0n
     for (let { offset } = begin; offset < end; ) {
-      const place = { topic: topic.name, id: topic.id, partition: begin.partition, offset }
-      const [portion] = await fetcher.fetch([place], LOOK)
+      const place = { topic: topic.name, id: topic.id, partition, offset }
+      const [portion] = await orAborted(fetcher.fetch([place], LOOK), signal)
       if (portion === undefined) continue
-      yield portion.messages
+      yield portion.messages.filter((one) => one.offset < end)
       offset = portion.next
     }
   }

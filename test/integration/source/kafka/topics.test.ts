@@ -19,17 +19,23 @@ async function stand(t: TestContext, { partitions = 1 } = {}) {
   const topics = TestTopics.at(t, broker)
   await topics.make(TOPIC, { partitions })
   const target = await database(t, 17)
-  const made = mirror(t, {
+  const ends = {
     source: broker.url(),
     target: target.url,
     selection: { include: [`${topics.prefix}.*`] },
-  })
+  }
+  const made = mirror(t, ends)
+  /** What the faults say where only a new snapshot helps: destroy, and run --on-existing replace. */
+  const anew = async (): Promise<readonly string[]> => {
+    await made.destroy()
+    return await mirror(t, { ...ends, onExisting: 'replace' }).catchUp()
+  }
   const rows = async (columns = 'id, a'): Promise<string> => {
     const found = await target.query(`select ${columns} from public.t order by id`)
     return found.map((row) => Object.values(row).join(' ')).join(', ')
   }
   const log = new Envelopes(topics.prefix)
-  return { topics, target, rows, log, catchUp: () => made.catchUp() }
+  return { topics, target, rows, log, anew, catchUp: () => made.catchUp() }
 }
 
 const halts = (code: string) => (error: unknown) => {
@@ -57,17 +63,54 @@ suite('a topic as the source of a mirror', () => {
   })
 
   test('K1 records that were thrown away before they were read halt the mirror', async (t) => {
-    const { topics, rows, log, catchUp } = await stand(t)
-    await topics.put(TOPIC, log.snapshot({ id: 1, a: 'one' }))
+    const { topics, rows, log, anew, catchUp } = await stand(t)
+    await topics.put(TOPIC, log.snapshot({ id: 1, a: 'one' }, { id: 2, a: 'two' }))
     await catchUp()
-    await topics.put(TOPIC, [log.update({ id: 1, a: 'lost' }), log.update({ id: 1, a: 'kept' })])
-    await topics.cut(TOPIC, 0, 2n)
+    await topics.put(TOPIC, [...log.remove(2), log.update({ id: 1, a: 'kept' })])
+    await topics.cut(TOPIC, 0, 3n)
     await assert.rejects(catchUp(), (error) => {
       halts('HF-K101')(error)
-      assert.match(String(error), /public\.t\/0:1 .*public\.t\/0:2/)
+      assert.match(String(error), /public\.t\/0:2 .*public\.t\/0:3/)
       return true
     })
-    assert.equal(await rows(), '1 one')
+    assert.equal(await rows(), '1 one, 2 two')
+    await topics.put(TOPIC, log.snapshot({ id: 1, a: 'kept' }))
+    await anew()
+    assert.equal(await rows(), '1 kept')
+  })
+
+  test('K1 of a topic of several partitions a snapshot is taken that is there as a whole', async (t) => {
+    const { topics, rows, log, anew, catchUp } = await stand(t, { partitions: 3 })
+    const ids = Array.from({ length: 12 }, (_, id) => ({ id, a: `v${id}` }))
+    await topics.put(TOPIC, log.snapshot(...ids))
+    await catchUp()
+    const changed = ids.map(({ id }) => log.update({ id, a: 'lost' }))
+    await topics.put(TOPIC, [...changed, ...ids.map((row) => log.update(row))])
+    for (const { partition, offset } of await topics.ends(TOPIC)) {
+      await topics.cut(TOPIC, partition, offset - 1n)
+    }
+    await assert.rejects(catchUp(), halts('HF-K101'))
+    await topics.put(TOPIC, log.snapshot(...ids.slice(4)))
+    await topics.put(TOPIC, [log.create({ id: 99, a: 'new' })])
+    const notices = await anew()
+    const wanted = ids.slice(4).map(({ id, a }) => `${id} ${a}`)
+    assert.equal(await rows(), [...wanted, '99 new'].join(', '))
+    assert.match(notices.join(), /3 records of the topic \S+ are not read/)
+  })
+
+  test('K1 a snapshot whose first rows may be gone is refused', async (t) => {
+    const { topics, log, catchUp } = await stand(t, { partitions: 3 })
+    const ids = Array.from({ length: 12 }, (_, id) => ({ id, a: `v${id}` }))
+    await topics.put(TOPIC, log.snapshot(...ids))
+    for (const partition of [0, 1, 2]) await topics.cut(TOPIC, partition, 1n)
+    await assert.rejects(catchUp(), (error) => {
+      halts('HF-K107')(error)
+      assert.match(
+        String(error),
+        /newest snapshot may not be whole: .* offset 1 of partition [012]/,
+      )
+      return true
+    })
   })
 
   test('K1 records that were thrown away behind the mirror are not missed', async (t) => {
@@ -112,7 +155,7 @@ suite('a topic as the source of a mirror', () => {
   })
 
   test('K2 a topic that was made again is not taken for the one before', async (t) => {
-    const { topics, rows, log, catchUp } = await stand(t)
+    const { topics, rows, log, anew, catchUp } = await stand(t)
     await topics.put(TOPIC, log.snapshot({ id: 1, a: 'one' }))
     await catchUp()
     await topics.remove(TOPIC)
@@ -121,14 +164,31 @@ suite('a topic as the source of a mirror', () => {
     await topics.put(TOPIC, again)
     await assert.rejects(catchUp(), halts('HF-K103'))
     assert.equal(await rows(), '1 one')
+    await topics.put(TOPIC, log.snapshot({ id: 2, a: 'two' }))
+    await anew()
+    assert.equal(await rows(), '2 two')
   })
 
   test('K3 a topic with more partitions than before halts the mirror', async (t) => {
-    const { topics, log, catchUp } = await stand(t)
-    await topics.put(TOPIC, log.snapshot({ id: 1, a: 'one' }))
+    const { topics, rows, log, anew, catchUp } = await stand(t)
+    const ids = Array.from({ length: 9 }, (_, id) => ({ id, a: `v${id}` }))
+    await topics.put(TOPIC, log.snapshot(...ids))
     await catchUp()
     await topics.widen(TOPIC, 3)
+    await topics.put(
+      TOPIC,
+      ids.map(({ id }) => log.update({ id, a: 'moved' })),
+    )
     await assert.rejects(catchUp(), halts('HF-K104'))
+    await topics.put(TOPIC, log.snapshot(...ids.slice(3)))
+    await anew()
+    assert.equal(
+      await rows(),
+      ids
+        .slice(3)
+        .map(({ id, a }) => `${id} ${a}`)
+        .join(', '),
+    )
   })
 
   test('K4 records of aborted transactions are not seen, and their gaps are no loss', async (t) => {
@@ -216,7 +276,7 @@ suite('a topic as the source of a mirror', () => {
   })
 
   test('K19 a column that goes halts the mirror before the first row without it', async (t) => {
-    const { topics, rows, log, catchUp } = await stand(t)
+    const { topics, target, rows, log, anew, catchUp } = await stand(t)
     await topics.put(TOPIC, log.snapshot({ id: 1, a: 'one' }))
     await catchUp()
     const before = log.update({ id: 1, a: 'uno' })
@@ -225,6 +285,11 @@ suite('a topic as the source of a mirror', () => {
     await topics.put(TOPIC, [before, log.update({ id: 1, b: 'x' })])
     await assert.rejects(catchUp(), halts('HF-K110'))
     assert.equal(await rows(), '1 uno')
+    await topics.put(TOPIC, log.snapshot({ id: 2, b: 'y' }))
+    // A table that stands with other columns is the user's to drop.
+    await target.query('drop table public.t')
+    await anew()
+    assert.equal(await rows('id, b'), '2 y')
   })
 
   test('K20 records without a key are refused before anything is copied', async (t) => {
