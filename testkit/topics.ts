@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { TestContext } from 'node:test'
 import { Admin, ListOffsetTimestamps, Producer } from '@platformatic/kafka'
+import { eventually } from './eventually.ts'
 import type { KafkaServer } from './servers/kafka.ts'
 
 export interface TestRecord {
@@ -46,12 +47,21 @@ export class TestTopics {
   ): Promise<string> {
     const { partitions = 1, settings = {} } = how
     const name = this.name(topic)
-    await this.#admin.createTopics({
+    const [made] = await this.#admin.createTopics({
       topics: [name],
       partitions,
       replicas: 1,
       configs: Object.entries(settings).map(([key, value]) => ({ name: key, value })),
     })
+    // The controller answers before the broker has heard of it.
+    await eventually(
+      `the broker knows the new topic ${name}`,
+      async () => {
+        const { topics } = await this.#admin.metadata({ topics: [name], forceUpdate: true })
+        return topics.get(name)?.id === made?.id
+      },
+      { within: 60_000 },
+    )
     return name
   }
 

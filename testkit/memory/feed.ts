@@ -5,11 +5,17 @@ import type { StreamItem } from '../../src/model/change.ts'
 export class Feed {
   readonly #bursts: (readonly StreamItem[])[] = []
   readonly #arrived = new Bell()
+  #asked = false
   #end: { readonly error: unknown } | 'ended' | null = null
   /** Bursts that were handed over. */
   taken = 0
   /** True once the reader has left. */
   closed = false
+
+  /** True while the reader has dealt with everything and waits for more. */
+  get dry(): boolean {
+    return this.#asked && this.#bursts.length === 0
+  }
 
   push(...items: readonly StreamItem[]): void {
     this.#bursts.push(items)
@@ -37,7 +43,11 @@ export class Feed {
           yield burst
         } else if (this.#end === 'ended') return
         else if (this.#end !== null) throw this.#end.error
-        else await this.#arrived.wait()
+        else {
+          this.#asked = true
+          await this.#arrived.wait()
+          this.#asked = false
+        }
       }
     } finally {
       this.closed = true

@@ -7,8 +7,10 @@ import {
   fetchV16,
   fetchV17,
 } from '@platformatic/kafka'
+import { monotonic, sleep } from '../../async/clock.ts'
 import type { Endpoint } from '../../model/endpoint.ts'
 import { Fault } from '../../model/fault.ts'
+import { listed } from '../../model/findings.ts'
 import { type Cluster, COMMITTED, type Leaders, type PlaceOffset } from './cluster.ts'
 import { clientOptions } from './connect.ts'
 import { faultOf, says } from './errors.ts'
@@ -28,6 +30,18 @@ export interface FetchLimits {
   readonly partitionBytes: number
 }
 
+/** What is asked of the cluster. */
+export type Leading = Pick<Cluster, 'label' | 'newest' | 'leaders' | 'describe'>
+
+/** Milliseconds before leaders are asked for anew. */
+const ELECTION = 100
+/** Milliseconds after which partitions that nobody serves are no passing matter. */
+const LEADERLESS = 30_000
+/** Another broker leads the partition now. */
+const MOVED = ['NOT_LEADER_OR_FOLLOWER', 'LEADER_NOT_AVAILABLE', 'FENCED_LEADER_EPOCH']
+/** The topic is gone or another one, or this broker has not heard of it yet. */
+const UNKNOWN = ['UNKNOWN_TOPIC_OR_PARTITION', 'UNKNOWN_TOPIC_ID', 'INCONSISTENT_TOPIC_ID']
+
 /** Those that name topics by their ids, newest first. */
 const requests = [fetchV17.api, fetchV16.api, fetchV15.api, fetchV13.api]
 const FETCH = 1
@@ -42,13 +56,15 @@ const NO_SESSION = { id: 0, epoch: -1 }
  * committed records.
  */
 export class Fetcher implements AsyncDisposable {
-  readonly #cluster: Cluster
+  readonly #cluster: Leading
   readonly #pool: ConnectionPool
   readonly #request: (typeof requests)[number]
   #stale = false
+  /** Since when some partition could not be asked for; by the monotonic clock. */
+  #waits: number | null = null
 
   private constructor(
-    cluster: Cluster,
+    cluster: Leading,
     how: { readonly pool: ConnectionPool; readonly request: (typeof requests)[number] },
   ) {
     this.#cluster = cluster
@@ -59,7 +75,7 @@ export class Fetcher implements AsyncDisposable {
   /** Throws Fault. */
   static async open(
     endpoint: Endpoint,
-    { cluster, mirror }: { readonly cluster: Cluster; readonly mirror: string },
+    { cluster, mirror }: { readonly cluster: Leading; readonly mirror: string },
   ): Promise<Fetcher> {
     const newest = await cluster.newest(FETCH)
     const request = requests.find(({ version }) => version <= newest)
@@ -71,22 +87,59 @@ export class Fetcher implements AsyncDisposable {
     return new Fetcher(cluster, { pool: new ConnectionPool(clientId, options), request })
   }
 
-  /** What has arrived in these partitions; those without anything new may be left out. */
+  /**
+   * What has arrived in these partitions; those without anything new may be left out, and those
+   * that have no leader for the moment. Throws HF-S101 once one has had none for long.
+   */
   async fetch(wanted: readonly Wanted[], limits: FetchLimits): Promise<readonly Portion[]> {
     const doing = 'reading topics'
     try {
       const names = [...new Set(wanted.map(({ topic }) => topic))]
       const leaders = await this.#cluster.leaders(names, { fresh: this.#stale })
-      this.#stale = false
       const answers = await Promise.all(
         [...byBroker(wanted, leaders)].map(([broker, places]) => this.#ask(broker, places, limits)),
       )
+      const without = wanted.filter((place) => leaders(place) === null)
+      if (without.length === 0) this.#served()
+      else await this.#unserved(without)
       return answers.flat()
     } catch (error) {
       this.#stale = true
-      if (MOVED.some((id) => says(error, id))) return []
-      throw faultOf(error, { doing, label: this.#cluster.label })
+      if (!(await this.#passes(error, wanted))) {
+        throw faultOf(error, { doing, label: this.#cluster.label })
+      }
+      await this.#unserved(wanted)
+      return []
     }
+  }
+
+  #served(): void {
+    this.#stale = false
+    this.#waits = null
+  }
+
+  /** Leaders are asked for anew after a moment, not at once and again and again. */
+  async #unserved(places: readonly Wanted[]): Promise<void> {
+    this.#stale = true
+    this.#waits ??= monotonic()
+    if (monotonic() - this.#waits > LEADERLESS) {
+      const named = listed(places.map(({ topic, partition }) => `${topic}/${partition}`))
+      const what = `no broker at ${this.#cluster.label} serves ${named}`
+      throw new Fault('HF-S101', { what, side: 'source' })
+    }
+    await sleep(ELECTION)
+  }
+
+  /**
+   * True for what ends by itself: another broker leads a partition, or the one that was asked has
+   * not heard yet of a topic that there is.
+   */
+  async #passes(error: unknown, wanted: readonly Wanted[]): Promise<boolean> {
+    if (MOVED.some((id) => says(error, id))) return true
+    if (!UNKNOWN.some((id) => says(error, id))) return false
+    const ids = new Map(wanted.map(({ topic, id }) => [topic, id]))
+    const known = await this.#cluster.describe([...ids.keys()])
+    return known.length === ids.size && known.every(({ name, id }) => ids.get(name) === id)
   }
 
   async #ask(
@@ -116,9 +169,6 @@ export class Fetcher implements AsyncDisposable {
     await this.#pool.close().catch(() => undefined)
   }
 }
-
-/** Another broker leads the partition now. */
-const MOVED = ['NOT_LEADER_OR_FOLLOWER', 'LEADER_NOT_AVAILABLE', 'FENCED_LEADER_EPOCH']
 
 function byBroker(wanted: readonly Wanted[], leaders: Leaders): Map<Broker, Wanted[]> {
   const known = wanted.flatMap((place) => {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { suite, type TestContext, test } from 'node:test'
 import { parseUrl } from '../../../src/config/url.ts'
 import { Cluster, type Topic } from '../../../src/dialect/kafka/cluster.ts'
-import { Fetcher } from '../../../src/dialect/kafka/fetcher.ts'
+import { Fetcher, type Leading } from '../../../src/dialect/kafka/fetcher.ts'
 import type { KafkaMessage } from '../../../src/dialect/kafka/records.ts'
 import { Fault } from '../../../src/model/fault.ts'
 import { eventually } from '../../../testkit/eventually.ts'
@@ -18,7 +19,7 @@ async function stand(t: TestContext) {
   t.after(() => cluster[Symbol.asyncDispose]())
   const fetcher = await Fetcher.open(endpoint, { cluster, mirror: 'm' })
   t.after(() => fetcher[Symbol.asyncDispose]())
-  return { cluster, fetcher, topics: TestTopics.at(t, broker) }
+  return { cluster, fetcher, endpoint, topics: TestTopics.at(t, broker) }
 }
 
 async function only(cluster: Cluster, name: string): Promise<Topic> {
@@ -145,6 +146,42 @@ suite('topics of a broker', () => {
       return found.length === 0
     })
     await assert.rejects(readAll(fetcher, topic, { from: 1n }), isFault('HF-K103'))
+  })
+
+  test('are read on once a partition that lost its leader has one again', async (t) => {
+    const { cluster, endpoint, topics } = await stand(t)
+    const topic = await only(cluster, await topics.make('led'))
+    await topics.put('led', [{ key: 'a', value: '1' }])
+    const asked: boolean[] = []
+    const leading: Leading = {
+      label: cluster.label,
+      newest: (request) => cluster.newest(request),
+      describe: (names) => cluster.describe(names),
+      leaders: async (names, how) => {
+        asked.push(how.fresh)
+        // What is remembered of a moment without a leader stays so until it is asked for anew.
+        return asked.length < 3 || !how.fresh ? () => null : await cluster.leaders(names, how)
+      },
+    }
+    await using fetcher = await Fetcher.open(endpoint, { cluster: leading, mirror: 'm' })
+    assert.deepEqual(values(await readAll(fetcher, topic)), ['1'])
+    assert.deepEqual(asked, [false, true, true])
+  })
+
+  test('that a broker has not heard of are not taken for others', async (t) => {
+    const { cluster, endpoint, fetcher, topics } = await stand(t)
+    const topic = await only(cluster, await topics.make('early'))
+    const early = { topic: topic.name, id: randomUUID(), partition: 0, offset: 0n }
+    const limits = { wait: 100, bytes: 1 << 20, partitionBytes: 1 << 20 }
+    await assert.rejects(fetcher.fetch([early], limits), isFault('HF-K103'))
+    const leading: Leading = {
+      label: cluster.label,
+      newest: (request) => cluster.newest(request),
+      leaders: (names, how) => cluster.leaders(names, how),
+      describe: async (names) => names.map((name) => ({ name, id: early.id, partitions: 1 })),
+    }
+    await using waiting = await Fetcher.open(endpoint, { cluster: leading, mirror: 'm' })
+    assert.deepEqual(await waiting.fetch([early], limits), [])
   })
 
   test('have groups whose offsets are there for other tools to see', async (t) => {
