@@ -29,6 +29,7 @@ export interface MirrorSettings {
   readonly onExisting?: MirrorOptions['onExisting']
   readonly limits?: Partial<MirrorLimits>
   readonly shape?: 'mirror' | 'history'
+  readonly rename?: readonly string[]
 }
 
 /** A mirror in this process, run until it has caught up as often as one likes. */
@@ -76,6 +77,7 @@ export function mirror(t: TestContext, settings: MirrorSettings): TestMirror {
     selection: { include: [], exclude: [], keyless: 'refuse', ...settings.selection },
     onExisting: settings.onExisting ?? 'refuse',
     shape: settings.shape ?? 'mirror',
+    rename: settings.rename ?? [],
     copyWorkers: 2,
     limits: { ...defaultLimits, ...settings.limits, spillDirectory },
     until: 'caught-up',

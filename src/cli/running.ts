@@ -69,9 +69,9 @@ function asUsage(fault: Fault, { until }: Goal, claimed: boolean): Fault {
 
 /** The engine's options of a mirror with these settings. */
 export function optionsOf(settings: MirrorSettings, goal: Goal): MirrorOptions {
-  const { name, source, target, selection, onExisting, shape } = settings
+  const { name, source, target, selection, onExisting, shape, rename } = settings
   const { copyWorkers, limits, catchUp } = settings
-  const wanted = { name, source, target, selection, onExisting, shape }
+  const wanted = { name, source, target, selection, onExisting, shape, rename }
   const mirror = { ...wanted, copyWorkers, limits, catchUp }
   const until = goal.until === undefined ? {} : { until: goal.until }
   return { ...mirror, ...until, snapshotOnly: goal.snapshotOnly, patience: PATIENCE }

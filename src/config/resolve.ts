@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path'
 import { type Endpoint, Secret, type TlsMode } from '../model/endpoint.ts'
 import { asFault, Fault } from '../model/fault.ts'
+import { Renames } from '../model/renames.ts'
 import { sourceSchemes } from '../source/registry.ts'
 import { targetSchemes } from '../target/registry.ts'
 import { faultAt, type Scene } from './diagnose.ts'
@@ -80,6 +81,7 @@ function resolveMirror(
     ...ends,
     owned: ownedOf(mirror.source.kafka),
     selection: selectionOf(mirror),
+    rename: new Renames(mirror.tables.rename).texts,
     onExisting: target.on_existing,
     shape: target.shape,
     copyWorkers: Math.max(1, Math.min(copy.workers, workers)),
@@ -128,9 +130,10 @@ function bothEnds(
 }
 
 /** Topics are chosen as tables are. */
-function selectionOf({ tables, source }: MirrorConfig): MirrorConfig['tables'] {
+function selectionOf({ tables, source }: MirrorConfig): Omit<MirrorConfig['tables'], 'rename'> {
   const { topics } = source.kafka
-  return topics.length === 0 ? tables : { ...tables, include: topics }
+  const { rename: _, ...selection } = tables
+  return topics.length === 0 ? selection : { ...selection, include: topics }
 }
 
 function sourceOf({ source, tables }: MirrorConfig, at: Side): Endpoint {

@@ -98,6 +98,12 @@ const tables = z.strictObject({
       'What becomes of a table without an identity: nothing starts, it is left out, or only ' +
         'its inserts and truncates are followed.',
     ),
+  rename: patterns
+    .default([])
+    .describe(
+      'What is called otherwise at the target: schema.table -> name, or -> schema.name, or ' +
+        'schema.table.column -> name. In MongoDB a dot in the name of a column nests.',
+    ),
 })
 
 const copy = z.strictObject({

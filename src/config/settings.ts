@@ -20,6 +20,8 @@ export interface MirrorSettings {
   readonly selection: Selection
   readonly onExisting: OnExisting
   readonly shape: Shape
+  /** As `Renames` takes them. */
+  readonly rename: readonly string[]
   readonly copyWorkers: number
   readonly catchUp: CatchUp
   readonly limits: MirrorLimits

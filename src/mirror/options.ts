@@ -28,6 +28,8 @@ export interface MirrorOptions {
   readonly onExisting: 'refuse' | 'merge' | 'replace'
   /** Rows as they are, unless given. */
   readonly shape?: Shape
+  /** Names that differ at the target, as `Renames` takes them. */
+  readonly rename?: readonly string[]
   readonly copyWorkers: number
   readonly limits: MirrorLimits
   /** Not given, the source has its own idea. */

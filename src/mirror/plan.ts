@@ -31,8 +31,8 @@ function modeOf(
 
 /** What a mirror was set up with and must be resumed with. */
 export function settingsOf(options: MirrorOptions): Readonly<Record<string, unknown>> {
-  const { selection, onExisting, shape = 'mirror' } = options
-  return { ...selection, onExisting, shape }
+  const { selection, onExisting, shape = 'mirror', rename = [] } = options
+  return { ...selection, onExisting, shape, rename }
 }
 
 /** Refuses what only some targets can do. */

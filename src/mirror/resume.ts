@@ -91,7 +91,7 @@ function refuseOlderLog(source: Source, applied: Positions, head: Positions): vo
 /** A mirror goes on with what it was set up with; other wishes need another mirror. */
 export function refuseOtherSettings(checkpoint: Checkpoint, options: MirrorOptions): void {
   const wanted = settingsOf(options)
-  const changed = Object.entries({ shape: 'mirror', ...checkpoint.settings }).filter(
+  const changed = Object.entries({ shape: 'mirror', rename: [], ...checkpoint.settings }).filter(
     ([name, value]) => name in wanted && JSON.stringify(wanted[name]) !== JSON.stringify(value),
   )
   if (changed.length === 0 || isDefault(options)) return
@@ -104,8 +104,10 @@ export function refuseOtherSettings(checkpoint: Checkpoint, options: MirrorOptio
 }
 
 /** True when the user chose nothing, so that what was chosen at the beginning holds. */
-function isDefault({ selection, onExisting, shape = 'mirror' }: MirrorOptions): boolean {
+export function isDefault(options: MirrorOptions): boolean {
+  const { selection, onExisting, shape = 'mirror', rename = [] } = options
   return (
+    rename.length === 0 &&
     selection.include.length === 0 &&
     selection.exclude.length === 0 &&
     selection.keyless === 'refuse' &&

@@ -10,7 +10,7 @@ import { birth, copyAgain, type Ends, preflight, refuseFailures } from './birth.
 import type { MirrorOptions, MirrorOutcome, Run } from './options.ts'
 import { refuseSamePlace, refuseShape, settingsOf } from './plan.ts'
 import { tableProgress } from './progress.ts'
-import { compareLogs, refuseOtherSettings } from './resume.ts'
+import { compareLogs, isDefault, refuseOtherSettings } from './resume.ts'
 import { streamMirror } from './stream.ts'
 
 /** From opening both ends to closing them; throws the Fault that ended it. */
@@ -32,14 +32,15 @@ export async function session(run: Run): Promise<MirrorOutcome> {
     endpoint: options.target,
     mirror: options.name,
     position: (lane, token): Position => source.position(lane, token),
+    rename: options.rename ?? [],
   })
   refuseSamePlace(source, target)
   refuseShape(target, options)
   watch({ kind: 'opened', source: source.label, target: target.label })
-  await refuseBeforehand(run, source, target)
+  const known = await refuseBeforehand(run, source, target)
   run.goal ??= await goalOf(options, source)
   await using claim = await target.claim(
-    { settings: settingsOf(options), patience: options.patience },
+    { settings: chosen(known, options), patience: options.patience },
     run.drain,
   )
   run.opened = true
@@ -54,13 +55,26 @@ export async function session(run: Run): Promise<MirrorOutcome> {
 }
 
 /** Read-only looks, before the target's state is touched for the first time. */
-async function refuseBeforehand(run: Run, source: Source, target: Target): Promise<void> {
+async function refuseBeforehand(
+  run: Run,
+  source: Source,
+  target: Target,
+): Promise<Checkpoint | null> {
   const known = await target.checkpoint()
   if (known !== null) refuseOtherSettings(known, run.options)
-  if (known !== null && known.positions.size > 0) return
+  if (known !== null && known.positions.size > 0) return known
   const { options, watch } = run
   const fresh = known === null
   refuseFailures(await preflight({ options, source, target }, { fresh }), watch)
+  return known
+}
+
+/** What is stored of the wishes: where somebody who wishes nothing goes on, what is stored already. */
+function chosen(
+  known: Checkpoint | null,
+  options: MirrorOptions,
+): Readonly<Record<string, unknown>> {
+  return known !== null && isDefault(options) ? {} : settingsOf(options)
 }
 
 async function goalOf(options: MirrorOptions, source: Source): Promise<Positions | null> {

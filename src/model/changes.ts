@@ -199,6 +199,21 @@ export class Changes implements Iterable<Change> {
     return new Changes(this.#things, this.#facts.subarray(from * WIDTH, to * WIDTH), to - from)
   }
 
+  /** The same changes, each of the table that `to` says, as a list that must not be added to. */
+  speakingOf(to: (table: Table) => Table): Changes {
+    const { tables, buffers, others } = this.#things
+    const things = {
+      tables: tables.map(to),
+      numbers: new Map(),
+      buffers,
+      others: others.map((other): Other => {
+        if (other.kind === 'truncate') return { ...other, tables: other.tables.map(to) }
+        return { ...other, from: to(other.from), to: to(other.to) }
+      }),
+    }
+    return new Changes(things, this.#facts, this.#length)
+  }
+
   /** Those from `from` on in a list of their own, which holds on to no other buffers. */
   rest(from: number): Changes {
     const made = Changes.empty()

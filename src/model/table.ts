@@ -36,6 +36,13 @@ export interface Table {
   readonly version: string
   /** What its source noted of the moment to recognise later changes by; only the source reads it. */
   readonly mark?: string
+  /** What the source calls it, where this is the table of a target that has other names for it. */
+  readonly called?: {
+    readonly schema: string
+    readonly name: string
+    /** Of each column. */
+    readonly columns: readonly string[]
+  }
 }
 
 /** `schema.table` for people; never for SQL. */

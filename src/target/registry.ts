@@ -1,4 +1,5 @@
 import { Fault } from '../model/fault.ts'
+import { RenamedTarget } from './renamed.ts'
 import type { Target, TargetOptions } from './target.ts'
 
 /** Connectors by URL scheme, loaded when first used. */
@@ -21,5 +22,5 @@ export async function openTarget(options: TargetOptions): Promise<Target> {
     })
   }
   const open = await load()
-  return open(options)
+  return new RenamedTarget(await open(options), options.rename ?? [])
 }

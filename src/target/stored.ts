@@ -37,6 +37,9 @@ const table = z
     ]),
     version: z.string(),
     mark: z.string().optional(),
+    called: z
+      .object({ schema: z.string(), name: z.string(), columns: z.array(z.string()) })
+      .optional(),
   })
   .refine(({ identity, columns }) =>
     identity.by === 'key' ? identity.columns.every((i) => i < columns.length) : true,

@@ -11,6 +11,8 @@ export interface TargetOptions {
   readonly mirror: string
   /** Turns a stored token into a position; only the source can. */
   readonly position: (lane: string, token: string) => Position
+  /** What is called otherwise here, as `Renames` takes it; the mirror's state goes before. */
+  readonly rename?: readonly string[]
 }
 
 /** Facts that the core may branch on. It never asks who the target is. */

@@ -143,6 +143,12 @@ export const configFaults = {
     why: 'A pattern without a table would be a table that is silently not mirrored. Names are folded to lower case unless they stand in double quotes, and a pattern without a dot means a table in public.',
     todo: [{ text: 'See what is there and correct the pattern.', run: 'holdfast discover' }],
   },
+  'HF-C114': {
+    ...base,
+    title: 'A new name that cannot be given',
+    why: 'A renaming that is passed over would be rows under a name that nobody looks at. It is written schema.table -> name, schema.table -> schema.name or schema.table.column -> name, with the letters of the source; double quotes hold a name with dots or spaces together.',
+    todo: [{ text: 'See how tables and columns are called.', run: 'holdfast discover' }],
+  },
   'HF-C110': {
     title: 'Source and target are the same database',
     class: 'config',

@@ -95,6 +95,19 @@ export const dataFaults = {
       { text: 'Then remove the mirror and make it again.', run: 'holdfast destroy' },
     ],
   },
+  'HF-D412': {
+    title: 'Two columns would be one at the target',
+    class: 'data',
+    severity: 'error',
+    exit: 1,
+    why: 'tables.rename gives a column the name, or a place inside of the name, that another column of the table has at the target.',
+    safe: 'Nothing after it was applied: the target stands at the last transaction before, and the source keeps what follows.',
+    todo: [
+      {
+        text: 'Give the column another name with tables.rename in a mirror that begins anew, or at the source.',
+      },
+    ],
+  },
   'HF-D201': {
     title: 'The target does not hold a row that the source changed',
     class: 'data',

@@ -5,6 +5,7 @@ import { Fault } from '../../model/fault.ts'
 import { type Table, tableName } from '../../model/table.ts'
 import { locate, NULL, TEXT, type Tuple, UNCHANGED } from '../../model/tuple.ts'
 import { LARGEST_DOCUMENT } from './config.ts'
+import { pathOf } from './names.ts'
 
 /**
  * A document on its way to the server. Not a plain object: columns may have names that mean
@@ -26,6 +27,9 @@ export class Layout {
   readonly key: readonly number[] | null
   readonly #codecs: readonly Codec[]
   readonly #keyCodecs: readonly Codec[]
+  /** Where a column stands by itself, null. */
+  readonly #paths: readonly (readonly string[] | null)[]
+  readonly #nests: boolean
   /** Indexes of all columns in the order of their names. */
   readonly #byName: readonly number[]
 
@@ -35,12 +39,15 @@ export class Layout {
     this.key = identity.by === 'key' ? identity.columns : null
     this.#codecs = columns.map(({ type }) => codecOf(type, json))
     this.#keyCodecs = columns.map(({ type }) => keyCodecOf(type))
+    const paths = columns.map((_, i) => pathOf(table, i))
+    this.#paths = paths.map((path) => (path.length > 1 ? path : null))
+    this.#nests = this.#paths.some((path) => path !== null)
     this.#byName = columns
       .map((_, i) => i)
       .sort((a, b) => Buffer.compare(Buffer.from(this.#name(a)), Buffer.from(this.#name(b))))
   }
 
-  /** The cells that are not unchanged. Throws HF-T251. */
+  /** The cells that are not unchanged, by the names of their columns. Throws HF-T251. */
   fields(tuple: Tuple): Fields {
     const fields: Fields = new Map()
     const count = locate(tuple, offsets)
@@ -53,6 +60,26 @@ export class Layout {
     }
     if (tuple.length > LARGE) this.#refuseTooLarge(fields)
     return fields
+  }
+
+  /** Fields as they stand in a document: a column whose name has dots is in a document of its own. */
+  nested(fields: Fields): Fields {
+    if (!this.#nests) return fields
+    const all: Fields = new Map()
+    for (const [i, path] of this.#paths.entries()) {
+      const name = this.#name(i)
+      if (!fields.has(name)) continue
+      const [last = name, ...outer] = (path ?? [name]).toReversed()
+      let at = all
+      for (const step of outer.toReversed()) {
+        const inner = at.get(step)
+        const next: Fields = inner instanceof Map ? inner : new Map()
+        at.set(step, next)
+        at = next
+      }
+      at.set(last, fields.get(name))
+    }
+    return all
   }
 
   #refuseTooLarge(fields: Fields): void {
@@ -87,7 +114,7 @@ export class Layout {
   id(tuple: Tuple): unknown {
     if (this.key === null) return this.#digest(tuple)
     const values = this.keyFields(tuple)
-    return values.size === 1 ? [...values.values()][0] : values
+    return values.size === 1 ? [...values.values()][0] : this.nested(values)
   }
 
   /** The cells of the key as they stand in the id. */
@@ -108,7 +135,7 @@ export class Layout {
   tuple(document: Document): Tuple {
     return packed(
       this.table.columns.map(({ name }, i) => {
-        const value: unknown = Object.hasOwn(document, name) ? document[name] : null
+        const value = found(document, this.#paths[i] ?? [name])
         if (value === null) return null
         const read = this.#codecs[i]?.read(value) ?? null
         if (read === null) return Buffer.from(`\0not ${this.#codecs[i]?.as ?? ''}`)
@@ -143,6 +170,17 @@ export class Layout {
     }
     return hash.digest('base64url')
   }
+}
+
+/** What a path leads to; null where it ends before. */
+function found(document: Document, path: readonly string[]): unknown {
+  let at: unknown = document
+  for (const step of path) {
+    const holds = typeof at === 'object' && at !== null && Object.hasOwn(at, step)
+    if (!holds) return null
+    at = (at as Readonly<Record<string, unknown>>)[step]
+  }
+  return at ?? null
 }
 
 /** A tuple of canonical cells. */

@@ -213,7 +213,7 @@ export async function load(
   const { layout, collection, mode } = place
   if (layout.key !== null && mode !== 'merge') {
     const documents = rows.map((row) =>
-      documentOf(layout.id(row), { at: stamp }, layout.fields(row)),
+      documentOf(layout.id(row), { at: stamp }, layout.nested(layout.fields(row))),
     )
     const { errors } = await write(on, collection, { kind: 'insert', documents })
     const [first] = errors
@@ -237,7 +237,8 @@ function merged(layout: Layout, rows: readonly Tuple[], stamp: string): Document
   const last = new Map(rows.map((row) => [layout.place(row), row]))
   return [...last.values()].map((row) => {
     const id = layout.id(row)
-    return { q: { _id: id }, u: documentOf(id, { at: stamp }, layout.fields(row)), upsert: true }
+    const u = documentOf(id, { at: stamp }, layout.nested(layout.fields(row)))
+    return { q: { _id: id }, u, upsert: true }
   })
 }
 

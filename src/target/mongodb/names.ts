@@ -1,3 +1,4 @@
+import type { Table } from '../../model/table.ts'
 import { MARK, STATE } from './config.ts'
 
 /** MongoDB's limit of a name with its database in front of it, bytes. */
@@ -17,23 +18,33 @@ export function collectionObstacle(database: string, name: string): string | nul
   return null
 }
 
+/** Where a column of a renamed table stands: a document in the document for each dot but the last. */
+export function pathOf({ columns, called }: Table, column: number): readonly string[] {
+  const name = columns[column]?.name ?? ''
+  return called !== undefined && called.columns[column] !== name ? name.split('.') : [name]
+}
+
 /** Why a field cannot have this name; null when it can. */
 export function fieldObstacle(name: string): string | null {
-  if (name === '') return 'it is empty'
   if (name === '_id' || name === MARK) return 'the mirror needs it for itself'
+  return stepObstacle(name)
+}
+
+/** The same inside of a document of the row's. */
+export function stepObstacle(name: string): string | null {
+  if (name === '') return 'it is empty'
   if (name.startsWith('$')) return 'it begins with a $'
   if (name.includes('.')) return 'it holds a dot'
   if (name.includes('\0')) return 'it holds a zero byte'
   return null
 }
 
-interface Named {
-  readonly schema: string
-  readonly name: string
-}
-
-/** The collection of a table: by its name alone where all tables are of one schema. */
-export function collectionNames(tables: readonly Named[]): (table: Named) => string {
-  const schemas = new Set(tables.map(({ schema }) => schema))
-  return ({ schema, name }) => (schemas.size > 1 ? `${schema}.${name}` : name)
+/** The collection of a table: as was chosen, else by its name alone where all are of one schema. */
+export function collectionNames(tables: readonly Table[]): (table: Table) => string {
+  const schemas = new Set(tables.map(({ schema, called }) => called?.schema ?? schema))
+  return ({ schema, name, called }) => {
+    const chosen = called !== undefined && (called.schema !== schema || called.name !== name)
+    if (chosen) return called.schema === schema ? name : `${schema}.${name}`
+    return schemas.size > 1 ? `${schema}.${name}` : name
+  }
 }

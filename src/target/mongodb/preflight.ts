@@ -5,7 +5,13 @@ import { findingsAt, listed, listedTables } from '../../model/findings.ts'
 import { type Table, tableName } from '../../model/table.ts'
 import type { TargetPlan } from '../target.ts'
 import { CHANGES } from './config.ts'
-import { collectionNames, collectionObstacle, fieldObstacle } from './names.ts'
+import {
+  collectionNames,
+  collectionObstacle,
+  fieldObstacle,
+  pathOf,
+  stepObstacle,
+} from './names.ts'
 
 const { fail, warn } = findingsAt('target')
 
@@ -41,9 +47,11 @@ function nameFindings(on: Connection, table: Table, collection: string): Finding
 
 function fieldFindings(table: Table): Finding[] {
   const subject = tableName(table)
-  return table.columns.flatMap(({ name }) => {
-    const why = fieldObstacle(name)
-    if (why === null) return []
+  return table.columns.flatMap(({ name }, i) => {
+    const why = pathOf(table, i)
+      .map((step, depth) => (depth === 0 ? fieldObstacle(step) : stepObstacle(step)))
+      .find((one) => one !== null)
+    if (why === undefined) return []
     const what = `the column ${JSON.stringify(name)} of ${subject} cannot be a field: ${why}`
     return [fail('HF-T252', subject, { what, table: subject })]
   })
@@ -55,6 +63,13 @@ async function historyFindings(
   mirror: string,
   plan: TargetPlan,
 ): Promise<Finding[]> {
+  const nested = plan.tables.find(({ table }) => {
+    return table.columns.some((_, i) => pathOf(table, i).length > 1)
+  })
+  if (nested !== undefined) {
+    const what = `tables.rename nests columns of ${tableName(nested.table)}, and a history keeps them side by side`
+    return [fail('HF-T254', 'rename', { what })]
+  }
   if (plan.onExisting === 'merge') {
     const what = 'on_existing is merge, and a history is never merged with another one'
     return [fail('HF-T254', 'on_existing', { what })]

@@ -63,9 +63,7 @@ async function sendBorn(
   born: readonly Op[],
 ): Promise<readonly Op[]> {
   if (born.length === 0) return []
-  const documents = born.map(({ id, stamp, fields }) =>
-    documentOf(id, { at: stamp }, fields ?? new Map()),
-  )
+  const documents = born.map((op) => wholeOf(op))
   const { errors } = await write(on, collection, { kind: 'insert', documents })
   const isKnown = ({ code, ofId }: WriteError): boolean => code === DUPLICATE && ofId
   const real = errors.filter((error) => !isKnown(error))
@@ -87,10 +85,13 @@ async function sendOver(on: Writing, collection: string, ops: readonly Op[]): Pr
   noErrors(on, { matched: 0, errors: real }, ops)
 }
 
+function wholeOf({ layout, id, stamp, fields }: Op): Fields {
+  return documentOf(id, { at: stamp }, layout.nested(fields ?? new Map()))
+}
+
 function changeOf(op: Op): Document {
-  const fields = op.fields ?? new Map()
-  if (op.kind === 'put') return { u: documentOf(op.id, { at: op.stamp }, fields) }
-  const set = new Map<string, unknown>([...fields, [`${MARK}.at`, op.stamp]])
+  if (op.kind === 'put') return { u: wholeOf(op) }
+  const set = new Map<string, unknown>([...(op.fields ?? []), [`${MARK}.at`, op.stamp]])
   return { u: { $set: set } }
 }
 
@@ -114,9 +115,7 @@ async function sendCounted(on: Writing, collection: string, ops: readonly Op[]):
     expect(on, changed, { written, wanted: changed.length })
   }
   if (born.length > 0) {
-    const documents = born.map(({ id, stamp, fields }) =>
-      documentOf(id, { at: stamp }, fields ?? new Map()),
-    )
+    const documents = born.map((op) => wholeOf(op))
     const written = await write(on, collection, { kind: 'insert', documents })
     expect(on, born, { written, wanted: born.length })
   }

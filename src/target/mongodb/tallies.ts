@@ -31,7 +31,8 @@ export async function settleTallies(
       continue
     }
     const { id, layout, row } = tally
-    const u = documentOf(id, { at: next.at, count: next.count }, layout.fields(row))
+    const fields = layout.nested(layout.fields(row))
+    const u = documentOf(id, { at: next.at, count: next.count }, fields)
     updates.push({ q, u, upsert: known === null })
   }
   for (const [count, body] of [

@@ -31,6 +31,7 @@ const settings: MirrorSettings = {
   selection: { include: ['public.*'], exclude: [], keyless: 'refuse' },
   onExisting: 'refuse',
   shape: 'mirror',
+  rename: [],
   copyWorkers: 4,
   catchUp: { distance: null, millis: 0, memory: 0 },
   limits: { batchRows: 1, batchBytes: 2, memoryBytes: 3, spillDirectory: '/tmp' },

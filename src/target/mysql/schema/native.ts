@@ -8,10 +8,16 @@ import type {
 } from '../../../dialect/mysql/schema.ts'
 import { type NativeType, parseNative } from '../../../dialect/mysql/types.ts'
 import type { Blueprint, Table } from '../../../model/table.ts'
+import { renamedSchema } from './renamed.ts'
 
-/** What a source of the same family says of its tables; null for another one. */
+const schemas = new WeakMap<Blueprint, MysqlSchema>()
+
+/** What a source of the same family says of its tables, with the names here; null for another one. */
 export function nativeSchema(blueprint: Blueprint): MysqlSchema | null {
-  return blueprint.dialect === 'mysql' ? (blueprint.native as MysqlSchema) : null
+  if (blueprint.dialect !== 'mysql') return null
+  const schema = schemas.get(blueprint) ?? renamedSchema(blueprint.native as MysqlSchema, blueprint)
+  schemas.set(blueprint, schema)
+  return schema
 }
 
 export function nativeTable(schema: MysqlSchema | null, { id }: Table): MysqlTable | null {

@@ -7,11 +7,17 @@ import { attachPartition, createTable, ownSequence } from './ddl-tables.ts'
 import { createSequence, createType, ownTypes } from './ddl-types.ts'
 import { type Existing, key, readExisting, textArray } from './existing.ts'
 import { createNeutralTable, neutralSql } from './neutral.ts'
+import { renamedSchema } from './renamed.ts'
 
-/** The source's schema, when the source is a PostgreSQL, too. */
+const schemas = new WeakMap<Blueprint, PgSchema>()
+
+/** The source's schema, when the source is a PostgreSQL, too, with the names that are used here. */
 export function nativeSchema(blueprint: Blueprint): PgSchema | null {
+  if (blueprint.dialect !== 'postgres') return null
   // The connector that names itself `postgres` puts nothing else there.
-  return blueprint.dialect === 'postgres' ? (blueprint.native as PgSchema) : null
+  const schema = schemas.get(blueprint) ?? renamedSchema(blueprint.native as PgSchema, blueprint)
+  schemas.set(blueprint, schema)
+  return schema
 }
 
 const tableIndexes = new WeakMap<PgSchema, ReadonlyMap<string, PgTable>>()
