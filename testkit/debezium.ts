@@ -168,7 +168,8 @@ export async function request(
   })
 }
 
-async function showLog(t: TestContext, worker: ConnectServer): Promise<void> {
+/** Writes the end of the worker's log where the test has failed; to be called after it. */
+export async function showLog(t: TestContext, worker: ConnectServer): Promise<void> {
   // The type declarations do not know the property yet.
   if ((t as TestContext & { readonly passed?: boolean }).passed !== false) return
   const lines = (await worker.log()).trimEnd().split('\n').slice(-logTail)

@@ -24,10 +24,23 @@ export async function heal(watched: Watched, tell: Tell): Promise<Health> {
     if (well || !isPassing(health)) return health
     tell(index + 1, wait)
     await sleep(wait, watched.signal)
-    await restartFailed(watched)
+    if (isShutOut(health)) await restartAll(watched, health)
+    else await restartFailed(watched)
     health = await settled(watched, { hold: HOLD })
   }
   return health
+}
+
+/**
+ * True for tasks that are called RUNNING without their database: one whose connection is dead sees
+ * that much later, and may end of it when the database has long been back.
+ */
+function isShutOut({ condition, tasks }: Health): boolean {
+  return condition === 'failed' && tasks.every(({ state }) => state === 'RUNNING')
+}
+
+async function restartAll({ worker, name }: Watched, { tasks }: Health): Promise<void> {
+  for (const { id } of tasks) await worker.restartTask(name, id)
 }
 
 /**

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { Producer } from '@platformatic/kafka'
 import { type Child, type Ended, holdfast } from '../../testkit/child.ts'
-import { request } from '../../testkit/debezium.ts'
+import { request, showLog } from '../../testkit/debezium.ts'
 import { eventually } from '../../testkit/eventually.ts'
 import { records } from '../../testkit/records.ts'
 import {
@@ -32,6 +32,13 @@ async function connectors(
   return { ...ended, out: child.stdout.join('\n'), err: child.stderr.join('\n') }
 }
 
+/** The shared worker, which shows its log when the test fails. */
+async function stand(t: TestContext): Promise<ConnectServer> {
+  const worker = await connect()
+  t.after(() => showLog(t, worker))
+  return worker
+}
+
 /** What to type after `create` for a database of PostgreSQL. */
 async function settings(db: { readonly url: string }): Promise<readonly string[]> {
   return ['--source', db.url, '--kafka', (await kafka()).bootstrap]
@@ -54,7 +61,7 @@ async function tables(db: TestDatabase): Promise<readonly string[]> {
 }
 
 test('a connector made from the template is configured, then started, and tells of everything', async (t) => {
-  const worker = await connect()
+  const worker = await stand(t)
   const db = await database(t, 18)
   await db.query('create table item (id int primary key, name text, "od.d" numeric)')
   await db.query('create table other (id int primary key)')
@@ -95,7 +102,7 @@ test('a connector made from the template is configured, then started, and tells 
 })
 
 test('a new snapshot is asked for through a topic, and nothing is written to the source for it', async (t) => {
-  const worker = await connect()
+  const worker = await stand(t)
   const db = await database(t, 17)
   await db.query('create table item (id int primary key)')
   await db.query('insert into item values (1), (2), (3)')
@@ -124,7 +131,7 @@ test('a new snapshot is asked for through a topic, and nothing is written to the
 })
 
 test('what the connector’s own code refuses is not created, and no password is shown', async (t) => {
-  const worker = await connect()
+  const worker = await stand(t)
   const db = await database(t, 18)
   const name = named()
   const kept = (await settings(db)).slice(2)
@@ -158,7 +165,7 @@ test('what the connector’s own code refuses is not created, and no password is
 })
 
 test('a slot that is gone is not healed, and is named', async (t) => {
-  const worker = await connect()
+  const worker = await stand(t)
   const db = await database(t, 18)
   await db.query('create table item (id int primary key)')
   const name = named()
@@ -191,7 +198,7 @@ test('a slot that is gone is not healed, and is named', async (t) => {
 })
 
 test('a task that lost its database is started again until it runs', async (t) => {
-  const worker = await connect()
+  const worker = await stand(t)
   await using server = await postgres(16, {})
   const db = await database(t, server)
   await db.query('create table item (id int primary key)')
@@ -236,7 +243,7 @@ test('a task that lost its database is started again until it runs', async (t) =
 })
 
 test('a connector that is called RUNNING while its database refuses it is failed', async (t) => {
-  const worker = await connect()
+  const worker = await stand(t)
   await using server = await postgres(16, {})
   const db = await database(t, server)
   await db.query('create table item (id int primary key)')
@@ -267,7 +274,7 @@ test('a connector that is called RUNNING while its database refuses it is failed
 })
 
 test('what a person paused stays paused; offsets are touched only when stopped', async (t) => {
-  const worker = await connect()
+  const worker = await stand(t)
   const db = await database(t, 18)
   await db.query('create table item (id int primary key)')
   await db.query('insert into item values (1)')
@@ -296,7 +303,7 @@ test('what a person paused stays paused; offsets are touched only when stopped',
 })
 
 test('MySQL and MariaDB have templates of their own', async (t) => {
-  const worker = await connect()
+  const worker = await stand(t)
   for (const kind of ['mysql-9', 'mariadb-10.11'] as const) {
     const db = await mysqlDatabase(t, kind)
     await db.query('create table item (id bigint unsigned primary key)')
