@@ -37,6 +37,7 @@ const codes: Readonly<Record<number, FaultCode>> = {
   251: 'HF-T217', // NoSuchTransaction
   262: 'HF-T217', // ExceededTimeLimit
   290: 'HF-T217', // TransactionExceededLifetimeLimitSeconds
+  388: 'HF-T217', // TransactionTooLargeForCache
   8000: 'HF-T204', // AtlasError, said of a wrong password
   10107: 'HF-T215', // NotWritablePrimary
   10334: 'HF-T251', // BSONObjectTooLarge

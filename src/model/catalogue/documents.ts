@@ -39,6 +39,21 @@ export const documentFaults = {
       },
     ],
   },
+  'HF-T255': {
+    title: 'A transaction of the source is too large for one of the target',
+    class: 'data',
+    severity: 'error',
+    exit: 1,
+    why: 'The server ends transactions that go on for longer than transactionLifetimeLimitSeconds, 60 by default, or that do not fit into its cache. Several transactions of the source that went together are tried in halves first; this is one alone, and it is never cut.',
+    safe: 'Nothing of it was applied, everything before it was: the target stands at the last transaction before, and the source keeps what follows.',
+    todo: [
+      {
+        text: 'Allow longer transactions at the target, in the shell of MongoDB; or give it a larger cache.',
+        run: 'db.adminCommand({ setParameter: 1, transactionLifetimeLimitSeconds: 3600 })',
+      },
+      { text: 'Then go on.', run: 'holdfast run' },
+    ],
+  },
   'HF-T254': {
     title: 'What the target can do for this mirror is not what was asked',
     class: 'persistent',

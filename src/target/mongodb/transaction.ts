@@ -1,5 +1,5 @@
 import type { ClientSession, MongoClient } from 'mongodb'
-import { hasLabel } from '../../dialect/mongodb/errors.ts'
+import { hasLabel, serverCode } from '../../dialect/mongodb/errors.ts'
 import { Fault } from '../../model/fault.ts'
 
 /** How often a transaction, or its commit, is tried again here. */
@@ -32,15 +32,18 @@ export async function transact(client: MongoClient, transaction: Transaction): P
   let doubtful = false
   for (let attempt = 1; ; attempt++) {
     const session = client.startSession({ defaultTransactionOptions: options })
+    let committing = false
     try {
       session.startTransaction()
       if (!(await transaction.body(session, doubtful))) return
       transaction.sent()
+      committing = true
       await commit(session, transaction, () => {
         doubtful = true
       })
       return
     } catch (error) {
+      if (!committing && isTooMuch(error, attempt)) throw tooMuch(error)
       const broken = hasLabel(error, 'TransientTransactionError') || isConflict(error)
       if (!broken || attempt >= ATTEMPTS) throw error
     } finally {
@@ -64,6 +67,29 @@ async function commit(
       if (!hasLabel(error, 'UnknownTransactionCommitResult') || attempt >= ATTEMPTS) throw error
     }
   }
+}
+
+/** Broken off for how long it takes or how large it is: TransactionTooLargeForCache, … */
+const OVER_LIMIT = new Set([290, 388])
+/** NoSuchTransaction: the server has ended it, as it ends those that go on for too long. */
+const ENDED = 251
+
+/** Smaller ones may go through where this one never will. */
+function isTooMuch(error: unknown, attempt: number): boolean {
+  const code = numberOf(error)
+  return OVER_LIMIT.has(code) || (code === ENDED && attempt >= ATTEMPTS)
+}
+
+function numberOf(error: unknown): number {
+  if (!(error instanceof Fault)) return serverCode(error) ?? 0
+  return Number(/^error (\d+)$/.exec(error.detail.evidence?.['error'] ?? '')?.[1] ?? 0)
+}
+
+function tooMuch(error: unknown): Fault {
+  return new Fault('HF-T255', {
+    what: `the target ended a transaction before it was whole (error ${numberOf(error)})`,
+    side: 'target',
+  })
 }
 
 function isConflict(error: unknown): boolean {

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type ClientSession, type Document, MongoClient } from 'mongodb'
 import { hasLabel } from '../../../../src/dialect/mongodb/errors.ts'
+import { Fault } from '../../../../src/model/fault.ts'
+import { write } from '../../../../src/target/mongodb/commands.ts'
 import { transact } from '../../../../src/target/mongodb/transaction.ts'
 import { opmsgPeer, type Reply } from '../../../../testkit/opmsg.ts'
 
@@ -42,15 +44,32 @@ interface Outcome {
   readonly error: unknown
 }
 
+const documents = [{ _id: 1 }]
+
+function plain(client: MongoClient, session: ClientSession): Promise<unknown> {
+  return client.db('shop').command({ insert: 'rows', documents }, { session })
+}
+
+/** As the target sends it. */
+function asSent(client: MongoClient, session: ClientSession): Promise<unknown> {
+  const send = <T>(command: () => Promise<T>): Promise<T> => command()
+  const on = { db: client.db('shop'), label: 'there', session, send }
+  return write(on, 'rows', { kind: 'insert', documents })
+}
+
 /** Runs a transaction of one insert; `stands` is what a look finds after a commit in doubt. */
-async function run(script: readonly Reply[], stands = false): Promise<Outcome> {
+async function run(
+  script: readonly Reply[],
+  stands = false,
+  insert: (client: MongoClient, session: ClientSession) => Promise<unknown> = plain,
+): Promise<Outcome> {
   await using peer = await opmsgPeer(script)
   const client = new MongoClient(peer.url, { serverSelectionTimeoutMS: 20_000 })
   const doubts: boolean[] = []
   const body = async (session: ClientSession, doubtful: boolean): Promise<boolean> => {
     doubts.push(doubtful)
     if (doubtful && stands) return false
-    await client.db('shop').command({ insert: 'rows', documents: [{ _id: 1 }] }, { session })
+    await insert(client, session)
     return true
   }
   let error: unknown = null
@@ -67,7 +86,7 @@ async function run(script: readonly Reply[], stands = false): Promise<Outcome> {
   return { commands, concerns: peer.commands, doubts, error }
 }
 
-test('a transaction is committed once, with a majority and its journal', async () => {
+test('G10 a transaction is committed once, with a majority and its journal', async () => {
   const { commands, concerns, doubts, error } = await run([written, done])
   assert.equal(error, null)
   assert.deepEqual(commands, ['insert/1', 'commitTransaction/1'])
@@ -128,4 +147,38 @@ test('what the server refuses for good is not tried again', async () => {
   const { commands, error } = await run([refused, done])
   assert.ok(error instanceof Error)
   assert.deepEqual(commands, ['insert/1', 'abortTransaction/1'])
+})
+
+const tooLarge = {
+  ok: 0,
+  code: 388,
+  codeName: 'TransactionTooLargeForCache',
+  errmsg: 'transaction is too large and will not fit in the storage engine cache',
+}
+const tooLong = {
+  ok: 0,
+  code: 290,
+  codeName: 'TransactionExceededLifetimeLimitSeconds',
+  errmsg: 'operation was interrupted',
+  errorLabels: ['TransientTransactionError'],
+}
+
+test('G4 a transaction that goes on for too long, or is too large, is asked for in smaller ones', async () => {
+  for (const reply of [tooLarge, tooLong]) {
+    for (const insert of [plain, asSent]) {
+      const { commands, error } = await run([reply, done], false, insert)
+      assert.ok(error instanceof Fault)
+      assert.equal(error.code, 'HF-T255')
+      assert.deepEqual(commands, ['insert/1', 'abortTransaction/1'])
+    }
+  }
+  // One that is ended may have met another primary: that is tried again first.
+  const ended = Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? noTransaction : done))
+  const { doubts, error } = await run(ended, false, asSent)
+  assert.ok(error instanceof Fault)
+  assert.equal(error.code, 'HF-T255')
+  assert.equal(doubts.length, 5)
+  // What a commit was answered is a matter of its outcome, not of its size.
+  const late = await run([written, noTransaction, written, done])
+  assert.equal(late.error, null)
 })
