@@ -3,9 +3,10 @@ import { Charsets } from '../src/dialect/mysql/charset-wide.ts'
 import { connect, type Session } from '../src/dialect/mysql/connect.ts'
 import { type Endpoint, Secret } from '../src/model/endpoint.ts'
 import { cell, cells, type Tuple, textsOf } from '../src/model/tuple.ts'
-import { Dump, type Start } from '../src/source/mysql/log/dump.ts'
+import { Dump, eventsIn, type Start } from '../src/source/mysql/log/dump.ts'
 import { type LogEvent, LogReader } from '../src/source/mysql/log/events.ts'
 import type { Declared } from '../src/source/mysql/rows/plan.ts'
+import type { RowReader } from '../src/source/mysql/rows/rows.ts'
 import type { TableMap } from '../src/source/mysql/rows/table-map.ts'
 import { TableRows } from '../src/source/mysql/rows/table-rows.ts'
 import { charsetsOf, declaredIn, declaredNow } from '../src/source/mysql/schema/declared.ts'
@@ -51,7 +52,7 @@ export async function* rawEvents(server: MysqlServer, start: Start): AsyncIterab
   const session = await sourceSession(server)
   await using dump = await Dump.open(session, { start, alive: async () => true })
   const never = anyOf()
-  for (;;) yield* await dump.next(never)
+  for (;;) yield* eventsIn(await dump.next(never))
 }
 
 /** What the log says from `start` up to `end`. */
@@ -133,7 +134,7 @@ export async function readLog(
     const wanted = columns.map((column) => options.as?.(column) ?? column)
     const rows = wide.get(map) ?? new TableRows(await Charsets.of(session, charsetsOf(columns)))
     wide.set(map, rows)
-    for (const { before, after } of rows.read(map, event.rows, () => wanted)) {
+    for (const { before, after } of rowsOf(rows.read(map, event.rows, () => wanted))) {
       changes.push({
         schema: map.schema,
         table: map.name,
@@ -145,6 +146,23 @@ export async function readLog(
     }
   }
   return { changes, events }
+}
+
+/** One changed row; a cell that the log leaves out is `unchanged`, which is not null. */
+interface Row {
+  readonly before: Tuple | null
+  readonly after: Tuple | null
+}
+
+/** All rows of the event that the reader has begun. */
+export function rowsOf(reader: RowReader): readonly Row[] {
+  const rows: Row[] = []
+  while (reader.next()) {
+    const { buffer, from, to, oldFrom, oldTo } = reader
+    const before = oldFrom < 0 ? null : buffer.subarray(oldFrom, oldTo)
+    rows.push({ before, after: from < 0 ? null : buffer.subarray(from, to) })
+  }
+  return rows
 }
 
 function hexOf(tuple: Tuple): readonly string[] {

@@ -7,6 +7,7 @@ import type { Declared } from '../../src/source/mysql/rows/plan.ts'
 import type { TableMap } from '../../src/source/mysql/rows/table-map.ts'
 import { TableRows } from '../../src/source/mysql/rows/table-rows.ts'
 import { declaredIn } from '../../src/source/mysql/schema/declared.ts'
+import { rowsOf } from '../binlog.ts'
 
 export const traced = ['mysql-9', 'mysql-5.6', 'mariadb-10.11'] as const
 export type Traced = (typeof traced)[number]
@@ -75,7 +76,7 @@ function retell(event: LogEvent, rows: TableRows, described: Described): unknown
   if (event.kind !== 'rows') return plain(recorded(event))
   const { map } = event
   const columns = columnsOf(map, described)
-  const read = rows.read(map, event.rows, () => columns)
+  const read = rowsOf(rows.read(map, event.rows, () => columns))
   return {
     kind: event.rows.kind,
     table: `${map.schema}.${map.name}`,

@@ -1,8 +1,8 @@
-import type { Change } from '../../model/change.ts'
+import { type Changes, DELETE, INSERT, type RowSpan, UPDATE } from '../../model/changes.ts'
 import { Fault } from '../../model/fault.ts'
 import { type Table, tableName } from '../../model/table.ts'
 import { locate, NULL, type Tuple, UNCHANGED } from '../../model/tuple.ts'
-import type { Row } from './rows/rows.ts'
+import type { RowReader } from './rows/rows.ts'
 import type { Followed } from './schema/force.ts'
 
 /** A value of this many bytes that an update leaves alone is not sent once more. */
@@ -14,6 +14,7 @@ export class Images {
   readonly #after: number[] = []
   readonly #mariadb: boolean
   readonly #keeps: boolean
+  #identity: { readonly table: Table; readonly columns: readonly number[] } | null = null
 
   /** `before`: updates bring the row before, also where the key stays. */
   constructor(options: { readonly mariadb: boolean; readonly before: boolean }) {
@@ -21,79 +22,109 @@ export class Images {
     this.#keeps = options.before
   }
 
-  /** Appends the changes of one event. Throws Fault HF-L116 where the log leaves out too much. */
-  take(followed: Followed, rows: readonly Row[], into: Change[]): void {
+  /**
+   * Appends the changes of the event that the reader has begun. Throws Fault HF-L116 where the log
+   * leaves out too much.
+   */
+  take(followed: Followed, rows: RowReader, into: Changes): void {
     const { table } = followed
-    for (const { before, after } of rows) {
-      if (before === null && after !== null) {
-        into.push({ kind: 'insert', table, row: this.#whole(followed, after), old: null })
-      } else if (before !== null && after === null) {
-        this.#requireIdentity(table, before)
-        into.push({ kind: 'delete', table, row: null, old: before })
-      } else if (before !== null && after !== null) {
-        into.push(this.#update(followed, before, after))
-      }
+    while (rows.next()) {
+      if (rows.oldFrom < 0) this.#insert(followed, rows, into)
+      else if (rows.from < 0) {
+        if (!rows.wholeBefore) this.#requireIdentity(table, rows)
+        into.add(spanOf(DELETE, table, rows))
+      } else this.#update(followed, rows, into)
     }
   }
 
+  #insert(followed: Followed, rows: RowReader, into: Changes): void {
+    const { table } = followed
+    if (rows.wholeAfter) into.add(spanOf(INSERT, table, rows))
+    else into.push({ kind: 'insert', table, row: this.#filled(followed, rows), old: null })
+  }
+
   /** A column that an insert does not mention holds its default; null is the only one that is known. */
-  #whole({ table, mark }: Followed, row: Tuple): Tuple {
+  #filled({ table, mark }: Followed, { buffer, from, to }: RowReader): Tuple {
+    const filled = Buffer.from(buffer.subarray(from, to))
     const at = this.#after
-    const count = locate(row, at)
-    let absent = false
+    const count = locate(filled, at)
     for (let i = 0; i < count; i++) {
-      if (row[at[i] ?? 0] !== UNCHANGED) continue
-      absent = true
+      if (filled[at[i] ?? 0] !== UNCHANGED) continue
       const name = table.columns[i]?.name ?? ''
       if (!mark.nulls.includes(name)) throw leftOut(table, `${name} of a row that was inserted`)
-    }
-    if (!absent) return row
-    const filled = Buffer.from(row)
-    for (let i = 0; i < count; i++) {
-      if (row[at[i] ?? 0] === UNCHANGED) filled[at[i] ?? 0] = NULL
+      filled[at[i] ?? 0] = NULL
     }
     return filled
   }
 
-  #requireIdentity(table: Table, before: Tuple): void {
-    const at = this.#before
-    const count = locate(before, at)
+  /** The columns by which rows are found: those of the key, or all. */
+  #identityOf(table: Table): readonly number[] {
+    if (this.#identity?.table === table) return this.#identity.columns
     const { identity } = table
-    const needed =
-      identity.by === 'key' ? identity.columns : Array.from({ length: count }, (_, i) => i)
-    for (const i of needed) {
-      if (before[at[i] ?? 0] !== UNCHANGED) continue
+    const columns = identity.by === 'key' ? identity.columns : table.columns.map((_, i) => i)
+    this.#identity = { table, columns }
+    return columns
+  }
+
+  #requireIdentity(table: Table, { buffer, oldFrom }: RowReader): void {
+    const at = this.#before
+    locate(buffer, at, oldFrom)
+    for (const i of this.#identityOf(table)) {
+      if (buffer[at[i] ?? 0] !== UNCHANGED) continue
       throw leftOut(table, `${table.columns[i]?.name ?? ''}, by which its rows are found`)
     }
   }
 
-  #update(followed: Followed, before: Tuple, after: Tuple): Change {
+  #update(followed: Followed, rows: RowReader, into: Changes): void {
     const { table } = followed
-    this.#requireIdentity(table, before)
+    const { buffer, from, to, oldFrom, oldTo } = rows
+    const whole = rows.wholeBefore && rows.wholeAfter
+    if (!rows.wholeBefore) this.#requireIdentity(table, rows)
+    locate(buffer, this.#before, oldFrom)
+    locate(buffer, this.#after, from)
+    const keeps = this.#keeps || table.identity.by !== 'key' || this.#moves(table, buffer)
+    const row = whole && to - from < LONG ? null : this.#rebuilt(followed, buffer)
+    if (row === null) {
+      const old = keeps ? oldFrom : -1
+      into.add({ kind: UPDATE, table, buffer, from, to, oldFrom: old, oldTo: keeps ? oldTo : -1 })
+      return
+    }
+    const old = keeps ? buffer.subarray(oldFrom, oldTo) : null
+    into.push({ kind: 'update', table, row, old })
+  }
+
+  /** True when the row has another key than before. */
+  #moves(table: Table, buffer: Buffer): boolean {
+    for (const i of this.#identityOf(table)) {
+      if (buffer[this.#after[i] ?? 0] !== UNCHANGED && !this.#alike(buffer, i)) return true
+    }
+    return false
+  }
+
+  /**
+   * The row after the change: with the cells of its identity that the log leaves out as they were
+   * before, and long values that stay marked as unchanged; null where it is that already.
+   */
+  #rebuilt(followed: Followed, buffer: Buffer): Tuple | null {
     const [from, to] = [this.#before, this.#after]
-    const count = locate(after, to)
-    const { identity } = table
-    const whole = identity.by !== 'key'
-    let moved = whole
-    for (const i of whole ? [] : identity.columns) {
-      if (after[to[i] ?? 0] === UNCHANGED || alike({ before, after, from, to }, i)) continue
-      moved = true
-    }
-    const fill: number[] = []
-    const drop: number[] = []
+    const identity = this.#identityOf(followed.table)
+    const start = (to[0] ?? 0) - 2
+    const pieces: Buffer[] = [buffer.subarray(start, start + 2)]
+    const count = followed.table.columns.length
+    let differs = false
     for (let i = 0; i < count; i++) {
-      const kind = after[to[i] ?? 0]
-      const isKey = whole || (identity.by === 'key' && identity.columns.includes(i))
-      if (kind === UNCHANGED) {
+      if (buffer[to[i] ?? 0] === UNCHANGED) {
         this.#requireDerived(followed, i)
-        if (isKey) fill.push(i)
-      } else if (!isKey && size(to, i) >= LONG && alike({ before, after, from, to }, i)) {
-        drop.push(i)
-      }
+        const filled = identity.includes(i)
+        const at = filled ? from : to
+        pieces.push(buffer.subarray(at[i], at[i + 1]))
+        differs ||= filled
+      } else if (!identity.includes(i) && size(to, i) >= LONG && this.#alike(buffer, i)) {
+        pieces.push(LEFT_ALONE)
+        differs = true
+      } else pieces.push(buffer.subarray(to[i], to[i + 1]))
     }
-    const change = { before, after, count, fill, drop }
-    const row = fill.length + drop.length === 0 ? after : this.#rebuilt(change)
-    return { kind: 'update', table, row, old: moved || this.#keeps ? before : null }
+    return differs ? Buffer.concat(pieces) : null
   }
 
   /** MariaDB leaves out what it works out by itself although it changed. */
@@ -103,45 +134,26 @@ export class Images {
     if (mark.generated.includes(name)) throw leftOut(table, `${name}, which is generated`)
   }
 
-  /** `after` with some cells from before the change, and others marked as unchanged. */
-  #rebuilt({ before, after, count, fill, drop }: Rebuild): Tuple {
-    const [from, to] = [this.#before, this.#after]
-    const pieces: Buffer[] = [after.subarray(0, 2)]
-    for (let i = 0; i < count; i++) {
-      if (fill.includes(i)) pieces.push(before.subarray(from[i], from[i + 1]))
-      else if (drop.includes(i)) pieces.push(LEFT_ALONE)
-      else pieces.push(after.subarray(to[i], to[i + 1]))
-    }
-    return Buffer.concat(pieces)
+  /** True when the cell is the same before and after the change. */
+  #alike(buffer: Buffer, i: number): boolean {
+    const [a, b] = [this.#before[i] ?? 0, this.#after[i] ?? 0]
+    const length = size(this.#before, i)
+    if (length !== size(this.#after, i)) return false
+    if (length > LONG) return buffer.compare(buffer, b, b + length, a, a + length) === 0
+    for (let n = 0; n < length; n++) if (buffer[a + n] !== buffer[b + n]) return false
+    return true
   }
 }
 
 const LEFT_ALONE = Buffer.from([UNCHANGED])
 
-interface Rebuild {
-  readonly before: Tuple
-  readonly after: Tuple
-  readonly count: number
-  readonly fill: readonly number[]
-  readonly drop: readonly number[]
-}
-
-interface Both {
-  readonly before: Tuple
-  readonly after: Tuple
-  /** Where cells begin. */
-  readonly from: readonly number[]
-  readonly to: readonly number[]
+function spanOf(kind: number, table: Table, rows: RowReader): RowSpan {
+  const { buffer, from, to, oldFrom, oldTo } = rows
+  return { kind, table, buffer, from, to, oldFrom, oldTo }
 }
 
 function size(at: readonly number[], i: number): number {
   return (at[i + 1] ?? 0) - (at[i] ?? 0)
-}
-
-function alike({ before, after, from, to }: Both, i: number): boolean {
-  const [a, b] = [from[i] ?? 0, to[i] ?? 0]
-  const [aEnd, bEnd] = [from[i + 1] ?? 0, to[i + 1] ?? 0]
-  return aEnd - a === bEnd - b && before.compare(after, b, bEnd, a, aEnd) === 0
 }
 
 function leftOut(table: Table, what: string): Fault {

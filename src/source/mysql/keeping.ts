@@ -1,6 +1,6 @@
 import type { Session } from '../../dialect/mysql/connect.ts'
 import type { LogAge, LogState } from '../source.ts'
-import { Dump } from './log/dump.ts'
+import { Dump, eventsIn } from './log/dump.ts'
 import { type LogEvent, LogReader } from './log/events.ts'
 import type { FilePlace } from './place.ts'
 import type { LogFile } from './server.ts'
@@ -69,7 +69,7 @@ export class Keeping {
     const reader = new LogReader()
     for (;;) {
       const events: LogEvent[] = []
-      for (const bytes of await dump.next(never)) {
+      for (const bytes of eventsIn(await dump.next(never))) {
         if (reader.take(bytes, events) !== null) break
       }
       const begun = events.find(({ kind, timestamp }) => kind === 'format' && timestamp > 0)

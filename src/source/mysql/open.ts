@@ -1,70 +1,89 @@
-import type { Change, StreamItem, TransactionId } from '../../model/change.ts'
-import type { Gtid } from './passage.ts'
+import type { TransactionId } from '../../model/change.ts'
+import type { Outbox } from './outbox.ts'
+import type { Read } from './passage.ts'
+import type { Gtid } from './trail.ts'
 
 /** Row bytes and changes of a transaction that are handed on before it ends. */
 const PART = { bytes: 1 << 20, changes: 4096 } as const
 
-export interface Begin {
-  readonly id: TransactionId
+export interface Begin extends Read {
   readonly gtid: Gtid | null
-  /** Where it begins in its file. */
-  readonly start: number
-  /** Microseconds since 1970. */
-  readonly time: bigint
+  /** The file that it is in. */
+  readonly file: string
   /** It was passed before; it is read once more for what it prepares. */
   readonly skip: boolean
   /** It is known from the start that it is only prepared. */
   readonly prepares: boolean
 }
 
-/** A transaction that is being read. */
-export class Open {
-  readonly begin: Begin
+/** The transaction that is being read. */
+export class Open implements Read {
+  readonly gtid: Gtid | null
+  readonly file: string
+  readonly start: number
+  readonly time: bigint
+  readonly skip: boolean
   /** A statement of its own, which ends by itself, until it says otherwise. */
   began: boolean
   /** What is prepared under a name. */
   prepares: boolean
   /** Some of it has been handed on. */
   parted = false
-  #changes: Change[] = []
+  /** It changes the shape of a table. */
+  reshapes = false
   #bytes = 0
   /** The stretch since the last savepoint; null before the first. */
   #sub: number | null = null
   #subs = 0
-  readonly #savepoints: { readonly name: string; sub: number }[] = []
+  #savepoints: { readonly name: string; sub: number }[] | null = null
 
-  constructor(begin: Begin, began: boolean) {
-    this.begin = begin
+  constructor({ gtid, file, start, time, skip, prepares }: Begin, began: boolean) {
+    this.gtid = gtid
+    this.file = file
+    this.start = start
+    this.time = time
+    this.skip = skip
+    this.prepares = prepares
     this.began = began
-    this.prepares = begin.prepares
+  }
+
+  get id(): TransactionId {
+    return `${this.file}:${this.start}`
   }
 
   get wanted(): boolean {
-    return !this.begin.skip || this.prepares
+    return !this.skip || this.prepares
   }
 
-  /** Where changes are put; `room` says how many bytes came. */
-  get changes(): Change[] {
-    return this.#changes
+  /** True when it cannot go together with others. */
+  get isAlone(): boolean {
+    return this.parted || this.reshapes
   }
 
-  grown(bytes: number, items: StreamItem[]): void {
+  /** So many bytes of rows came. */
+  grown(bytes: number, out: Outbox): void {
     this.#bytes += bytes
-    if (this.#bytes >= PART.bytes || this.#changes.length >= PART.changes) this.flush(items)
+    if (this.#bytes >= PART.bytes || out.open >= PART.changes) this.flush(out)
   }
 
   /** Hands on what there is. */
-  flush(items: StreamItem[]): void {
-    if (this.#changes.length === 0) return
+  flush(out: Outbox): void {
+    if (out.open === 0) return
     const sub = this.#sub === null ? null : String(this.#sub)
-    items.push({ kind: 'part', transaction: this.begin.id, sub, changes: this.#changes })
-    this.#changes = []
+    out.push({ kind: 'part', transaction: this.id, sub, changes: out.opened() })
     this.#bytes = 0
     this.parted = true
   }
 
-  savepoint(name: string, items: StreamItem[]): void {
-    this.flush(items)
+  /** What was handed on is taken back, and the rest is forgotten. */
+  discard(out: Outbox): void {
+    out.drop()
+    if (this.parted) out.push({ kind: 'discard', transaction: this.id, sub: null })
+  }
+
+  savepoint(name: string, out: Outbox): void {
+    this.flush(out)
+    this.#savepoints ??= []
     const known = this.#savepoints.findIndex((one) => one.name === name)
     if (known >= 0) this.#savepoints.splice(known, 1)
     this.#sub = ++this.#subs
@@ -72,16 +91,17 @@ export class Open {
   }
 
   /** False for a savepoint that is not known. */
-  rollbackTo(name: string, items: StreamItem[]): boolean {
-    const at = this.#savepoints.findIndex((one) => one.name === name)
-    const savepoint = this.#savepoints[at]
+  rollbackTo(name: string, out: Outbox): boolean {
+    const savepoints = this.#savepoints ?? []
+    const at = savepoints.findIndex((one) => one.name === name)
+    const savepoint = savepoints[at]
     if (savepoint === undefined) return false
-    this.#changes = []
+    out.drop()
     this.#bytes = 0
     for (let sub = savepoint.sub; sub <= this.#subs; sub++) {
-      items.push({ kind: 'discard', transaction: this.begin.id, sub: String(sub) })
+      out.push({ kind: 'discard', transaction: this.id, sub: String(sub) })
     }
-    this.#savepoints.length = at + 1
+    savepoints.length = at + 1
     this.#sub = ++this.#subs
     savepoint.sub = this.#sub
     return true

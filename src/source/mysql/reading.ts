@@ -6,11 +6,13 @@ import { misread } from './log/bytes.ts'
 import { DomainPosition } from './log/domains.ts'
 import type { LogEvent } from './log/events.ts'
 import type { GtidSet } from './log/gtid.ts'
-import { type Begin, Open } from './open.ts'
-import { type Gtid, gtidText, type Held, Passage } from './passage.ts'
+import { Open } from './open.ts'
+import { Outbox } from './outbox.ts'
+import { type Held, Passage } from './passage.ts'
 import { contains, type Landmark, lacking, type Passed, type Place } from './place.ts'
 import type { Places } from './places.ts'
 import { type SchemaInForce, statementFault } from './schema/force.ts'
+import type { Gtid } from './trail.ts'
 
 export interface ReadingOptions {
   readonly places: Places
@@ -21,11 +23,8 @@ export interface ReadingOptions {
   readonly before: boolean
 }
 
-/** A transaction that is prepared: what its changes are called until it ends. */
-interface Prepared {
-  readonly id: string
-  /** False for one that changes nothing of the mirror's. */
-  readonly changes: boolean
+/** A transaction that is prepared; `parted`: some of the mirror's is in it. */
+interface Prepared extends Pick<Open, 'id' | 'parted'> {
   readonly held: Held
 }
 
@@ -37,6 +36,7 @@ export class Reading {
   readonly #force: SchemaInForce
   readonly #images: Images
   readonly #passage: Passage
+  readonly #out: Outbox
   readonly #prepared = new Map<string, Prepared>()
   /** Transactions come again that were passed before: what was passed of them so far. */
   #again: { passed: Passed | null } | null
@@ -53,6 +53,7 @@ export class Reading {
     this.#force = force
     this.#images = new Images({ mariadb: places.server.flavour === 'mariadb', before })
     this.#passage = new Passage(places, { place: start, landmark })
+    this.#out = new Outbox(this.#passage)
     this.#again = start.from === null ? null : { passed: start.from.passed?.clone() ?? null }
   }
 
@@ -63,67 +64,79 @@ export class Reading {
   }
 
   /** Takes in one event; waits only where something has to be asked. What it throws ends the stream. */
-  take(event: LogEvent, items: StreamItem[]): Promise<void> | undefined {
+  take(event: LogEvent): Promise<void> | undefined {
     if (event.kind !== 'query') {
-      this.#event(event, items)
+      this.#event(event)
       this.#passed(event)
       return undefined
     }
-    const asking = this.#query(event, items)
+    const asking = this.#query(event)
     if (asking !== undefined) return asking.then(() => this.#passed(event))
     this.#passed(event)
     return undefined
   }
 
-  #passed({ end }: LogEvent): void {
-    if (this.#open === null && end > 0) this.#safe = { file: this.#file, end }
+  /** What was taken in and can be handed on. */
+  drain(): readonly StreamItem[] {
+    return this.#out.drain()
   }
 
-  #event(event: Exclude<LogEvent, { kind: 'query' }>, items: StreamItem[]): void {
+  #passed({ end }: LogEvent): void {
+    if (this.#open === null && end > 0) this.#reach(this.#file, end)
+  }
+
+  #reach(file: string, end: number): void {
+    if (this.#safe.file === file) this.#safe.end = end
+    else this.#safe = { file, end }
+  }
+
+  #event(event: Exclude<LogEvent, { kind: 'query' }>): void {
     switch (event.kind) {
       case 'rows':
-        this.#rows(event, items)
+        this.#rows(event)
         return
-      case 'gtid':
-        this.#begin(this.#setGtid(event), event, {})
+      case 'gtid': {
+        const { origin, number } = event.gtid
+        this.#begin({ kind: 'set', origin, number }, event, PLAIN)
         return
+      }
       case 'domain-gtid': {
-        const { standalone, xa } = event.gtid
+        const { standalone, xa, domain, server, sequence } = event.gtid
         const how = { began: !standalone, prepares: xa === 'prepared' }
-        this.#begin({ kind: 'domain', ...event.gtid }, event, how)
+        this.#begin({ kind: 'domain', domain, server, sequence }, event, how)
         return
       }
       case 'anonymous':
         this.#requireFiles()
-        this.#begin(null, event, {})
+        this.#begin(null, event, PLAIN)
         return
       case 'xid':
-        this.#commit(event, items)
+        this.#commit(event)
         return
       case 'xa-prepare':
-        if (event.prepared.onePhase) this.#commit(event, items)
-        else this.#prepare(event.prepared.xid, items)
+        if (event.prepared.onePhase) this.#commit(event)
+        else this.#prepare(event.prepared.xid)
         return
       case 'load':
         throw statementFault(null)
       default:
-        this.#between(event, items)
+        this.#between(event)
         return
     }
   }
 
-  #between(event: LogEvent, items: StreamItem[]): void {
+  #between(event: LogEvent): void {
     switch (event.kind) {
       case 'rotate':
         if (this.#file !== '' && this.#file !== event.file) {
           this.#places.ruler.closed(this.#file, this.#safe.end)
-          this.#abandon(items)
+          this.#abandon()
           this.#first = false
         }
         this.#file = event.file
         return
       case 'format':
-        this.#abandon(items)
+        this.#abandon()
         return
       case 'gtids-before':
         this.#requireWhole(event.set)
@@ -136,10 +149,9 @@ export class Reading {
   }
 
   /** What was handed out is not true of a server that stopped in the middle of it. */
-  #abandon(items: StreamItem[]): void {
-    const open = this.#open
+  #abandon(): void {
+    this.#open?.discard(this.#out)
     this.#open = null
-    if (open?.parted) items.push({ kind: 'discard', transaction: open.begin.id, sub: null })
   }
 
   /** A file says what was logged before it: all of that must have come. */
@@ -158,27 +170,23 @@ export class Reading {
     throw new Fault('HF-L118', { what, side: 'source' })
   }
 
-  #setGtid({ gtid: { origin, number } }: Of<'gtid'>): Gtid {
-    return { kind: 'set', origin, number }
-  }
-
   #begin(
     named: Gtid | null,
     event: LogEvent,
-    how: { readonly began?: boolean; readonly prepares?: boolean },
+    how: { readonly began: boolean; readonly prepares: boolean },
   ): void {
     if (this.#open !== null) throw misread('a transaction begins within another one')
     const gtid = this.#places.byFiles ? null : named
     const said = event.kind === 'gtid' ? event.gtid.committedAt : null
-    const begin: Begin = {
-      id: `${this.#file}:${event.start}`,
+    const begin = {
       gtid,
+      file: this.#file,
       start: event.start,
-      time: said ?? BigInt(event.timestamp) * 1_000_000n,
+      time: said ?? BigInt(event.timestamp * 1_000_000),
       skip: this.#isAgain(gtid, event.start),
-      prepares: how.prepares === true,
+      prepares: how.prepares,
     }
-    this.#open = new Open(begin, how.began === true)
+    this.#open = new Open(begin, how.began)
   }
 
   /** After the first one that is new no other comes again. */
@@ -191,36 +199,33 @@ export class Reading {
     return known
   }
 
-  #query(event: Of<'query'>, items: StreamItem[]): Promise<void> | undefined {
-    if (this.#open === null) this.#begin(null, event, {})
+  #query(event: Of<'query'>): Promise<void> | undefined {
+    if (this.#open === null) this.#begin(null, event, PLAIN)
     const open = this.#open
     const control = controlOf(event.query)
     if (open === null) return undefined
-    if (control === null) return this.#statement(open, event, items)
-    this.#control(open, control, { event, items })
+    if (control === null) return this.#statement(open, event)
+    this.#control(open, control, event)
     return undefined
   }
 
-  #control(
-    open: Open,
-    control: Control,
-    { event, items }: { readonly event: LogEvent; readonly items: StreamItem[] },
-  ): void {
+  #control(open: Open, control: Control, event: LogEvent): void {
+    const out = this.#out
     switch (control.kind) {
       case 'begin':
         open.began = true
         return
       case 'commit':
-        this.#commit(event, items)
+        this.#commit(event)
         return
       case 'rollback':
-        this.#rollback(open, event, items)
+        this.#rollback(open, event)
         return
       case 'savepoint':
-        if (open.wanted) open.savepoint(control.name, items)
+        if (open.wanted) open.savepoint(control.name, out)
         return
       case 'rollback-to':
-        if (!open.wanted || open.rollbackTo(control.name, items)) return
+        if (!open.wanted || open.rollbackTo(control.name, out)) return
         throw misread('the log goes back to a savepoint that it did not name')
       case 'xa-start':
         open.began = true
@@ -228,123 +233,127 @@ export class Reading {
         return
       case 'xa-commit':
       case 'xa-rollback':
-        this.#end({ commits: control.kind === 'xa-commit', xid: control.xid }, event, items)
+        this.#end({ commits: control.kind === 'xa-commit', xid: control.xid }, event)
         return
       default:
     }
   }
 
-  #statement(open: Open, event: Of<'query'>, items: StreamItem[]): Promise<void> | undefined {
-    const changes = open.begin.skip ? [] : this.#force.apply(event.query)
+  #statement(open: Open, event: Of<'query'>): Promise<void> | undefined {
+    const changes = open.skip ? [] : this.#force.apply(event.query)
     const done = (found: readonly Change[]): void => {
-      open.changes.push(...found)
-      if (!open.began) this.#commit(event, items)
+      for (const change of found) {
+        if (change.kind === 'schema') open.reshapes = true
+        this.#out.changes.push(change)
+      }
+      if (!open.began) this.#commit(event)
     }
     if (changes instanceof Promise) return changes.then(done)
     done(changes)
     return undefined
   }
 
-  #rows({ map, rows }: Of<'rows'>, items: StreamItem[]): void {
+  #rows({ map, rows }: Of<'rows'>): void {
     const open = this.#open
     if (open === null) throw misread('the log holds rows outside of a transaction')
     const followed = open.wanted ? this.#force.of(map) : null
     if (followed === null) return
-    this.#images.take(followed, followed.read(map, rows), open.changes)
-    open.grown(rows.rows.length, items)
+    this.#images.take(followed, followed.read(map, rows), this.#out.changes)
+    open.grown(rows.to - rows.from, this.#out)
   }
 
-  #commit(event: LogEvent, items: StreamItem[]): void {
+  #commit(event: LogEvent): void {
     const open = this.#open
     if (open === null) throw misread('a transaction ends that did not begin')
     this.#open = null
-    const { begin } = open
-    if (begin.skip) {
-      this.#skipped(open, items)
+    if (open.skip) {
+      this.#skipped(open)
       return
     }
-    this.#pass(begin, event.end)
-    if (open.changes.length === 0 && !open.parted) return
-    items.push(this.#ended(begin, begin.id, open.changes))
+    this.#pass(open, event.end)
+    if (open.isAlone) this.#ended(open)
+    else if (this.#out.open > 0) {
+      this.#handed.file = this.#file
+      this.#handed.end = event.end
+      this.#out.whole(this.#file, event.end)
+    }
   }
 
-  #ended({ time }: Begin, transaction: string, changes: readonly Change[]): StreamItem {
+  /** A transaction that does not go together with others. */
+  #ended({ id, time }: Open, transaction = id): void {
     const { file, end } = this.#safe
-    this.#handed = this.#safe
+    this.#handed = { file, end }
+    const changes = this.#out.opened()
     const positions = this.#passage.at(file, end)
-    return { kind: 'commit', transaction, changes, positions, committedAt: time }
+    this.#out.push({ kind: 'commit', transaction, changes, positions, committedAt: time })
   }
 
   /** The transaction is over, whatever became of it. */
-  #pass({ gtid, start, time }: Begin, end: number): void {
-    this.#passage.add(gtid)
-    const at = { server: this.#places.server.key, file: this.#file, position: start }
-    this.#passage.mark({ at, gtid: gtidText(gtid), time })
-    this.#safe = { file: this.#file, end }
+  #pass(open: Open, end: number): void {
+    this.#passage.pass(open, this.#file)
+    this.#reach(this.#file, end)
   }
 
-  #skipped({ begin, parted }: Open, items: StreamItem[]): void {
-    if (parted) items.push({ kind: 'discard', transaction: begin.id, sub: null })
+  #skipped(open: Open): void {
+    open.discard(this.#out)
+    this.#advance(open)
+  }
+
+  #advance(open: Open): void {
     const passed = this.#again?.passed
-    if (passed instanceof DomainPosition && begin.gtid?.kind === 'domain') {
-      passed.advance(begin.gtid)
+    if (passed instanceof DomainPosition && open.gtid?.kind === 'domain') {
+      passed.advance(open.gtid)
     }
   }
 
-  #rollback(open: Open, event: LogEvent, items: StreamItem[]): void {
+  #rollback(open: Open, event: LogEvent): void {
     this.#open = null
-    if (open.begin.skip) {
-      this.#skipped(open, items)
+    if (open.skip) {
+      this.#skipped(open)
       return
     }
-    if (open.parted) items.push({ kind: 'discard', transaction: open.begin.id, sub: null })
-    this.#pass(open.begin, event.end)
+    open.discard(this.#out)
+    this.#pass(open, event.end)
   }
 
   /** What was prepared waits for its end, maybe for days; reading begins at it until then. */
-  #prepare(xid: string, items: StreamItem[]): void {
+  #prepare(xid: string): void {
     const open = this.#open
     if (open === null) throw misread('a transaction is prepared that did not begin')
     this.#open = null
-    const { begin } = open
-    open.flush(items)
-    const again = begin.skip ? (this.#again?.passed?.clone() ?? null) : null
+    const { id, skip, gtid } = open
+    open.flush(this.#out)
+    const again = skip ? (this.#again?.passed?.clone() ?? null) : null
     const held: Held = {
-      gtid: begin.gtid,
-      before: begin.skip ? again : this.#passage.passed(),
-      at: { server: this.#places.server.key, file: this.#file, position: begin.start },
+      gtid,
+      before: skip ? again : this.#passage.passed(),
+      at: { server: this.#places.server.key, file: this.#file, position: open.start },
     }
     this.#passage.hold(held)
-    this.#prepared.set(xidText(xid), { id: begin.id, changes: open.parted, held })
-    if (begin.skip) this.#skipped(new Open(begin, true), items)
-    else this.#passage.add(begin.gtid)
+    this.#prepared.set(xidText(xid), { id, parted: open.parted, held })
+    if (skip) this.#advance(open)
+    else this.#passage.add(gtid)
   }
 
-  #end(
-    control: { readonly commits: boolean; readonly xid: string },
-    event: LogEvent,
-    items: StreamItem[],
-  ): void {
+  #end(control: { readonly commits: boolean; readonly xid: string }, event: LogEvent): void {
     const open = this.#open
     this.#open = null
     if (open === null) return
-    const { begin } = open
     const prepared = this.#prepared.get(control.xid)
     this.#prepared.delete(control.xid)
     if (prepared !== undefined) this.#passage.release(prepared.held)
-    const commits = control.commits && !begin.skip
+    const commits = control.commits && !open.skip
     if (prepared === undefined) {
       if (commits) throw endedFault(control.xid)
-    } else if (!commits && prepared.changes) {
-      items.push({ kind: 'discard', transaction: prepared.id, sub: null })
+    } else if (!commits && prepared.parted) {
+      this.#out.push({ kind: 'discard', transaction: prepared.id, sub: null })
     }
-    if (begin.skip) {
-      this.#skipped(open, items)
+    if (open.skip) {
+      this.#skipped(open)
       return
     }
-    this.#pass(begin, event.end)
-    if (prepared?.changes !== true || !commits) return
-    items.push(this.#ended(begin, prepared.id, []))
+    this.#pass(open, event.end)
+    if (prepared?.parted === true && commits) this.#ended(open, prepared.id)
   }
 
   /** Everything up to `place` has been passed, although no event says so. */
@@ -353,18 +362,23 @@ export class Reading {
     const { ruler } = this.#places
     const { file, end } = this.#safe
     if (file !== '' && ruler.at({ file, position: end }) > ruler.at(at)) return
-    this.#safe = { file: at.file, end: at.position }
+    this.#reach(at.file, at.position)
   }
 
   /** Says how far everything has been passed, unless that is said already. */
-  progress(items: StreamItem[]): void {
+  progress(): void {
     const { file, end } = this.#safe
-    if (file === '' || this.#again !== null || this.#passage.isPast(file, end)) return
+    if (file === '' || this.#again !== null) return
+    this.#out.handOn()
     if (this.#handed.file === file && this.#handed.end === end) return
-    this.#handed = this.#safe
-    items.push({ kind: 'progress', positions: this.#passage.at(file, end) })
+    if (this.#passage.isPast(file, end)) return
+    this.#handed = { file, end }
+    this.#out.push({ kind: 'progress', positions: this.#passage.at(file, end) })
   }
 }
+
+/** How most transactions begin. */
+const PLAIN = { began: false, prepares: false } as const
 
 function endedFault(xid: string): Fault {
   const what = `the XA transaction ${xid} ended, which was prepared before the mirror began`

@@ -4,7 +4,7 @@ import type { Endpoint } from '../../model/endpoint.ts'
 import { Fault } from '../../model/fault.ts'
 import type { Table } from '../../model/table.ts'
 import { DomainPosition } from './log/domains.ts'
-import { Dump, type Start } from './log/dump.ts'
+import { type Arrived, Dump, type Start } from './log/dump.ts'
 import { type LogEvent, LogReader } from './log/events.ts'
 import { GtidSet } from './log/gtid.ts'
 import type { Landmark, Place } from './place.ts'
@@ -60,8 +60,8 @@ export async function* streamLog(
       head = null
       looks = false
     }
-    const reached: StreamItem[] = []
-    reading.progress(reached)
+    reading.progress()
+    const reached = reading.drain()
     if (reached.length > 0) yield reached
     const arrived = await next(dump, signal)
     idle = true
@@ -103,7 +103,7 @@ function startOf({ passed, at, from }: Place): Start {
   throw new Fault('HF-L107', { what: 'a log position cannot be read', side: 'source' })
 }
 
-async function next(dump: Dump, signal: AbortSignal): Promise<readonly Buffer[]> {
+async function next(dump: Dump, signal: AbortSignal): Promise<readonly Arrived[]> {
   try {
     return await dump.next(signal)
   } catch (error) {
@@ -113,30 +113,33 @@ async function next(dump: Dump, signal: AbortSignal): Promise<readonly Buffer[]>
 }
 
 async function* bursts(
-  arrived: readonly Buffer[],
+  arrived: readonly Arrived[],
   reader: LogReader,
   reading: Reading,
 ): AsyncGenerator<Items> {
-  let items: StreamItem[] = []
-  let events: LogEvent[] = []
+  const events: LogEvent[] = []
   try {
-    for (const bytes of arrived) {
-      events = []
-      const more = reader.take(bytes, events)
-      const asking = takeAll(events, reading, items)
-      if (asking !== undefined) await asking
-      if (more === null) continue
-      for await (const some of more) {
-        await takeAll(some, reading, items)
-        if (items.length > 0) yield items
-        items = []
+    for (const some of arrived) {
+      for (let i = 0; 2 * i < some.places.length; i++) {
+        events.length = 0
+        const more = reader.takeAt(some, i, events)
+        const asking = takeAll(events, reading)
+        if (asking !== undefined) await asking
+        if (more === null) continue
+        for await (const piece of more) {
+          await takeAll(piece, reading)
+          const items = reading.drain()
+          if (items.length > 0) yield items
+        }
       }
     }
-    reading.progress(items)
+    reading.progress()
   } catch (error) {
+    const items = reading.drain()
     if (items.length > 0) yield items
     throw error
   }
+  const items = reading.drain()
   if (items.length > 0) yield items
 }
 
@@ -144,12 +147,12 @@ async function* bursts(
 function takeAll(
   events: readonly LogEvent[],
   reading: Reading,
-  items: StreamItem[],
+  from = 0,
 ): Promise<void> | undefined {
-  for (const [i, event] of events.entries()) {
-    const asking = reading.take(event, items)
-    if (asking === undefined) continue
-    return asking.then(() => takeAll(events.slice(i + 1), reading, items))
+  for (let i = from; i < events.length; i++) {
+    const event = events[i]
+    const asking = event === undefined ? undefined : reading.take(event)
+    if (asking !== undefined) return asking.then(() => takeAll(events, reading, i + 1))
   }
   return undefined
 }

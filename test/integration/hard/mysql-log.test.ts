@@ -6,6 +6,7 @@ import { Fault } from '../../../src/model/fault.ts'
 import { type Positions, settled } from '../../../src/model/position.ts'
 import type { Source } from '../../../src/source/source.ts'
 import { eventually } from '../../../testkit/eventually.ts'
+import { apart } from '../../../testkit/memory/runs.ts'
 import { type MysqlKind, mysql } from '../../../testkit/servers/index.ts'
 import { followed, refused, sourceOf, stand, toldBy } from './mysql.ts'
 
@@ -94,7 +95,8 @@ for (const kind of kinds) {
     let last = after
     while (last === after) {
       const { value = [] } = await bursts.next()
-      for (const item of value) if (item.kind === 'commit') last = settled(item.positions)
+      for (const item of value.flatMap(apart))
+        if (item.kind === 'commit') last = settled(item.positions)
     }
     const threads = await db.query('show processlist')
     const dump = threads.find(({ Command }) => Command?.startsWith('Binlog Dump'))

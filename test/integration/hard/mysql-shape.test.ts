@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { Change } from '../../../src/model/change.ts'
 import { type Positions, settled } from '../../../src/model/position.ts'
 import type { Table } from '../../../src/model/table.ts'
+import { apart } from '../../../testkit/memory/runs.ts'
 import { mysql, mysqlDatabase, mysqlServers } from '../../../testkit/servers/index.ts'
 import { readAll } from '../../contract/reading.ts'
 import { followed, refused, stand, type Told, toldBy } from './mysql.ts'
@@ -104,7 +105,8 @@ for (const kind of mysqlServers) {
       )
       try {
         for await (const burst of stream)
-          for (const item of burst) if (item.kind === 'commit') before.push(...item.changes)
+          for (const item of burst.flatMap(apart))
+            if (item.kind === 'commit') before.push(...item.changes)
       } catch {
         // Shown above.
       }

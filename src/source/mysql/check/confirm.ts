@@ -2,7 +2,7 @@ import { connect, type Session } from '../../../dialect/mysql/connect.ts'
 import type { Endpoint } from '../../../model/endpoint.ts'
 import { Fault } from '../../../model/fault.ts'
 import { DomainPosition } from '../log/domains.ts'
-import { Dump, type Start } from '../log/dump.ts'
+import { Dump, eventsIn, type Start } from '../log/dump.ts'
 import { type LogEvent, LogReader } from '../log/events.ts'
 import { GtidSet } from '../log/gtid.ts'
 import { type Landmark, lacking, type Place } from '../place.ts'
@@ -93,7 +93,7 @@ async function firstAt(
   const reader = new LogReader()
   try {
     for (;;) {
-      for (const bytes of await dump.next(signal)) {
+      for (const bytes of eventsIn(await dump.next(signal))) {
         const events: LogEvent[] = []
         if (reader.take(bytes, events) !== null) return null
         const [event] = events

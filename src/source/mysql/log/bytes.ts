@@ -11,8 +11,8 @@ export function misread(what: string): Fault {
  * Fault HF-L107, never in a wrong value or a huge allocation.
  */
 export class Bytes {
-  readonly buffer: Buffer
-  readonly end: number
+  buffer: Buffer
+  end: number
   readonly #name: string
   at: number
 
@@ -22,6 +22,14 @@ export class Bytes {
     this.end = buffer.length
     this.#name = name
     this.at = at
+  }
+
+  /** Goes on with what stands in `buffer` from `at` on and up to `end`. */
+  over(buffer: Buffer, at: number, end: number): this {
+    this.buffer = buffer
+    this.at = at
+    this.end = end
+    return this
   }
 
   get left(): number {
@@ -46,19 +54,22 @@ export class Bytes {
   }
 
   uint16(): number {
-    return this.buffer.readUInt16LE(this.take(2))
+    const at = this.take(2)
+    return (this.buffer[at] ?? 0) | ((this.buffer[at + 1] ?? 0) << 8)
   }
 
   uint24(): number {
-    return this.buffer.readUIntLE(this.take(3), 3)
+    return uint24At(this.buffer, this.take(3))
   }
 
   uint32(): number {
-    return this.buffer.readUInt32LE(this.take(4))
+    return uint32At(this.buffer, this.take(4))
   }
 
   uint48(): number {
-    return this.buffer.readUIntLE(this.take(6), 6)
+    const at = this.take(6)
+    const high = (this.buffer[at + 4] ?? 0) | ((this.buffer[at + 5] ?? 0) << 8)
+    return high * 0x100000000 + uint32At(this.buffer, at)
   }
 
   uint64(): bigint {
@@ -71,7 +82,9 @@ export class Bytes {
 
   /** A number of 1 to 4 bytes. */
   uint(size: number): number {
-    return this.buffer.readUIntLE(this.take(size), size)
+    const at = this.take(size)
+    if (size === 1) return this.buffer[at] ?? 0
+    return size === 4 ? uint32At(this.buffer, at) : this.buffer.readUIntLE(at, size)
   }
 
   /** A length-encoded integer; one that no buffer could have is refused. */
@@ -111,4 +124,13 @@ export class Bytes {
   done(): void {
     if (this.at !== this.end) throw misread(`${this.#name} is longer than its content`)
   }
+}
+
+/** Little-endian numbers, by hand: they are read for every event and every value. */
+export function uint32At(bytes: Buffer, at: number): number {
+  const low = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16)
+  return (low | ((bytes[at + 3] ?? 0) << 24)) >>> 0
+}
+function uint24At(bytes: Buffer, at: number): number {
+  return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16)
 }

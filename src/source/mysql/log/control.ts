@@ -46,11 +46,28 @@ export interface Gtid {
   readonly committedAt: bigint | null
 }
 
+/** Names of servers by their bytes: one transaction after the other mostly has the same. */
+export class Origins {
+  #bytes: Buffer | null = null
+  #name = ''
+
+  /** The next 16 bytes as a name. */
+  read(bytes: Bytes): string {
+    const at = bytes.take(16)
+    const last = this.#bytes
+    let same = last !== null
+    for (let i = 0; same && i < 16; i++) same = last?.[i] === bytes.buffer[at + i]
+    if (same) return this.#name
+    this.#bytes = Buffer.from(bytes.buffer.subarray(at, at + 16))
+    this.#name = formatUuid(this.#bytes)
+    return this.#name
+  }
+}
+
 /** MySQL's GTID and ANONYMOUS_GTID (libs/mysql/binlog/event/control_events.cpp). */
-export function decodeGtid(body: Buffer): Gtid {
-  const bytes = new Bytes(body, 'a GTID')
+export function decodeGtid(bytes: Bytes, origins: Origins): Gtid {
   bytes.skip(1)
-  const origin = formatUuid(bytes.slice(16))
+  const origin = origins.read(bytes)
   const number = bytes.int64()
   return { origin, number, committedAt: commitTime(bytes) }
 }
@@ -84,21 +101,19 @@ const FL_DDL = 32
 const FL_PREPARED_XA = 64
 const FL_COMPLETED_XA = 128
 
-export function decodeDomainGtid(body: Buffer, server: number): DomainGtidEvent {
-  const bytes = new Bytes(body, 'a GTID')
+export function decodeDomainGtid(bytes: Bytes, server: number): DomainGtidEvent {
   const sequence = bytes.uint64()
   const domain = bytes.uint32()
   const flags = bytes.byte()
-  const has = (flag: number): boolean => (flags & flag) !== 0
-  const completed = has(FL_COMPLETED_XA) ? 'completed' : null
+  const completed = (flags & FL_COMPLETED_XA) === 0 ? null : 'completed'
   return {
     domain,
     server,
     sequence,
-    standalone: has(FL_STANDALONE),
-    transactional: has(FL_TRANSACTIONAL),
-    ddl: has(FL_DDL),
-    xa: has(FL_PREPARED_XA) ? 'prepared' : completed,
+    standalone: (flags & FL_STANDALONE) !== 0,
+    transactional: (flags & FL_TRANSACTIONAL) !== 0,
+    ddl: (flags & FL_DDL) !== 0,
+    xa: (flags & FL_PREPARED_XA) === 0 ? completed : 'prepared',
   }
 }
 

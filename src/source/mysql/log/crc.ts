@@ -20,11 +20,11 @@ function makeTables(): Uint32Array {
   return made
 }
 
-/** CRC-32 of the first `end` bytes, which most events have few of. */
-export function crc32Of(bytes: Buffer, end: number): number {
-  if (end >= LARGE) return crc32(bytes.subarray(0, end))
+/** CRC-32 of the bytes from `from` on and up to `end`, of which most events have few. */
+export function crc32Of(bytes: Buffer, from: number, end: number): number {
+  if (end - from >= LARGE) return crc32(bytes.subarray(from, end))
   let sum = -1
-  let at = 0
+  let at = from
   for (const last = end - 3; at < last; at += 4) {
     sum ^=
       (bytes[at] ?? 0) |

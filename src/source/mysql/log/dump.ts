@@ -34,6 +34,22 @@ export type Start =
   | { readonly by: 'gtid'; readonly set: GtidSet }
   | { readonly by: 'domains'; readonly position: DomainPosition }
 
+/** Events that came together, of which nothing is made. */
+export interface Arrived {
+  readonly buffer: Buffer
+  /** Where each begins and ends in it, by turns. */
+  readonly places: readonly number[]
+}
+
+/** Events as they came, each by itself, with its header. */
+export function eventsIn(arrived: readonly Arrived[]): readonly Buffer[] {
+  return arrived.flatMap(({ buffer, places }) =>
+    Array.from({ length: places.length / 2 }, (_, i) =>
+      buffer.subarray(places[2 * i], places[2 * i + 1]),
+    ),
+  )
+}
+
 export interface DumpOptions {
   readonly start: Start
   /** False when the server no longer knows this connection. */
@@ -55,7 +71,8 @@ export class Dump implements AsyncDisposable {
   readonly #arrived = new Bell()
   readonly #ticker: Ticker
   readonly #receive: (chunk: Buffer) => void
-  #waiting: Buffer[] = []
+  readonly #taken: (buffer: Buffer, from: number, to: number) => void
+  #waiting: { readonly buffer: Buffer; readonly places: number[] }[] = []
   #bytes = 0
   #full = false
   #lastRead = monotonic()
@@ -65,6 +82,7 @@ export class Dump implements AsyncDisposable {
     this.#session = session
     this.#options = options
     this.#receive = (chunk) => this.#chunk(chunk)
+    this.#taken = (buffer, from, to) => this.#take(buffer, from, to)
     const failed = (error: unknown): void => this.#fail(this.#named(error))
     session.lost.addEventListener('abort', () => failed(session.lost.reason))
     if (session.lost.aborted) failed(session.lost.reason)
@@ -88,7 +106,7 @@ export class Dump implements AsyncDisposable {
    * All events that came since the last call, each with its header; waits for one. Throws the
    * Fault that ended the stream, and the signal's reason.
    */
-  async next(signal: AbortSignal): Promise<readonly Buffer[]> {
+  async next(signal: AbortSignal): Promise<readonly Arrived[]> {
     while (this.#waiting.length === 0) {
       if (this.#fault !== null) throw this.#fault
       await orAborted(this.#arrived.wait(), signal)
@@ -122,7 +140,8 @@ export class Dump implements AsyncDisposable {
   #chunk(chunk: Buffer): void {
     this.#lastRead = monotonic()
     try {
-      this.#packets.push(chunk, (payload) => this.#take(payload))
+      this.#packets.push(chunk, this.#taken)
+      if (this.#waiting.length > 0) this.#arrived.ring()
     } catch (error) {
       this.#session.socket.destroy()
       this.#fail(this.#named(error))
@@ -133,13 +152,15 @@ export class Dump implements AsyncDisposable {
     this.#session.socket.pause()
   }
 
-  #take(payload: Buffer): void {
-    if (payload[0] === OK) {
-      this.#waiting.push(payload.subarray(1))
-      this.#bytes += payload.length
-      this.#arrived.ring()
+  #take(buffer: Buffer, from: number, to: number): void {
+    if (buffer[from] === OK && to > from) {
+      const last = this.#waiting.at(-1)
+      if (last?.buffer === buffer) last.places.push(from + 1, to)
+      else this.#waiting.push({ buffer, places: [from + 1, to] })
+      this.#bytes += to - from
       return
     }
+    const payload = buffer.subarray(from, to)
     if (payload[0] === ERROR) throw errorPacket(payload)
     if (payload[0] === EOF && payload.length < 9) throw new Error('the server ended the stream')
     throw misread('the stream holds a packet that is neither an event nor an end')

@@ -1,4 +1,4 @@
-import { misread } from './bytes.ts'
+import { misread, uint32At } from './bytes.ts'
 import { crc32Of } from './crc.ts'
 
 /** Bytes before the body of each event. */
@@ -54,58 +54,72 @@ export const TYPE = {
 /** Events of statement-based logging that hold data to load. */
 export const LOADS: ReadonlySet<number> = new Set([6, 8, 9, 10, 11, 12, 17, 18])
 
-/** An event cut out of the stream: its header's fields, and what stands behind the header. */
-export interface RawEvent {
-  readonly type: number
-  /** Seconds since 1970; 0 for what the server makes up for the connection. */
-  readonly timestamp: number
-  readonly server: number
-  /** Where the next event begins in its file, modulo 4 GiB; 0 when it is not in a file. */
-  readonly end: number
-  readonly flags: number
-  /** Without header and checksum. */
-  readonly body: Buffer
-}
-
 /** `none` and `crc32` are what a log can have; `unknown` is before the log has said. */
 export type Checksum = 'none' | 'crc32' | 'unknown'
 
-/** Cuts one event out of its bytes and verifies its checksum. Throws Fault HF-L107. */
-export function rawEvent(bytes: Buffer, checksum: Checksum): RawEvent {
-  const size = bytes.length < HEAD ? 0 : bytes.readUInt32LE(9)
-  if (size !== bytes.length) throw misread('an event has not the length that it claims')
-  const type = bytes[4] ?? 0
-  const summed = type === TYPE.format ? sumOfFormat(bytes) : hasSum(bytes, checksum)
-  const end = size - (summed === 'absent' ? 0 : CHECKSUM)
-  if (end < HEAD) throw misread('an event ends before its content does')
-  if (summed === 'checked' && crc32Of(bytes, end) !== bytes.readUInt32LE(end)) {
-    throw misread(`an event of type ${type} is damaged: its checksum is wrong`)
+/** An event where it stands: its header's fields, and from where to where its body is. */
+export class RawEvent {
+  /** What events have behind them. */
+  checksum: Checksum = 'unknown'
+  buffer: Buffer = Buffer.alloc(0)
+  type = 0
+  /** Seconds since 1970; 0 for what the server makes up for the connection. */
+  timestamp = 0
+  server = 0
+  /** Where the next event begins in its file, modulo 4 GiB; 0 when it is not in a file. */
+  end = 0
+  /** Bytes, with header and checksum. */
+  size = 0
+  /** Without header and checksum. */
+  from = 0
+  to = 0
+
+  get body(): Buffer {
+    return this.buffer.subarray(this.from, this.to)
   }
-  return {
-    type,
-    timestamp: bytes.readUInt32LE(0),
-    server: bytes.readUInt32LE(5),
-    end: bytes.readUInt32LE(13),
-    flags: bytes.readUInt16LE(17),
-    body: bytes.subarray(HEAD, end),
+
+  /**
+   * Reads the event that stands in `buffer` from `from` on and up to `to`, and verifies its
+   * checksum. Throws Fault HF-L107.
+   */
+  read(buffer: Buffer, from: number, to: number): this {
+    const size = to - from
+    if (size < HEAD || uint32At(buffer, from + 9) !== size) {
+      throw misread('an event has not the length that it claims')
+    }
+    const type = buffer[from + 4] ?? 0
+    const summed =
+      this.checksum === 'unknown' || type === TYPE.format
+        ? hasSum(buffer.subarray(from, to))
+        : this.checksum === 'crc32'
+    const end = to - (summed ? CHECKSUM : 0)
+    if (end < from + HEAD) throw misread('an event ends before its content does')
+    // Room for the sum of a format description is there also where it is not filled.
+    const filled = summed && (type !== TYPE.format || buffer[end - 1] === 1)
+    if (filled && crc32Of(buffer, from, end) !== uint32At(buffer, end)) {
+      throw misread(`an event of type ${type} is damaged: its checksum is wrong`)
+    }
+    this.buffer = buffer
+    this.type = type
+    this.timestamp = uint32At(buffer, from)
+    this.server = uint32At(buffer, from + 5)
+    this.end = uint32At(buffer, from + 13)
+    this.size = size
+    this.from = from + HEAD
+    this.to = end
+    return this
   }
 }
 
-type Sum = 'absent' | 'present' | 'checked'
-
-/** A format description says itself how it and what follows is summed; its sum is always there. */
-function sumOfFormat(bytes: Buffer): Sum {
-  if (bytes.length < HEAD + CHECKSUM + 1) return 'absent'
-  return bytes[bytes.length - CHECKSUM - 1] === 1 ? 'checked' : 'present'
-}
-
-function hasSum(bytes: Buffer, checksum: Checksum): Sum {
-  if (checksum === 'crc32') return 'checked'
-  if (checksum === 'none') return 'absent'
-  // Before the format description the server sends nothing but where the log begins.
+/**
+ * True for an event with a checksum, before it is known what all have: a format description says
+ * itself how it and what follows is summed; before it the server sends nothing but where the log
+ * begins.
+ */
+function hasSum(bytes: Buffer): boolean {
   const end = bytes.length - CHECKSUM
-  const right = end >= HEAD && crc32Of(bytes, end) === bytes.readUInt32LE(end)
-  return right ? 'checked' : 'absent'
+  if (bytes[4] === TYPE.format) return end > HEAD
+  return end >= HEAD && crc32Of(bytes, 0, end) === uint32At(bytes, end)
 }
 
 /** The event that begins at `at` in a run of events, as a payload holds them. */

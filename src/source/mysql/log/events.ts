@@ -1,7 +1,7 @@
 import { Fault } from '../../../model/fault.ts'
 import { decodeRowEvent, isRows, type RowEvent } from '../rows/rows.ts'
-import { decodeTableMap, type TableMap, tableIdOf } from '../rows/table-map.ts'
-import { misread } from './bytes.ts'
+import { decodeTableMap, isDescribedBy, type TableMap, tableIdOf } from '../rows/table-map.ts'
+import { Bytes, misread } from './bytes.ts'
 import {
   checksumOf,
   type DomainGtidEvent,
@@ -14,10 +14,12 @@ import {
   decodeXaPrepare,
   type Format,
   type Gtid,
+  Origins,
   type XaPrepare,
 } from './control.ts'
 import type { DomainPosition } from './domains.ts'
-import { LOADS, type RawEvent, rawEvent, TYPE } from './event.ts'
+import type { Arrived } from './dump.ts'
+import { LOADS, RawEvent, TYPE } from './event.ts'
 import { GtidSet } from './gtid.ts'
 import { decodePayload, eventsAtOnce, eventsPiecemeal } from './payload.ts'
 import { decodeQuery, type Query } from './query.ts'
@@ -86,22 +88,43 @@ const WRAP = 0x100000000
 export class LogReader {
   #format: Format | null = null
   readonly #tables = new Map<number, TableMap>()
+  /** The table that was described last. */
+  #table: TableMap | null = null
+  /** The event that is read, and its body. */
+  readonly #raw = new RawEvent()
+  /** One of a payload: it has no checksum. */
+  readonly #within = new RawEvent()
+  readonly #origins = new Origins()
+  readonly #body = new Bytes(Buffer.alloc(0), 'a row event')
   #start = 0
   #end = 0
+
+  constructor() {
+    this.#within.checksum = 'none'
+  }
 
   /** Where the last event that was taken ends in its file. */
   get end(): number {
     return this.#end
   }
 
-  /**
-   * Appends what an event says. What is too large to be unpacked at once is returned, to be read
-   * before the next event.
-   */
+  /** As `takeAt`, of an event by itself. */
   take(bytes: Buffer, into: LogEvent[]): AsyncIterable<readonly LogEvent[]> | null {
-    const raw = rawEvent(bytes, checksumOf(this.#format))
+    return this.takeAt({ buffer: bytes, places: [0, bytes.length] }, 0, into)
+  }
+
+  /**
+   * Appends what an event says: of those that came together the one with this number. What is too
+   * large to be unpacked at once is returned, to be read before the next event.
+   */
+  takeAt(
+    { buffer, places }: Arrived,
+    index: number,
+    into: LogEvent[],
+  ): AsyncIterable<readonly LogEvent[]> | null {
+    const raw = this.#raw.read(buffer, places[2 * index] ?? 0, places[2 * index + 1] ?? 0)
     this.#advance(raw)
-    this.#start = Math.max(0, this.#end - bytes.length)
+    this.#start = Math.max(0, this.#end - raw.size)
     if (raw.type !== TYPE.transactionPayload) {
       this.#event(raw, into)
       return null
@@ -123,7 +146,7 @@ export class LogReader {
 
   /** An event of a payload: it has no checksum, and no place of its own. */
   #inner(bytes: Buffer, into: LogEvent[]): void {
-    const raw = rawEvent(bytes, 'none')
+    const raw = this.#within.read(bytes, 0, bytes.length)
     if (raw.type === TYPE.transactionPayload || raw.type === TYPE.format) {
       throw misread('a compressed transaction holds what belongs outside of it')
     }
@@ -142,52 +165,52 @@ export class LogReader {
     this.#end = place < this.#end ? place + WRAP : place
   }
 
+  /** What most events are, each made at once as a whole: they are read for every transaction. */
   #event(raw: RawEvent, into: LogEvent[]): void {
-    const said = this.#said(raw)
-    if (said === null) return
-    if (said.kind === 'rotate') this.#end = said.position
-    // The object is nobody else's yet; a copy of each would cost as much as reading it.
-    const event = said as Said & Where
-    event.start = this.#start
-    event.end = this.#end
-    event.timestamp = raw.timestamp
-    into.push(event)
-  }
-
-  #said(raw: RawEvent): Said | null {
-    const { type, body } = raw
-    if (isRows(type)) return this.#rows(type, body)
-    switch (type) {
-      case TYPE.tableMap:
-        this.#table(body)
-        return null
-      case TYPE.gtid:
-        return { kind: 'gtid', gtid: decodeGtid(body) }
-      case TYPE.taggedGtid:
-        return { kind: 'gtid', gtid: decodeTaggedGtid(body) }
-      case TYPE.domainGtid:
-        return { kind: 'domain-gtid', gtid: decodeDomainGtid(body, raw.server) }
-      case TYPE.xid:
-        return { kind: 'xid' }
-      case TYPE.query:
-      case TYPE.queryCompressed:
-        return { kind: 'query', query: decodeQuery(type, body) }
-      default:
-        return this.#rare(raw)
+    const { type, timestamp } = raw
+    if (type === TYPE.tableMap) {
+      this.#describe(raw)
+      return
+    }
+    const [start, end] = [this.#start, this.#end]
+    if (isRows(type)) {
+      const rows = decodeRowEvent(type, this.#bodyOf(raw), this.#short(type))
+      if (rows === null) return
+      const map = this.#mapOf(rows)
+      into.push({ kind: 'rows', map, rows, start, end, timestamp })
+    } else if (type === TYPE.xid) into.push({ kind: 'xid', start, end, timestamp })
+    else if (type === TYPE.domainGtid) {
+      const gtid = decodeDomainGtid(this.#bodyOf(raw), raw.server)
+      into.push({ kind: 'domain-gtid', gtid, start, end, timestamp })
+    } else if (type === TYPE.gtid) {
+      const gtid = decodeGtid(this.#bodyOf(raw), this.#origins)
+      into.push({ kind: 'gtid', gtid, start, end, timestamp })
+    } else {
+      const said = this.#said(raw)
+      if (said === null) return
+      if (said.kind === 'rotate') this.#end = said.position
+      into.push({ ...said, start, end: this.#end, timestamp })
     }
   }
 
-  #rare({ type, body }: RawEvent): Said | null {
+  #bodyOf({ buffer, from, to }: RawEvent): Bytes {
+    return this.#body.over(buffer, from, to)
+  }
+
+  #said({ type, body }: RawEvent): Said | null {
     switch (type) {
-      case TYPE.format: {
-        this.#format = decodeFormat(body)
-        this.#tables.clear()
-        return { kind: 'format', format: this.#format }
-      }
+      case TYPE.taggedGtid:
+        return { kind: 'gtid', gtid: decodeTaggedGtid(body) }
+      case TYPE.query:
+      case TYPE.queryCompressed:
+        return { kind: 'query', query: decodeQuery(type, body) }
+      case TYPE.format:
+        this.#learn(decodeFormat(body))
+        return this.#format === null ? null : { kind: 'format', format: this.#format }
       case TYPE.rotate: {
         const { file, position } = decodeRotate(body)
         // What follows has its own description.
-        this.#format = null
+        this.#learn(null)
         return { kind: 'rotate', file, position: Number(position) }
       }
       case TYPE.previousGtids:
@@ -216,24 +239,35 @@ export class LogReader {
     return this.#format?.postHeaders[type - 1] === 6
   }
 
-  /** A table is described again before each statement, mostly in the same words. */
-  #table(body: Buffer): void {
-    const short = this.#short(TYPE.tableMap)
-    const id = tableIdOf(body, short)
-    if (this.#tables.get(id)?.body.equals(body) === true) return
-    // The bytes are kept for longer than those around them.
-    const mariadb = this.#format?.mariadb === true
-    this.#tables.set(id, decodeTableMap(Buffer.from(body), { short, mariadb }))
+  #learn(format: Format | null): void {
+    this.#format = format
+    this.#raw.checksum = checksumOf(format)
+    if (format !== null) this.#tables.clear()
+    this.#table = null
   }
 
-  #rows(type: number, body: Buffer): Said | null {
-    const rows = decodeRowEvent(type, body, this.#short(type))
-    if (rows === null) return null
-    const map = this.#tables.get(rows.table)
+  /** A table is described again before each statement, mostly in the same words. */
+  #describe(raw: RawEvent): void {
+    if (this.#table !== null && isDescribedBy(this.#table, raw)) return
+    const short = this.#short(TYPE.tableMap)
+    const id = tableIdOf(this.#bodyOf(raw), short)
+    const known = this.#tables.get(id)
+    // The bytes are kept for longer than those around them.
+    const mariadb = this.#format?.mariadb === true
+    const map =
+      known !== undefined && isDescribedBy(known, raw)
+        ? known
+        : decodeTableMap(Buffer.from(raw.body), { short, mariadb })
+    this.#tables.set(id, map)
+    this.#table = map
+  }
+
+  #mapOf({ table, columns }: RowEvent): TableMap {
+    const map = this.#table?.id === table ? this.#table : this.#tables.get(table)
     if (map === undefined) throw misread('the log holds rows of a table that it did not describe')
-    if (map.columns.length !== rows.columns) {
+    if (map.columns.length !== columns) {
       throw misread(`rows of ${map.schema}.${map.name} have not the columns of their table`)
     }
-    return { kind: 'rows', map, rows }
+    return map
   }
 }

@@ -107,10 +107,10 @@ export class GtidSet {
   }
 
   /** `origin` is `uuid` or `uuid:tag`, in lower case. */
-  add(origin: string, number: bigint): void {
+  add(origin: string, from: bigint, to: bigint = from): void {
     const last = this.#origins.get(origin)?.at(-1)
-    if (last !== undefined && last.to + 1n === number) last.to = number
-    else this.#insert(origin, { from: number, to: number })
+    if (last !== undefined && last.to + 1n === from) last.to = to
+    else this.#insert(origin, { from, to })
   }
 
   addAll(other: GtidSet): void {

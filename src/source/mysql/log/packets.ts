@@ -25,8 +25,11 @@ export class Packets {
     this.#sequence = sequence
   }
 
-  /** Calls `take` for each payload that is whole now. Throws Fault HF-L107. */
-  push(chunk: Buffer, take: (payload: Buffer) => void): void {
+  /**
+   * Calls `take` for each payload that is whole now: it stands in `buffer` from `from` on and up
+   * to `to`. Throws Fault HF-L107.
+   */
+  push(chunk: Buffer, take: Take): void {
     if (chunk.length === 0) return
     this.#pieces.push(chunk)
     this.#held += chunk.length
@@ -36,7 +39,11 @@ export class Packets {
     while (at + HEAD <= bytes.length) {
       const end = at + HEAD + sizeAt(bytes, at)
       if (end > bytes.length) break
-      this.#packet(bytes, at, { end, take })
+      if (bytes[at + 3] !== this.#sequence) throw misread('a packet of the stream is out of order')
+      this.#sequence = (this.#sequence + 1) & 0xff
+      if (end - at === HEAD + FULL || this.#parts.length > 0) {
+        this.#part(bytes.subarray(at + HEAD, end), take)
+      } else take(bytes, at + HEAD, end)
       at = end
     }
     bytes = bytes.subarray(at)
@@ -45,23 +52,16 @@ export class Packets {
     this.#needed = HEAD + (bytes.length < HEAD ? 0 : sizeAt(bytes, 0))
   }
 
-  #packet(
-    bytes: Buffer,
-    at: number,
-    { end, take }: { readonly end: number; readonly take: (payload: Buffer) => void },
-  ): void {
-    if (bytes[at + 3] !== this.#sequence) throw misread('a packet of the stream is out of order')
-    this.#sequence = (this.#sequence + 1) & 0xff
-    const body = bytes.subarray(at + HEAD, end)
-    if (body.length === FULL) {
-      this.#parts.push(body)
-      return
-    }
-    const whole = this.#parts.length === 0 ? body : Buffer.concat([...this.#parts, body])
+  #part(body: Buffer, take: Take): void {
+    this.#parts.push(body)
+    if (body.length === FULL) return
+    const whole = Buffer.concat(this.#parts)
     this.#parts = []
-    take(whole)
+    take(whole, 0, whole.length)
   }
 }
+
+type Take = (buffer: Buffer, from: number, to: number) => void
 
 function sizeAt(bytes: Buffer, at: number): number {
   return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16)

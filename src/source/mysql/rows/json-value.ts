@@ -234,7 +234,7 @@ function timeText(content: Buffer): string {
 }
 
 function written(write: (out: Out) => void): string {
-  const out = new Out()
+  const out = new Out(64)
   write(out)
   return out.buffer.toString('latin1', 0, out.at)
 }

@@ -1,6 +1,6 @@
 import { NULL, TEXT, type Tuple, UNCHANGED } from '../../../model/tuple.ts'
 
-/** Tuples share buffers of this size; a longer one has its own. */
+/** Tuples share buffers of this size unless told otherwise; a longer one has its own. */
 const SLAB = 64 << 10
 
 /**
@@ -8,18 +8,40 @@ const SLAB = 64 << 10
  * but that of its tuple's view.
  */
 export class Out {
-  buffer: Buffer = Buffer.allocUnsafeSlow(SLAB)
+  buffer: Buffer
   /** Where the next byte goes; whoever writes by himself asks for `room` first. */
   at = 0
   #start = 0
   /** Where the open cell begins, from the start of the tuple. */
   #cell = 0
+  readonly #slab: number
+
+  /** `slab`: bytes of a shared buffer. */
+  constructor(slab: number = SLAB) {
+    this.#slab = slab
+    this.buffer = Buffer.allocUnsafeSlow(slab)
+  }
+
+  /** What follows stays together in one buffer, which may be another one until it is whole. */
+  start(): void {
+    this.#start = this.at
+  }
+  /** Where that begins in `buffer`. */
+  get base(): number {
+    return this.#start
+  }
 
   /** `lead` bytes are left free before the tuple. */
   begin(cells: number, lead = 0): void {
     this.#start = this.at
     this.room(2 + lead)
     this.at += lead
+    this.count(cells)
+  }
+
+  /** A tuple begins where the last thing ended. */
+  count(cells: number): void {
+    this.room(2)
     this.buffer[this.at] = cells >> 8
     this.buffer[this.at + 1] = cells & 0xff
     this.at += 2
@@ -67,7 +89,7 @@ export class Out {
   room(size: number): void {
     if (this.at + size <= this.buffer.length) return
     const length = this.at - this.#start
-    const fresh = Buffer.allocUnsafeSlow(Math.max(SLAB, 2 * (length + size)))
+    const fresh = Buffer.allocUnsafeSlow(Math.max(this.#slab, 2 * (length + size)))
     this.left(this.#start)
     this.buffer.copy(fresh, 0, this.#start, this.at)
     this.buffer = fresh

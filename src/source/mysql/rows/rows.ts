@@ -1,5 +1,4 @@
 import { Fault } from '../../../model/fault.ts'
-import type { Tuple } from '../../../model/tuple.ts'
 import { Bytes, misread } from '../log/bytes.ts'
 import { inflated } from '../log/control.ts'
 import { TYPE } from '../log/event.ts'
@@ -17,10 +16,17 @@ export interface RowEvent {
   /** Documents may come as steps from the one before. */
   readonly partial: boolean
   readonly columns: number
-  /** One bit for each column that the rows hold, the lowest first: before and after the change. */
-  readonly before: Buffer | null
-  readonly after: Buffer | null
+  /**
+   * Where one bit for each column that the rows hold, the lowest first, stands in `head`: before
+   * and after the change; -1 where the rows have no such side.
+   */
+  readonly head: Buffer
+  readonly before: number
+  readonly after: number
+  /** What holds the rows, and from where to where. */
   readonly rows: Buffer
+  readonly from: number
+  readonly to: number
 }
 
 interface Shape {
@@ -30,7 +36,7 @@ interface Shape {
   readonly partial?: true
 }
 
-const shapes: ReadonlyMap<number, Shape> = new Map<number, Shape>([
+const known: ReadonlyMap<number, Shape> = new Map<number, Shape>([
   [TYPE.writeRowsV1, { kind: 'insert', version: 1 }],
   [TYPE.updateRowsV1, { kind: 'update', version: 1 }],
   [TYPE.deleteRowsV1, { kind: 'delete', version: 1 }],
@@ -46,8 +52,11 @@ const shapes: ReadonlyMap<number, Shape> = new Map<number, Shape>([
   [TYPE.deleteRowsCompressed, { kind: 'delete', version: 2, compressed: true }],
 ])
 
+/** By the type, which is a byte. */
+const shapes = Array.from({ length: 256 }, (_, type): Shape | null => known.get(type) ?? null)
+
 export function isRows(type: number): boolean {
-  return shapes.has(type)
+  return shapes[type] !== null
 }
 
 /** The table number of an event that only ends its statement. */
@@ -55,49 +64,63 @@ const NO_TABLE = 0xffffffffffff
 const LARGEST_ROWS = 1 << 30
 
 /** Null for an event without a table. `short`: the table's number has four bytes. */
-export function decodeRowEvent(type: number, body: Buffer, short: boolean): RowEvent | null {
-  const shape = shapes.get(type)
-  if (shape === undefined) throw misread(`an event of type ${type} holds no rows`)
-  const bytes = new Bytes(body, 'a row event')
+export function decodeRowEvent(type: number, bytes: Bytes, short: boolean): RowEvent | null {
+  const shape = shapes[type]
+  if (shape == null) throw misread(`an event of type ${type} holds no rows`)
   const table = short ? bytes.uint32() : bytes.uint48()
   bytes.skip(2)
   if (shape.version === 2) bytes.skip(bytes.uint16() - 2)
   if (table === NO_TABLE) return null
   const columns = bytes.packed()
   const bitmap = (columns + 7) >> 3
-  const first = bytes.slice(bitmap)
-  const second = shape.kind === 'update' ? bytes.slice(bitmap) : first
-  const rest = bytes.rest()
+  const first = bytes.take(bitmap)
+  const second = shape.kind === 'update' ? bytes.take(bitmap) : first
+  const packed = shape.compressed === true
+  const rows = packed ? inflated(bytes.rest(), LARGEST_ROWS) : bytes.buffer
   return {
     kind: shape.kind,
     table,
     partial: shape.partial === true,
     columns,
-    before: shape.kind === 'insert' ? null : first,
-    after: shape.kind === 'delete' ? null : second,
-    rows: shape.compressed === true ? inflated(rest, LARGEST_ROWS) : rest,
+    head: bytes.buffer,
+    before: shape.kind === 'insert' ? -1 : first,
+    after: shape.kind === 'delete' ? -1 : second,
+    rows,
+    from: packed ? 0 : bytes.at,
+    to: packed ? rows.length : bytes.end,
   }
-}
-
-/** One changed row; a cell that the log leaves out is `unchanged`, which is not null. */
-export interface Row {
-  readonly before: Tuple | null
-  readonly after: Tuple | null
 }
 
 /** Which columns one side of an event's rows holds. */
 interface Present {
   readonly bitmap: Buffer
   readonly absent: readonly boolean[]
+  /** No column that is wanted is absent. */
+  readonly whole: boolean
   readonly nullBytes: number
 }
 
-/** Reads the rows of one table as long as it is described alike. */
+/**
+ * Reads the rows of one table as long as it is described alike. Nothing is made for a row: after
+ * each `next` the reader says where its tuples stand. A cell that the log leaves out is
+ * `unchanged`, which is not null.
+ */
 export class RowReader {
+  /** What holds the tuples of the row that was read last; it is not written to there any more. */
+  buffer: Buffer
+  /** From where to where they stand, before and after the change; -1 for a side that is not there. */
+  oldFrom = -1
+  oldTo = -1
+  from = -1
+  to = -1
   readonly #plans: readonly CellPlan[]
   readonly #wanted: number
   readonly #table: string
   readonly #out: Out
+  readonly #bytes = new Bytes(Buffer.alloc(0), 'a row event')
+  #partly = false
+  #before: Present | null = null
+  #after: Present | null = null
   /** Those of the last event, which the next one mostly has, too. */
   readonly #last: { before: Present | null; after: Present | null } = { before: null, after: null }
 
@@ -106,50 +129,78 @@ export class RowReader {
     this.#wanted = plans.filter((plan) => plan.wanted).length
     this.#table = table
     this.#out = out
+    this.buffer = out.buffer
   }
 
-  /** Throws Fault HF-L107, and HF-D411 for a value without a canonical form. */
-  read(event: RowEvent): readonly Row[] {
+  /** The next rows are those of this event. Throws Fault HF-L107. */
+  begin(event: RowEvent): void {
     if (event.columns !== this.#plans.length) {
       throw misread(`rows of ${this.#table} have not the columns of their table`)
     }
-    const before = this.#present('before', event.before)
-    const after = this.#present('after', event.after)
-    const from = new Bytes(event.rows, 'a row event')
-    const rows: Row[] = []
-    while (from.left > 0) {
-      const at = from.at
-      rows.push(event.partial ? this.#partial(from, before, after) : this.#row(from, before, after))
-      if (from.at === at) throw misread('a row event holds rows without columns')
-    }
-    return rows
+    this.#before = this.#present('before', event.head, event.before)
+    this.#after = this.#present('after', event.head, event.after)
+    this.#partly = event.partial
+    this.#bytes.over(event.rows, event.from, event.to)
   }
 
-  #present(side: 'before' | 'after', bitmap: Buffer | null): Present | null {
-    if (bitmap === null) return null
+  /** True when none of the cells of this side of the event's rows was left out. */
+  get wholeBefore(): boolean {
+    return this.#before?.whole === true
+  }
+  get wholeAfter(): boolean {
+    return this.#after?.whole === true
+  }
+
+  /**
+   * Reads one row; false at the end of the event. Throws Fault HF-L107, and HF-D411 for a value
+   * without a canonical form.
+   */
+  next(): boolean {
+    const bytes = this.#bytes
+    const { at } = bytes
+    if (at === bytes.end) return false
+    const out = this.#out
+    out.start()
+    const middle = this.#partly ? this.#partial(bytes) : this.#images(bytes)
+    if (bytes.at === at) throw misread('a row event holds rows without columns')
+    const { base } = out
+    this.buffer = out.buffer
+    this.oldFrom = this.#before === null ? -1 : base
+    this.oldTo = this.#before === null ? -1 : base + middle
+    this.from = this.#after === null ? -1 : base + middle
+    this.to = this.#after === null ? -1 : out.at
+    return true
+  }
+
+  #present(side: 'before' | 'after', head: Buffer, at: number): Present | null {
+    if (at < 0) return null
     const last = this.#last[side]
-    if (last?.bitmap.equals(bitmap) === true) return last
+    if (last !== null && isAt(last.bitmap, head, at)) return last
+    const bitmap = Buffer.from(head.subarray(at, at + ((this.#plans.length + 7) >> 3)))
     const absent = this.#plans.map((_, i) => (((bitmap[i >> 3] ?? 0) >> (i & 7)) & 1) === 0)
     const count = absent.filter((one) => !one).length
-    const fresh = { bitmap: Buffer.from(bitmap), absent, nullBytes: (count + 7) >> 3 }
+    const whole = this.#plans.every(({ wanted }, i) => !wanted || absent[i] === false)
+    const fresh = { bitmap, absent, whole, nullBytes: (count + 7) >> 3 }
     this.#last[side] = fresh
     return fresh
   }
 
-  #row(from: Bytes, before: Present | null, after: Present | null): Row {
-    return {
-      before: before === null ? null : this.#image(from, before),
-      after: after === null ? null : this.#image(from, after),
-    }
+  /** How many bytes the tuple of before the change takes. */
+  #images(from: Bytes): number {
+    const out = this.#out
+    if (this.#before !== null) this.#image(from, this.#before)
+    const middle = out.at - out.base
+    if (this.#after !== null) this.#image(from, this.#after)
+    return middle
   }
 
-  #image(from: Bytes, { absent, nullBytes }: Present): Tuple {
+  #image(from: Bytes, { absent, nullBytes }: Present): void {
     const plans = this.#plans
     const out = this.#out
     const nulls = from.take(nullBytes)
     const { buffer } = from
     let bit = 0
-    out.begin(this.#wanted)
+    out.count(this.#wanted)
     for (let i = 0; i < plans.length; i++) {
       const plan = plans[i]
       if (plan === undefined) break
@@ -168,21 +219,24 @@ export class RowReader {
       if (plan.wanted) out.close()
       else out.drop()
     }
-    return out.end()
   }
 
-  /** An update whose documents may stand as steps from those before. */
-  #partial(from: Bytes, before: Present | null, after: Present | null): Row {
+  /** An update whose documents may stand as steps from those before. As `#images`. */
+  #partial(from: Bytes): number {
+    const [before, after] = [this.#before, this.#after]
     if (before === null || after === null) throw misread('a partial update lacks one of its sides')
-    const documents = this.#documents(new Bytes(from.buffer, 'a row event', from.at), before)
-    const old = this.#image(from, before)
+    const again = new Bytes(from.buffer, 'a row event').over(from.buffer, from.at, from.end)
+    const documents = this.#documents(again, before)
+    this.#image(from, before)
+    const middle = this.#out.at - this.#out.base
     const options = from.packed()
     if (options > 1) throw misread('a partial update has options that are not known')
     const count = this.#plans.filter((plan) => plan.json !== null).length
     const bits = options === 1 ? from.slice((count + 7) >> 3) : null
     const stepwise = (nth: number): boolean =>
       bits !== null && (((bits[nth >> 3] ?? 0) >> (nth & 7)) & 1) === 1
-    return { before: old, after: this.#stepped(from, after, { documents, stepwise }) }
+    this.#stepped(from, after, { documents, stepwise })
+    return middle
   }
 
   /** The bytes of the documents of an image, by column; where `from` begins. */
@@ -190,7 +244,7 @@ export class RowReader {
     const found = new Map<number, Buffer>()
     const nulls = from.slice(nullBytes)
     let bit = 0
-    const scratch = new Out()
+    const scratch = new Out(256)
     for (const [i, plan] of this.#plans.entries()) {
       if (absent[i] === true) continue
       const isNull = (((nulls[bit >> 3] ?? 0) >> (bit & 7)) & 1) === 1
@@ -214,12 +268,12 @@ export class RowReader {
       readonly documents: ReadonlyMap<number, Buffer>
       readonly stepwise: (nth: number) => boolean
     },
-  ): Tuple {
+  ): void {
     const out = this.#out
     const nulls = from.slice(nullBytes)
     let bit = 0
     let nth = 0
-    out.begin(this.#wanted)
+    out.count(this.#wanted)
     for (const [i, plan] of this.#plans.entries()) {
       const partial = plan.json !== null && at.stepwise(nth++)
       const isAbsent = absent[i] === true
@@ -236,7 +290,6 @@ export class RowReader {
       if (plan.wanted) out.close()
       else out.drop()
     }
-    return out.end()
   }
 
   #changed(from: Bytes, document: Buffer | undefined): string {
@@ -247,4 +300,10 @@ export class RowReader {
     }
     return printJson(applyDiffs(decodeJson(document), diffs))
   }
+}
+
+/** True when these bytes stand there, too. */
+function isAt(wanted: Buffer, bytes: Buffer, at: number): boolean {
+  for (let i = 0; i < wanted.length; i++) if (wanted[i] !== bytes[at + i]) return false
+  return true
 }

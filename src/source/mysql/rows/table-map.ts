@@ -1,4 +1,5 @@
 import { Bytes, misread } from '../log/bytes.ts'
+import type { RawEvent } from '../log/event.ts'
 import { type ColumnNotes, decodeNotes } from './column-notes.ts'
 import { COLUMN } from './column-types.ts'
 
@@ -26,9 +27,15 @@ export interface TableMap {
 }
 
 /** The number of a table that its rows name; good until the statement ends. */
-export function tableIdOf(body: Buffer, short: boolean): number {
-  const bytes = new Bytes(body, 'a row event')
+export function tableIdOf(bytes: Bytes, short: boolean): number {
   return short ? bytes.uint32() : bytes.uint48()
+}
+
+/** True when it was described in these very bytes. */
+export function isDescribedBy({ body }: TableMap, { buffer, from, to }: RawEvent): boolean {
+  if (to - from !== body.length) return false
+  for (let i = 0; i < body.length; i++) if (body[i] !== buffer[from + i]) return false
+  return true
 }
 
 /** What the head of the file says of its server. */

@@ -2,13 +2,14 @@ import type { Charsets } from '../../../dialect/mysql/charset-wide.ts'
 import { Fault } from '../../../model/fault.ts'
 import { Out } from './out.ts'
 import { cellPlan, type Declared } from './plan.ts'
-import { type Row, type RowEvent, RowReader } from './rows.ts'
+import { type RowEvent, RowReader } from './rows.ts'
 import type { TableMap } from './table-map.ts'
 
 /** Reads the rows of all tables, each with the columns that it is declared with. */
 export class TableRows {
   readonly #out = new Out()
   readonly #readers = new WeakMap<TableMap, RowReader>()
+  #last: { readonly map: TableMap; readonly reader: RowReader } | null = null
   readonly #charsets: Charsets
 
   constructor(charsets: Charsets) {
@@ -19,13 +20,15 @@ export class TableRows {
    * `declared` is asked once for each description of a table in the log. Throws Fault HF-L114
    * where the two differ: no value is ever read as one of another column.
    */
-  read(map: TableMap, rows: RowEvent, declared: () => readonly Declared[]): readonly Row[] {
-    let reader = this.#readers.get(map)
-    if (reader === undefined) {
-      reader = this.#readerOf(map, declared())
+  read(map: TableMap, rows: RowEvent, declared: () => readonly Declared[]): RowReader {
+    if (this.#last?.map !== map) {
+      const reader = this.#readers.get(map) ?? this.#readerOf(map, declared())
       this.#readers.set(map, reader)
+      this.#last = { map, reader }
     }
-    return reader.read(rows)
+    const { reader } = this.#last
+    reader.begin(rows)
+    return reader
   }
 
   #readerOf(map: TableMap, declared: readonly Declared[]): RowReader {

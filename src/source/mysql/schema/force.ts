@@ -7,7 +7,7 @@ import type { Name, Statement } from '../ddl/statement.ts'
 import { parseStatement } from '../ddl/statement.ts'
 import type { Query } from '../log/query.ts'
 import type { Declared } from '../rows/plan.ts'
-import type { Row, RowEvent } from '../rows/rows.ts'
+import type { RowEvent, RowReader } from '../rows/rows.ts'
 import type { TableMap } from '../rows/table-map.ts'
 import { TableRows } from '../rows/table-rows.ts'
 import { charsetsOf } from './declared.ts'
@@ -19,6 +19,7 @@ export class Followed {
   readonly table: Table
   readonly mark: Mark
   readonly #rows: TableRows
+  readonly #declared = (): readonly Declared[] => declaredOf(this.table, this.mark)
 
   constructor({ table, mark }: Standing, charsets: Charsets) {
     this.table = table
@@ -26,8 +27,9 @@ export class Followed {
     this.#rows = new TableRows(charsets)
   }
 
-  read(map: TableMap, rows: RowEvent): readonly Row[] {
-    return this.#rows.read(map, rows, () => declaredOf(this.table, this.mark))
+  /** Reads the rows of the event one by one. */
+  read(map: TableMap, rows: RowEvent): RowReader {
+    return this.#rows.read(map, rows, this.#declared)
   }
 }
 
@@ -57,6 +59,8 @@ export class SchemaInForce {
   readonly #options: ForceOptions
   readonly #tables = new Map<string, Followed>()
   #byMap = new WeakMap<TableMap, Followed>()
+  /** What was asked for last; rows of one table mostly follow each other. */
+  #last: { readonly map: TableMap; readonly followed: Followed | null } | null = null
   #charsets: Charsets
   readonly #known: Set<string>
 
@@ -81,11 +85,14 @@ export class SchemaInForce {
 
   /** Null for a table that is not mirrored. */
   of(map: TableMap): Followed | null {
-    const known = this.#byMap.get(map)
-    if (known !== undefined) return known
-    const found = this.#find(map)
-    if (found !== undefined) this.#byMap.set(map, found)
-    return found ?? null
+    if (this.#last?.map === map) return this.#last.followed
+    let followed = this.#byMap.get(map) ?? null
+    if (followed === null) {
+      followed = this.#find(map) ?? null
+      if (followed !== null) this.#byMap.set(map, followed)
+    }
+    this.#last = { map, followed }
+    return followed
   }
 
   /**
@@ -141,6 +148,7 @@ export class SchemaInForce {
   #follow(standing: Standing): void {
     this.#tables.set(this.#key(standing.table), new Followed(standing, this.#charsets))
     this.#byMap = new WeakMap()
+    this.#last = null
   }
 
   #alter(

@@ -104,7 +104,7 @@ export class RawSession implements AsyncDisposable {
 
   #chunk(chunk: Buffer): void {
     try {
-      this.#packets.push(chunk, (payload) => this.#take(payload))
+      this.#packets.push(chunk, (buffer, from, to) => this.#take(buffer.subarray(from, to)))
     } catch (error) {
       this.session.socket.destroy()
       this.#fail(error)

@@ -7,6 +7,7 @@ import { Places } from '../../../../src/source/mysql/places.ts'
 import { logEnd, logPassed, readServer } from '../../../../src/source/mysql/server.ts'
 import { streamLog } from '../../../../src/source/mysql/stream.ts'
 import { endpointOf } from '../../../../testkit/binlog.ts'
+import { apart } from '../../../../testkit/memory/runs.ts'
 import { type MysqlServer, mysql } from '../../../../testkit/servers/index.ts'
 import { stand } from '../../hard/mysql.ts'
 
@@ -69,7 +70,7 @@ for (const [name, start] of Object.entries(servers)) {
     let last: Position | null = null
     let commits = 0
     for await (const burst of stream) {
-      for (const item of burst) {
+      for (const item of burst.flatMap(apart)) {
         if (item.kind !== 'commit' && item.kind !== 'progress') continue
         const here = item.positions.get(LANE)
         assert.ok(here !== undefined)

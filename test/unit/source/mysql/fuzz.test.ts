@@ -8,7 +8,7 @@ import { Fault } from '../../../../src/model/fault.ts'
 import { Bytes } from '../../../../src/source/mysql/log/bytes.ts'
 import * as control from '../../../../src/source/mysql/log/control.ts'
 import { DomainPosition } from '../../../../src/source/mysql/log/domains.ts'
-import { rawEvent, TYPE } from '../../../../src/source/mysql/log/event.ts'
+import { RawEvent, TYPE } from '../../../../src/source/mysql/log/event.ts'
 import { type LogEvent, LogReader } from '../../../../src/source/mysql/log/events.ts'
 import { GtidSet } from '../../../../src/source/mysql/log/gtid.ts'
 import { Packets } from '../../../../src/source/mysql/log/packets.ts'
@@ -50,9 +50,9 @@ const any = fc.oneof(bytes, tricky)
 const parsers: Readonly<Record<string, (body: Buffer) => void>> = {
   format: (body) => control.decodeFormat(body),
   rotate: (body) => control.decodeRotate(body),
-  gtid: (body) => control.decodeGtid(body),
+  gtid: (body) => control.decodeGtid(new Bytes(body, 'a GTID'), new control.Origins()),
   'tagged GTID': (body) => decodeTaggedGtid(body),
-  'domain GTID': (body) => control.decodeDomainGtid(body, 1),
+  'domain GTID': (body) => control.decodeDomainGtid(new Bytes(body, 'a GTID'), 1),
   'domain list': (body) => control.decodeDomainList(body),
   query: (body) => decodeQuery(TYPE.query, body),
   'compressed query': (body) => decodeQuery(TYPE.queryCompressed, body),
@@ -61,13 +61,15 @@ const parsers: Readonly<Record<string, (body: Buffer) => void>> = {
   'table map': (body) => decodeTableMap(body, { short: false, mariadb: false }),
   'GTID set': (body) => GtidSet.decode(body),
   payload: (body) => decodePayload(body),
-  'row event': (body) => decodeRowEvent(TYPE.updateRows, body, false),
-  'compressed rows': (body) => decodeRowEvent(TYPE.writeRowsCompressedV1, body, false),
+  'row event': (body) => decodeRowEvent(TYPE.updateRows, new Bytes(body, 'a row event'), false),
+  'compressed rows': (body) =>
+    decodeRowEvent(TYPE.writeRowsCompressedV1, new Bytes(body, 'a row event'), false),
   JSON: (body) => printJson(decodeJson(body)),
   'JSON steps': (body) => applyDiffs({ kind: 'array', elements: [] }, decodeDiffs(body)),
   packets: (body) => new Packets(0).push(body, () => {}),
-  event: (body) => rawEvent(body, 'none'),
-  'event with a checksum': (body) => rawEvent(body, 'crc32'),
+  event: (body) => new RawEvent().read(body, 0, body.length),
+  'event with a checksum': (body) =>
+    Object.assign(new RawEvent(), { checksum: 'crc32' as const }).read(body, 0, body.length),
 }
 
 for (const [name, parse] of Object.entries(parsers)) {
