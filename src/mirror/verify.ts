@@ -1,12 +1,14 @@
 import type { Endpoint } from '../model/endpoint.ts'
 import { Fault } from '../model/fault.ts'
-import type { Position } from '../model/position.ts'
+import type { Comparison, Position } from '../model/position.ts'
+import type { TargetReader } from '../model/reader.ts'
 import * as sources from '../source/registry.ts'
 import type { Source } from '../source/source.ts'
 import * as targets from '../target/registry.ts'
 import type { Target } from '../target/target.ts'
-import { type CompareOptions, compareDefaults, compareEnds } from '../verify/compare.ts'
+import { type CompareOptions, compareDefaults, compareEnds, type Ends } from '../verify/compare.ts'
 import type { Verification } from '../verify/report.ts'
+import { openBehind } from './behind.ts'
 import type { Connectors } from './options.ts'
 import { refuseForeignLog } from './resume.ts'
 
@@ -14,6 +16,8 @@ export interface VerifyOptions extends Partial<CompareOptions> {
   readonly name: string
   readonly source: Endpoint
   readonly target: Endpoint
+  /** The database whose log the source tells of, where the source does not hold rows itself. */
+  readonly database?: Endpoint | null
   /** Those of the registries unless given. */
   readonly connectors?: Connectors
 }
@@ -37,15 +41,20 @@ export async function verifyMirror(
     position: (lane, token): Position => source.position(lane, token),
   })
   await refuseStranger(source, target, mirror)
-  return await compareEnds(
-    {
-      compare: (a, b) => source.compare(a, b),
-      openSource: (tables, stop) => source.reader(tables, stop),
-      openTarget: (stop) => target.reader([], stop),
-    },
-    { ...compareDefaults, ...options },
-    signal,
-  )
+  const how = { ...compareDefaults, ...options }
+  const ends = {
+    compare: (a: Position, b: Position): Comparison => source.compare(a, b),
+    openTarget: (stop: AbortSignal): Promise<TargetReader> => target.reader([], stop),
+  }
+  if (options.database == null) {
+    const open: Ends['openSource'] = (tables, stop) => source.reader(tables, stop)
+    return await compareEnds({ ...ends, openSource: open }, how, signal)
+  }
+  await using database = await openSource({ endpoint: options.database, mirror, selection })
+  const { patience } = how
+  const open: Ends['openSource'] = (tables, stop, after) =>
+    openBehind({ source, database, after, tables, patience }, stop)
+  return await compareEnds({ ...ends, openSource: open }, how, signal)
 }
 
 /** The target's rows are compared with the source that they came from and with no other. */
@@ -55,5 +64,7 @@ async function refuseStranger(source: Source, target: Target, mirror: string): P
     throw new Fault('HF-C112', { what: `${target.label} knows no mirror named ${mirror}` })
   }
   if (checkpoint.positions.size === 0) return
+  // A source may follow what the checkpoint names, whatever is selected.
+  for (const [lane, { token }] of checkpoint.positions) source.position(lane, token)
   refuseForeignLog(checkpoint.source, await source.identity())
 }

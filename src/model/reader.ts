@@ -82,11 +82,20 @@ export interface Reader extends AsyncDisposable {
   print(recipe: Recipe, rows: readonly Tuple[]): Promise<readonly Print[]>
 }
 
+/** A view of the present without the log around it. */
+export interface Present extends Omit<Reader, 'at'> {
+  /** As that of a `SourceReader`. */
+  readonly unsettled: string | null
+}
+
 /** A transaction of the log as a view of the source sees it. */
 export interface LoggedTransaction {
   readonly positions: Positions
-  /** The view holds its changes. */
-  readonly visible: boolean
+  /**
+   * The view holds its changes. Null where that is not known, and where it changes nothing to say
+   * them again: rows come whole, and the last word on each of them is said.
+   */
+  readonly visible: boolean | null
   readonly changes: readonly Change[]
 }
 

@@ -3,7 +3,7 @@ import type { Identities } from '../model/checkpoint.ts'
 import type { Endpoint } from '../model/endpoint.ts'
 import type { FaultCode, Finding } from '../model/fault.ts'
 import type { Comparison, Position, Positions } from '../model/position.ts'
-import type { SourceReader } from '../model/reader.ts'
+import type { Present, SourceReader } from '../model/reader.ts'
 import type { Blueprint, Sequence, Table, Vocabulary } from '../model/table.ts'
 
 /** Which tables are wanted. Patterns are `schema.table` with `*`; `"…"` quotes a name. */
@@ -103,6 +103,12 @@ export interface LogAge {
   readonly remedy: string
 }
 
+/** Listens for words that the database behind a source signs. */
+export interface Hearing {
+  /** Resolves once the word has come, and with it all that was committed before it. */
+  heard(word: string, signal: AbortSignal): Promise<void>
+}
+
 /**
  * Where changes come from. All methods throw `Fault`; a transient one means that the source may
  * be opened again and read from the checkpoint.
@@ -189,6 +195,12 @@ export interface Source extends AsyncDisposable {
 
   /** A consistent view of the tables for comparing them. Needs no stream. */
   reader(tables: readonly Table[], signal: AbortSignal): Promise<SourceReader>
+  /** A consistent view of the tables, found by their names, where the log is not needed. */
+  present?(tables: readonly Table[], signal: AbortSignal): Promise<Present>
+  /** Writes a word into the log that is no row of anything: behind all that is committed now. */
+  sign?(word: string): Promise<void>
+  /** Of a source that hears from a database through others: hears words signed from now on. */
+  hear?(): Promise<Hearing>
   /** Removes what the source keeps for the mirror; says what it removed. Safe to repeat. */
   destroy(): Promise<readonly string[]>
 }

@@ -13,7 +13,8 @@ import { Findings, summarize, type TableVerification, type Verification } from '
 
 /** How to look at both ends. */
 export interface Ends {
-  openSource(tables: readonly Table[], signal: AbortSignal): Promise<SourceReader>
+  /** `after`: a place that the target has passed. */
+  openSource(tables: readonly Table[], signal: AbortSignal, after: Positions): Promise<SourceReader>
   openTarget(signal: AbortSignal): Promise<TargetReader>
   readonly compare: Compare
 }
@@ -81,6 +82,7 @@ async function compareOnce(round: Round, signal: AbortSignal): Promise<Verificat
   await using source = await ends.openSource(
     states.map(({ table }) => table),
     signal,
+    target.at,
   )
   using _closing = closedBy(signal, source)
   try {

@@ -45,7 +45,9 @@ export async function meet(
   if (!covers(compare, target.at, source.from)) throw gap(source, target)
   const log = await read(source, { through: source.at, known: target.at }, signal)
   const behind = (): boolean =>
-    log.some(({ visible, positions }) => visible && !covers(compare, target.at, positions))
+    log.some(
+      ({ visible, positions }) => visible !== false && !covers(compare, target.at, positions),
+    )
   await awaitTarget(target, { ...options, behind }, signal)
   const through = [...target.checkpoint.tables.map((state) => stands(state, target.at, compare))]
     .filter((place) => !covers(compare, source.at, place))
@@ -111,15 +113,19 @@ function sort(
     })
   }
   for (const { positions, visible, changes } of log) {
-    const pendingIn = (id: string): Pending | null => {
+    const pendingIn = (id: string): readonly Pending[] => {
       const found = apart.get(id)
-      if (found === undefined || covers(compare, found.stands, positions) === visible) return null
-      return visible ? found.target : found.source
+      if (found === undefined) return []
+      const applied = covers(compare, found.stands, positions)
+      if (visible === null) return applied ? [found.source] : [found.source, found.target]
+      return applied === visible ? [] : [visible ? found.target : found.source]
     }
     for (const change of changes) {
       if (change.kind === 'truncate') {
-        for (const { id } of change.tables) pendingIn(id)?.truncate()
-      } else if (change.kind !== 'schema') pendingIn(change.table.id)?.add(change)
+        for (const { id } of change.tables) for (const one of pendingIn(id)) one.truncate()
+      } else if (change.kind !== 'schema') {
+        for (const one of pendingIn(change.table.id)) one.add(change)
+      }
     }
   }
   return apart

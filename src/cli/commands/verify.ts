@@ -34,9 +34,9 @@ export const verify: Command = {
   async run(call: Call): Promise<Outcome> {
     const { out, given, signal } = call
     const shown = rowsFlag(given.text('rows'))
-    const { name, source, target } = await call.mirror()
+    const { name, source, target, database } = await call.mirror()
     const keep = Math.max(shown, out.json ? LISTED : 0)
-    const result = await verifyMirror({ name, source, target, keep }, signal)
+    const result = await verifyMirror({ name, source, target, database, keep }, signal)
     out.data(verificationText(result, shown, out.paint.stdout))
     const { verdict, rows, missing, extra, changed, fence } = result
     const passed = verdict === 'PASS'

@@ -49,8 +49,8 @@ export const lossTexts: Readonly<
     instead: 'a column without an offset',
   },
   unknown: {
-    what: 'a large number that an update did not touch comes as null',
-    instead: 'decimal.handling.mode=string, or REPLICA IDENTITY FULL',
+    what: 'a large number that an update did not touch comes as null, and a number of a snapshot without the zeros at its end',
+    instead: 'a column with a scale, such as numeric(20,4)',
   },
   bits: {
     what: 'the length of a bit varying is lost: zeros are put in front of it',

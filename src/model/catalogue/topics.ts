@@ -139,9 +139,21 @@ export const topicFaults = {
     safe: 'Nothing was read or changed.',
     todo: [
       {
-        text: 'Compare the database behind the connector with the target.',
-        run: 'holdfast verify --source postgres://… --target …',
+        text: 'Name the database behind the connector, which is compared with the target.',
+        run: 'holdfast verify --set source.kafka.source_url=postgres://…',
       },
+    ],
+  },
+  'HF-K114': {
+    title: 'The topics do not reach up to the moment to compare at',
+    class: 'transient',
+    severity: 'warn',
+    exit: 4,
+    why: 'A word was written into the log of the database, and the connector did not tell of it in time: it is behind, is not running, reads another database, or leaves messages out (PostgreSQL before 14, message.prefix.exclude.list).',
+    safe: 'Nothing was changed and no difference is claimed: SYNC_IN_PROGRESS.',
+    todo: [
+      { text: 'See whether the connector runs.', run: 'holdfast connectors status' },
+      { text: 'Verify again.', run: 'holdfast verify' },
     ],
   },
   'HF-K113': {

@@ -11,6 +11,7 @@ import type { SourceReader } from '../../model/reader.ts'
 import type { Blueprint, Sequence, Table, Vocabulary } from '../../model/table.ts'
 import type {
   Estimate,
+  Hearing,
   LogState,
   Snapshot,
   Source,
@@ -18,6 +19,7 @@ import type {
   SourceTraits,
 } from '../source.ts'
 import { Ageing } from './ageing.ts'
+import { hearMessages } from './hearing.ts'
 import {
   comparePositions,
   laneOf,
@@ -280,6 +282,10 @@ class KafkaSource implements Source {
       what: `rows of ${this.label} cannot be compared: topics hold changes, not rows`,
       side: 'source',
     })
+  }
+
+  async hear(): Promise<Hearing> {
+    return await hearMessages(this.#reach, await this.#tables())
   }
 
   async destroy(): Promise<readonly string[]> {

@@ -6,7 +6,7 @@ import type { StreamItem } from '../../model/change.ts'
 import type { Identities } from '../../model/checkpoint.ts'
 import type { Finding } from '../../model/fault.ts'
 import type { Comparison, Position, Positions } from '../../model/position.ts'
-import type { SourceReader } from '../../model/reader.ts'
+import type { Present, SourceReader } from '../../model/reader.ts'
 import type { Blueprint, Sequence, Table, Vocabulary } from '../../model/table.ts'
 import type {
   Estimate,
@@ -19,7 +19,7 @@ import type {
 import { identityFacts, readLeaves } from './check/facts.ts'
 import { requireLandmark } from './check/landmark.ts'
 import { preflightSource } from './check/preflight.ts'
-import { currentHead, emitFence } from './log/head.ts'
+import { currentHead, emitFence, emitWord } from './log/head.ts'
 import { Lookout } from './look.ts'
 import { type Names, namesFor } from './names.ts'
 import {
@@ -34,6 +34,7 @@ import {
   positionsAt,
 } from './position.ts'
 import { dropPublications, preparePublications, requirePublications } from './publication.ts'
+import { openPresent } from './reader/present.ts'
 import { openSourceReader } from './reader/reader.ts'
 import { encodingsOf, readTypeBook, type TypeBook } from './schema/encodings.ts'
 import { inspectSource } from './schema/inspect.ts'
@@ -284,6 +285,15 @@ class PostgresSource implements Source {
       },
       signal,
     )
+  }
+
+  present(_tables: readonly Table[], signal: AbortSignal): Promise<Present> {
+    const { endpoint, mirror } = this.#options
+    return openPresent({ endpoint, mirror }, signal)
+  }
+
+  sign(word: string): Promise<void> {
+    return emitWord(this.#control, word)
   }
 
   async destroy(): Promise<readonly string[]> {

@@ -16,6 +16,21 @@ export async function currentHead(session: Session): Promise<Lsn> {
 const MESSAGE = `BEGIN; SET LOCAL synchronous_commit = local;
 SELECT pg_logical_emit_message(true, 'holdfast', ''); COMMIT`
 
+/**
+ * Writes a message whose prefix is the word, which other readers of the log than ours tell of, too.
+ * It is in the log behind every commit that is visible now.
+ */
+export async function emitWord(session: Session, word: string): Promise<void> {
+  try {
+    await session.query('BEGIN; SET LOCAL synchronous_commit = local')
+    await session.query(`SELECT pg_logical_emit_message(true, $1, '')`, [word])
+    await session.query('COMMIT')
+  } catch (error) {
+    await session.query('ROLLBACK').catch(() => undefined)
+    throw error
+  }
+}
+
 const FLUSH_MS = 2_000
 const LOOK_AGAIN_MS = 10
 

@@ -41,7 +41,7 @@ const LIMIT = 256 << 20
 const FLUSH_MS = 10_000
 
 /** Nothing of ours may wait for, or be planned as, what others have set. */
-const VIEW_SETTINGS = {
+export const VIEW_SETTINGS = {
   max_parallel_workers_per_gather: '0',
   enable_hashjoin: 'off',
   enable_mergejoin: 'off',
@@ -86,7 +86,7 @@ export async function openSourceReader(
   })
 }
 
-async function openViews(
+export async function openViews(
   sessions: readonly Session[],
 ): Promise<{ readonly seen: Seen; readonly at: Lsn }> {
   const [first, ...others] = sessions
