@@ -2,7 +2,7 @@ import { isoTime } from '../async/clock.ts'
 import type { MirrorEvent } from '../mirror/progress.ts'
 import { describePositions } from '../model/position.ts'
 import type { Follower } from '../observe/follower.ts'
-import { runningStatus, tableStatus } from '../observe/status.ts'
+import { connectorStatus, runningStatus, tableStatus } from '../observe/status.ts'
 import { faultData } from './format.ts'
 
 const SCHEMA = 'holdfast.event/1'
@@ -54,6 +54,8 @@ function restOf(event: MirrorEvent, follower: Follower): Record<string, unknown>
       return { fault: faultData(event.fault), retry_ms: event.retryInMillis }
     case 'way':
       return { way: event.way, why: event.why }
+    case 'connectors':
+      return { connectors: event.connectors.map(connectorStatus) }
     case 'notice':
       return { text: event.text }
     case 'durable':

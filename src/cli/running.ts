@@ -1,14 +1,15 @@
 import { every, monotonic, sleep, type Ticker } from '../async/clock.ts'
 import { ENVIRONMENT_PREFIX } from '../config/describe.ts'
 import type { MirrorSettings } from '../config/settings.ts'
-import type { MirrorOptions, MirrorOutcome } from '../mirror/options.ts'
-import type { MirrorEvent } from '../mirror/progress.ts'
+import type { MirrorOptions, MirrorOutcome, Watch } from '../mirror/options.ts'
+import type { ConnectorProgress, MirrorEvent } from '../mirror/progress.ts'
 import { asFault, Fault } from '../model/fault.ts'
 import { Follower } from '../observe/follower.ts'
 import { Log } from '../observe/log.ts'
 import { answer, openSettings } from '../observe/socket.ts'
 import { runningStatus } from '../observe/status.ts'
 import { runMirror } from '../supervise/keep.ts'
+import { runOwned } from '../supervise/owned.ts'
 import type { Call } from './command.ts'
 import { todoText } from './format.ts'
 import { progressLine } from './live.ts'
@@ -48,8 +49,12 @@ export async function runWatched(call: Call, settings: MirrorSettings, goal: Goa
   let outcome: MirrorOutcome | null = null
   let fault: Fault | null = null
   try {
+    const { owned } = settings
+    const watch: Watch = (event) => teller.take(event, settings)
     outcome = await opened(call, settings, () =>
-      runMirror(options, call.signal, (event) => teller.take(event, settings)),
+      owned === null
+        ? runMirror(options, call.signal, watch)
+        : runOwned(options, owned, { drain: call.signal, watch }),
     )
   } catch (error) {
     fault = asUsage(asFault(error), goal, teller.claimed)
@@ -124,9 +129,10 @@ class Teller {
   }
 
   take(event: MirrorEvent, settings: MirrorSettings): void {
+    const before = connectorWords(this.#follower.progress.connectors)
     this.#follower.take(event)
     if (event.kind === 'tables') this.#door ??= this.#open(settings)
-    this.#tell(event)
+    this.#tell(event, before)
     const record = eventRecord(event, this.#follower)
     if (record !== null) this.#call.out.record(record)
   }
@@ -164,16 +170,30 @@ class Teller {
     else out.say(line)
   }
 
-  #tell(event: MirrorEvent): void {
-    const told = toldOf(event, this.#follower)
+  #tell(event: MirrorEvent, before: string): void {
+    const told = toldOf(event, this.#follower, before)
     if (told !== null) this.#log[told.level](told.text)
   }
 }
 
-/** What a log says of an event; null for those that are shown as progress. */
+/** How connectors are, in a line that stays the same while they do. */
+function connectorWords(connectors: readonly ConnectorProgress[]): string {
+  return connectors
+    .map(({ name, condition, tasks }) => {
+      const running = tasks.filter(({ state }) => state === 'RUNNING').length
+      return `connector ${name} is ${condition}, ${running} of ${plural(tasks.length, 'task')} running`
+    })
+    .join('; ')
+}
+
+/**
+ * What a log says of an event; null for those that are shown as progress. `before`: how connectors
+ * were until then.
+ */
 function toldOf(
   event: MirrorEvent,
   follower: Follower,
+  before: string,
 ): { readonly level: 'info' | 'warn'; readonly text: string } | null {
   switch (event.kind) {
     case 'opened':
@@ -198,6 +218,10 @@ function toldOf(
     }
     case 'way':
       return { level: 'info', text: event.why }
+    case 'connectors': {
+      const text = connectorWords(follower.progress.connectors)
+      return before === text ? null : { level: 'info', text }
+    }
     case 'notice':
       return { level: 'warn', text: event.text }
     default:

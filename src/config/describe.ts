@@ -17,6 +17,10 @@ export function startupLines(settings: MirrorSettings, loaded: Loaded): string[]
     `target ${describeEndpoint(target)} (TLS ${target.tls.mode}, ${connections}, on_existing ${onExisting})`,
     `tables ${selection.include.join(', ') || 'all'}; excluded: ${selection.exclude.join(', ') || 'none'}; without identity: ${selection.keyless}`,
   ]
+  if (settings.owned !== null) {
+    const names = settings.owned.connectors.join(', ')
+    lines.push(`connectors ${names}, started and stopped with the mirror`)
+  }
   if (loaded.from !== 'environment') return lines
   return ['Database mirroring is enabled', ...lines]
 }

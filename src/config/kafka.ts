@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { type Endpoint, Secret } from '../model/endpoint.ts'
+import type { Owned } from './settings.ts'
 import { parseUrl } from './url.ts'
 
 const text = z.string().min(1)
@@ -37,13 +38,6 @@ export const kafkaSchema = z.strictObject({
 })
 
 export type KafkaConfig = z.infer<typeof kafkaSchema>
-
-/** A worker of Kafka Connect and the connectors there that belong to a mirror. */
-export interface Owned {
-  /** Its address, with user and password where it asks for them. */
-  readonly worker: Secret
-  readonly connectors: readonly string[]
-}
 
 /** The URL of the brokers; null where none are named. */
 export function brokersUrl({ brokers }: KafkaConfig): string | null {

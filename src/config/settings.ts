@@ -1,10 +1,16 @@
 import type { MirrorLimits } from '../mirror/options.ts'
-import type { Endpoint } from '../model/endpoint.ts'
+import type { Endpoint, Secret } from '../model/endpoint.ts'
 import type { CatchUp, Selection } from '../source/source.ts'
 import type { Shape } from '../target/target.ts'
-import type { Owned } from './kafka.ts'
 
 export type OnExisting = 'refuse' | 'merge' | 'replace'
+
+/** A worker and the connectors there that belong to a mirror. */
+export interface Owned {
+  /** Its address, with user and password where it asks for them. */
+  readonly worker: Secret
+  readonly connectors: readonly string[]
+}
 
 /** All that a mirror needs, complete and checked; what the engine is opened with. */
 export interface MirrorSettings {

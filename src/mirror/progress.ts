@@ -44,6 +44,18 @@ export type MirrorEvent =
   | { readonly kind: 'fault'; readonly fault: Fault; readonly retryInMillis: number | null }
   | { readonly kind: 'notice'; readonly text: string }
   | ({ readonly kind: 'way' } & Way)
+  | { readonly kind: 'connectors'; readonly connectors: readonly ConnectorProgress[] }
+
+/** What fills the source and belongs to the mirror: a connector of another program. */
+export interface ConnectorProgress {
+  readonly name: string
+  readonly condition: 'running' | 'failed' | 'paused' | 'stopped' | 'starting'
+  /** As its worker says it, which may be RUNNING for one that has failed. */
+  readonly state: string
+  readonly tasks: readonly { readonly id: number; readonly state: string }[]
+  /** What has failed, by its kind. */
+  readonly faults: readonly Fault[]
+}
 
 export interface TableProgress {
   readonly id: string
@@ -89,6 +101,8 @@ export interface Progress {
   readonly levelAt: bigint | null
   /** How the source's log is read; null until it is. */
   readonly way: Way | null
+  /** Those that belong to the mirror; none where it has none. */
+  readonly connectors: readonly ConnectorProgress[]
   readonly fault: Fault | null
 }
 
@@ -119,6 +133,7 @@ export function startProgress(mirror: string, now: bigint): Progress {
     headAt: null,
     levelAt: null,
     way: null,
+    connectors: [],
     fault: null,
   }
 }
@@ -174,6 +189,8 @@ export function reduce(progress: Progress, event: MirrorEvent, now: bigint): Pro
       }
     case 'way':
       return { ...progress, way: { way: event.way, why: event.why } }
+    case 'connectors':
+      return { ...progress, connectors: event.connectors }
     case 'notice':
       return progress
   }

@@ -1,5 +1,10 @@
 import { isoTime, wallMicros } from '../async/clock.ts'
-import { lagOf, type Progress, type TableProgress } from '../mirror/progress.ts'
+import {
+  type ConnectorProgress,
+  lagOf,
+  type Progress,
+  type TableProgress,
+} from '../mirror/progress.ts'
 import type { Checkpoint } from '../model/checkpoint.ts'
 import type { Todo } from '../model/fault.ts'
 import type { Phase } from '../model/phase.ts'
@@ -18,6 +23,18 @@ export interface TableStatus {
   readonly rows_expected: number | null
 }
 
+export interface ConnectorStatus {
+  readonly name: string
+  readonly condition: ConnectorProgress['condition']
+  readonly state: string
+  readonly tasks: readonly { readonly id: number; readonly state: string }[]
+  readonly faults: readonly {
+    readonly code: string
+    readonly what: string
+    readonly title: string
+  }[]
+}
+
 /** One mirror in one object; the form that programs rely on. Times are ISO 8601 in UTC. */
 export interface Status {
   readonly mirror: string
@@ -31,6 +48,8 @@ export interface Status {
     readonly tasks: readonly { readonly id: number; readonly state: HalfState }[]
     readonly message: string
   }
+  /** What fills the source and belongs to the mirror, as its worker says it. */
+  readonly connectors: readonly ConnectorStatus[]
   readonly consumer: {
     readonly state: HalfState
     readonly healthy: boolean
@@ -87,16 +106,17 @@ export function runningStatus(follower: Follower): Status {
   const lag = lagOf(progress, now)
   return {
     mirror: progress.mirror,
-    overall: overallOf(progress.phase, halves),
+    overall: withConnectors(overallOf(progress.phase, halves), progress.connectors),
     phase: progress.phase,
     reason: progress.reason,
     since: timeText(progress.since),
-    connector: {
+    connector: halfOf(progress.connectors) ?? {
       state,
       healthy: state === 'RUNNING' && halves.source,
       tasks: [{ id: 0, state }],
       message: heardMessage('the source', sourceSilence),
     },
+    connectors: progress.connectors.map(connectorStatus),
     consumer: {
       state,
       healthy: state === 'RUNNING' && halves.target,
@@ -127,7 +147,11 @@ export function runningStatus(follower: Follower): Status {
 }
 
 /** The status of a mirror that runs nowhere within sight, from the state at its target. */
-export function storedStatus(mirror: string, checkpoint: Checkpoint): Status {
+export function storedStatus(
+  mirror: string,
+  checkpoint: Checkpoint,
+  connectors: readonly ConnectorProgress[] = [],
+): Status {
   const tables = checkpoint.tables.map(
     ({ table, mode, state, rowsCopied }): TableStatus => ({
       name: `${table.schema}.${table.name}`,
@@ -145,7 +169,8 @@ export function storedStatus(mirror: string, checkpoint: Checkpoint): Status {
     phase: 'stopped',
     reason: message,
     since: null,
-    connector: { state: 'STOPPED', healthy: false, tasks: [], message },
+    connector: halfOf(connectors) ?? { state: 'STOPPED', healthy: false, tasks: [], message },
+    connectors: connectors.map(connectorStatus),
     consumer: { state: 'STOPPED', healthy: false, last_heartbeat: null, recent: false, message },
     config: configOf(mirror, false),
     statistics: {
@@ -167,6 +192,57 @@ export function storedStatus(mirror: string, checkpoint: Checkpoint): Status {
 function overallOf(phase: Phase, fresh: { source: boolean; target: boolean }): Overall {
   if (phase === 'halted') return 'failed'
   return phase === 'streaming' && fresh.source && fresh.target ? 'healthy' : 'degraded'
+}
+
+/** A mirror is as well as the least of its connectors. */
+function withConnectors(overall: Overall, connectors: readonly ConnectorProgress[]): Overall {
+  if (connectors.some(({ condition }) => condition === 'failed')) return 'failed'
+  const all = connectors.every(({ condition }) => condition === 'running')
+  return all || overall === 'failed' ? overall : 'degraded'
+}
+
+const STATES = {
+  running: 'RUNNING',
+  failed: 'FAILED',
+  paused: 'STOPPED',
+  stopped: 'STOPPED',
+  starting: 'STARTING',
+} as const
+
+/** The half that reads the source, where connectors of another program do it; null without any. */
+function halfOf(connectors: readonly ConnectorProgress[]): Status['connector'] | null {
+  const order = ['failed', 'starting', 'stopped', 'paused', 'running'] as const
+  const worst = order.find((one) => connectors.some(({ condition }) => condition === one))
+  if (worst === undefined) return null
+  const told = connectors.map(({ name, condition, faults: [fault] }) => {
+    const why = fault === undefined ? '' : `, ${fault.code} ${fault.entry.title.toLowerCase()}`
+    return `${name} is ${condition}${why}`
+  })
+  const tasks = connectors.flatMap(({ tasks: own }) =>
+    own.map(({ id, state }) => ({ id, state: taskState(state) })),
+  )
+  const state = STATES[worst]
+  return { state, healthy: worst === 'running', tasks, message: told.join('; ') }
+}
+
+function taskState(state: string): HalfState {
+  if (state === 'RUNNING' || state === 'FAILED') return state
+  return state === 'PAUSED' || state === 'STOPPED' ? 'STOPPED' : 'STARTING'
+}
+
+export function connectorStatus(connector: ConnectorProgress): ConnectorStatus {
+  const { name, condition, state, tasks, faults } = connector
+  return {
+    name,
+    condition,
+    state,
+    tasks: tasks.map((task) => ({ id: task.id, state: task.state })),
+    faults: faults.map(({ code, detail, entry }) => ({
+      code,
+      what: detail.what,
+      title: entry.title,
+    })),
+  }
 }
 
 function halfState(phase: Phase): HalfState {

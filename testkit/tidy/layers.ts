@@ -23,7 +23,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   config: ['model', 'async', ...contracts, 'registry', 'mirror'],
   connect: ['model', 'async', 'source'],
   observe: ['model', 'async', 'mirror', 'config'],
-  supervise: [...nearly, 'registry', 'mirror', 'config', 'observe'],
+  supervise: [...nearly, 'registry', 'mirror', 'config', 'observe', 'connect'],
   cli: top,
   demo: top,
   index: top,

@@ -1,10 +1,11 @@
-import type { MirrorSettings } from '../../config/settings.ts'
+import type { MirrorSettings, Owned } from '../../config/settings.ts'
 import { parseUrl } from '../../config/url.ts'
 import { storedMirror } from '../../mirror/operations.ts'
 import type { Endpoint } from '../../model/endpoint.ts'
 import { Fault } from '../../model/fault.ts'
 import { ask, socketNames } from '../../observe/socket.ts'
 import { type Status, storedStatus } from '../../observe/status.ts'
+import { connectorsOf } from '../../supervise/owned.ts'
 import { type Call, type Command, whichMirror } from '../command.ts'
 import { todoText } from '../format.ts'
 import type { Outcome } from '../outcome.ts'
@@ -15,6 +16,8 @@ import { count, plural, size, span } from '../words.ts'
 interface Asked {
   readonly name: string
   readonly target: Endpoint | null
+  /** The connectors that belong to it. */
+  readonly owned?: Owned | null
 }
 
 export const status: Command = {
@@ -64,14 +67,17 @@ function mirrorsIfAny(call: Call): readonly MirrorSettings[] | null {
   }
 }
 
-async function statusOf(call: Call, { name, target }: Asked): Promise<Status> {
+async function statusOf(call: Call, { name, target, owned = null }: Asked): Promise<Status> {
   const running = await ask(call.directory, name, 'status')
   // The other end is this program under the same user; its answer is a Status.
   if (running !== null) return running as Status
   if (target === null)
     throw new Fault('HF-X012', { what: `no mirror "${name}" runs in this folder` })
   const { checkpoint, mirrors, label } = await storedMirror({ name, target })
-  if (checkpoint !== null) return storedStatus(name, checkpoint)
+  if (checkpoint !== null) {
+    const connectors = owned === null ? [] : await connectorsOf(owned, call.signal)
+    return storedStatus(name, checkpoint, connectors)
+  }
   const others = mirrors.length === 0 ? 'holds no mirror' : `holds ${mirrors.join(', ')}`
   throw new Fault('HF-C112', { what: `${label} ${others}; "${name}" is not among them` })
 }
@@ -92,6 +98,11 @@ export function statusText(status: Status, paint: Paint): string {
     for (const [at, todo] of status.fault.todo.entries()) row(at === 0 ? 'you' : '', todoText(todo))
   }
   row('connector', `${connector.state.padEnd(8)} ${connector.message}`)
+  for (const { name, condition, state, tasks, faults } of status.connectors) {
+    row('', `${name}   ${condition}   called ${state}`)
+    for (const task of tasks) row('', `  task ${task.id}   ${task.state}`)
+    for (const { code, what, title } of faults) row('', `  ${code} ${what}: ${title.toLowerCase()}`)
+  }
   row('consumer', `${consumer.state.padEnd(8)} ${consumer.message}`)
   const behind = lag === null ? 'lag unknown' : lagWords(lag)
   row(
