@@ -21,8 +21,9 @@ export class Course {
     readonly watch: Watch
   }) {
     this.#compare = options.compare
-    this.#head = options.head
-    this.#goal = options.goal
+    const lanes = options.durable
+    this.#head = within(options.head, lanes)
+    this.#goal = options.goal === null ? null : within(options.goal, lanes)
     this.#watch = options.watch
     this.durable = options.durable
   }
@@ -53,4 +54,9 @@ export class Course {
     this.durable = event.positions
     if (this.#goal !== null && this.reached(this.durable, this.#goal)) this.#arrived.abort()
   }
+}
+
+/** Lanes that began after the mirror had chosen its own are no part of where it goes. */
+function within(wanted: Positions, lanes: Positions): Positions {
+  return new Map([...wanted].filter(([lane]) => lanes.has(lane)))
 }

@@ -62,6 +62,18 @@ suite('a topic as the source of a mirror', () => {
     assert.equal(await rows(), '9 nine')
   })
 
+  test('a topic that came after the mirror had chosen its own is not waited for', async (t) => {
+    const { topics, rows, log, catchUp } = await stand(t)
+    const [first, ...others] = log.snapshot({ id: 1, a: 'one' }, { id: 2, a: 'two' })
+    await topics.put(TOPIC, first === undefined ? [] : [first])
+    await topics.make('public.u')
+    await catchUp()
+    await topics.put(TOPIC, others)
+    await topics.put('public.u', log.snapshot({ id: 1, a: 'one' }))
+    await catchUp()
+    assert.equal(await rows(), '1 one, 2 two')
+  })
+
   test('K1 records that were thrown away before they were read halt the mirror', async (t) => {
     const { topics, rows, log, anew, catchUp } = await stand(t)
     await topics.put(TOPIC, log.snapshot({ id: 1, a: 'one' }, { id: 2, a: 'two' }))
