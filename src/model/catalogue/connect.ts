@@ -1,4 +1,5 @@
 import type { CatalogueEntry } from './entry.ts'
+import { snapshotAnew } from './parts.ts'
 
 const kept = 'Nothing is lost: what was read stands in Kafka, and the source keeps the rest.'
 const untouched = 'Nothing was changed at the worker, in Kafka or at the source.'
@@ -17,7 +18,12 @@ export const connectFaults = {
     exit: 3,
     why: 'The worker is down or restarting, the address is wrong, or a network stands between. It may speak TLS with a certificate that is not known here (NODE_EXTRA_CA_CERTS).',
     safe: kept,
-    todo: [{ text: 'Check the address, and that the worker answers from here.' }],
+    todo: [
+      {
+        text: 'Check the address, and that the worker answers from here.',
+        run: 'holdfast connectors list --connect http://HOST:8083',
+      },
+    ],
   },
   'HF-K402': {
     title: 'The worker of Kafka Connect refuses us',
@@ -26,7 +32,12 @@ export const connectFaults = {
     exit: 3,
     why: 'It, or a proxy before it, asks for a user and a password that were not given or are wrong.',
     safe: untouched,
-    todo: [{ text: 'Put user and password into the address: https://user:password@host:8083.' }],
+    todo: [
+      {
+        text: 'Put user and password into the address.',
+        run: 'holdfast connectors list --connect https://USER:PASSWORD@HOST:8083',
+      },
+    ],
   },
   'HF-K403': {
     title: 'There is no such connector',
@@ -69,7 +80,13 @@ export const connectFaults = {
     exit: 4,
     why: 'A plugin is a folder below the worker’s plugin.path; it is read when the worker starts.',
     safe: untouched,
-    todo: [{ text: 'Install the plugin on each worker of the group and restart them.' }],
+    todo: [
+      { text: 'Install the plugin on each worker of the group and restart them.' },
+      {
+        text: 'Then ask again.',
+        run: 'holdfast connectors validate NAME --source URL',
+      },
+    ],
   },
   'HF-K407': {
     title: 'The workers of Kafka Connect do not come to rest',
@@ -78,7 +95,10 @@ export const connectFaults = {
     exit: 3,
     why: 'The group is dividing its connectors anew, again and again: workers come and go, or one does not answer in time.',
     safe: kept,
-    todo: [{ text: 'Look at the logs of the workers; wait until the group is stable.' }],
+    todo: [
+      { text: 'Look at the logs of the workers until the group is stable.' },
+      { text: 'Then ask again.', run: 'holdfast connectors list' },
+    ],
   },
   'HF-K408': {
     title: 'Offsets of a connector that is not stopped',
@@ -116,7 +136,12 @@ export const connectFaults = {
     exit: 3,
     why: 'Something else listens at that address, its version is not known, or the worker itself fails.',
     safe: kept,
-    todo: [{ text: 'Check that the address is that of a worker, and look at its log.' }],
+    todo: [
+      {
+        text: 'Look at the log of the worker, and give the address that it listens at.',
+        run: 'holdfast connectors list --connect http://HOST:8083',
+      },
+    ],
   },
   'HF-K411': {
     title: 'The connector has no connection to its database or broker',
@@ -149,10 +174,7 @@ export const connectFaults = {
     why: 'The slot was dropped or made anew, the server removed the log that was still to be read, or the connector’s memory of the tables is gone. Changes of that time are not in the topics and will not come by themselves.',
     safe: 'What was read stands in Kafka. What happened at the source after it was not read.',
     todo: [
-      {
-        text: 'Stop the connector, forget its offsets and let it take a new snapshot.',
-        run: 'holdfast connectors offsets NAME --reset --confirm NAME',
-      },
+      ...snapshotAnew,
       { text: 'Bound the time that the source keeps its log by what the connector may be away.' },
     ],
   },

@@ -1,4 +1,5 @@
 import type { CatalogueEntry } from './entry.ts'
+import { snapshotAnew } from './parts.ts'
 
 const kept =
   'Nothing after it was applied and nothing was skipped: the target stands at the last record before, and the topic keeps what follows as long as its retention lasts.'
@@ -12,7 +13,10 @@ export const envelopeFaults = {
     why: 'It is not what a connector of Debezium writes, its bytes do not fit its schema, or it says something that is not known.',
     safe: kept,
     todo: [
-      { text: 'Look at the record that the message names, and at who wrote it.' },
+      {
+        text: 'Look at the record that the message names, and at who wrote it.',
+        run: 'holdfast topics read TOPIC --partition N --from OFFSET --limit 1',
+      },
       { text: 'Or leave the topic out.', run: "holdfast run --exclude 'topic'" },
     ],
   },
@@ -50,7 +54,12 @@ export const envelopeFaults = {
     exit: 3,
     why: 'Records in Avro name their schema by a number that only the registry can explain.',
     safe: 'No schema is guessed. Nothing was applied past the last record that could be read; it goes on by itself when the registry answers.',
-    todo: [{ text: 'See that the registry runs and can be reached from here.' }],
+    todo: [
+      {
+        text: 'See that the registry runs and can be reached from here.',
+        run: 'curl http://HOST:8081/subjects',
+      },
+    ],
   },
   'HF-K305': {
     title: 'The schema registry does not give a schema',
@@ -75,6 +84,7 @@ export const envelopeFaults = {
     safe: kept,
     todo: [
       { text: 'Let the connector write Avro, or JSON with its schema (schemas.enable=true).' },
+      ...snapshotAnew,
     ],
   },
   'HF-K307': {
@@ -101,6 +111,7 @@ export const envelopeFaults = {
       {
         text: 'Change the setting that the message names in the connector, and let it make a new snapshot.',
       },
+      ...snapshotAnew,
     ],
   },
 } as const satisfies Record<string, CatalogueEntry>

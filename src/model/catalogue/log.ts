@@ -93,7 +93,7 @@ export const logFaults = {
     exit: 3,
     why: 'No keepalive came although one was asked for: the connection hangs or the server is stuck.',
     safe: 'Nothing is lost: the source keeps every change until the target has it.',
-    todo: [{ text: 'Nothing: the connection is made anew.' }],
+    todo: [{ text: 'Nothing: the connection is made anew.', run: 'holdfast status' }],
   },
   'HF-L109': {
     title: 'The snapshot of the source is gone',
@@ -250,7 +250,12 @@ export const logFaults = {
     exit: 3,
     why: 'The target was at work with it while the rest was still being read, and reading failed.',
     safe: 'The target has taken back what it had of it, and nobody saw that. The transaction is read again from its start, and whole before the target begins.',
-    todo: [{ text: 'Nothing, unless it comes again: then see what the log says before it.' }],
+    todo: [
+      {
+        text: 'Nothing once. Where it comes again, see what keeps the log from being read.',
+        run: 'holdfast status',
+      },
+    ],
   },
   'HF-L124': {
     title: 'Another reader of the log has the same name',
@@ -259,6 +264,6 @@ export const logFaults = {
     exit: 3,
     why: 'Readers of a binary log call themselves by a number and an identifier, which each connection draws at random. A server ends the one of two that are the same.',
     safe: 'Nothing is lost: reading begins again where the target stands, under another name.',
-    todo: [{ text: 'Nothing: the connection is made anew.' }],
+    todo: [{ text: 'Nothing: the connection is made anew.', run: 'holdfast status' }],
   },
 } as const satisfies Record<string, CatalogueEntry>

@@ -23,3 +23,13 @@ export const warning = {
   exit: 4,
   safe: 'This stops nothing; it is said so that nobody is surprised later.',
 } as const
+
+/** A connector that tells of all rows once more. */
+export const snapshotAnew = [
+  { text: 'Stop the connector; its settings stay.', run: 'holdfast connectors stop NAME' },
+  {
+    text: 'Let it forget where it stood, so that it begins with a snapshot.',
+    run: 'holdfast connectors offsets NAME --reset --confirm NAME',
+  },
+  { text: 'Start it.', run: 'holdfast connectors resume NAME' },
+] as const satisfies readonly Todo[]

@@ -1,4 +1,15 @@
 import type { CatalogueEntry } from './entry.ts'
+import { snapshotAnew } from './parts.ts'
+
+/** Where the topics are not, or no longer, what the mirror has read. */
+const mirrorAnew = [
+  { text: 'Give the mirror up; the tables of the target stay.', run: 'holdfast destroy' },
+  ...snapshotAnew,
+  {
+    text: 'Make the mirror again once the snapshot is in the topics; it replaces the rows.',
+    run: 'holdfast run --on-existing replace',
+  },
+] as const
 
 /** Topics of Kafka as the log of a source. */
 export const topicFaults = {
@@ -12,12 +23,9 @@ export const topicFaults = {
     todo: [
       {
         text: 'Let the topics keep their records for longer.',
-        run: 'kafka-configs.sh --bootstrap-server … --alter --entity-type topics --entity-name … --add-config retention.ms=604800000',
+        run: 'kafka-configs.sh --bootstrap-server HOST:PORT --alter --entity-type topics --entity-name TOPIC --add-config retention.ms=604800000',
       },
-      {
-        text: 'Remove the mirror, have the connector make a new snapshot, and make the mirror again.',
-        run: 'holdfast destroy',
-      },
+      ...mirrorAnew,
     ],
   },
   'HF-K103': {
@@ -27,12 +35,7 @@ export const topicFaults = {
     exit: 1,
     why: 'The topic of that name is gone or has another id: its offsets say nothing about what the mirror has read.',
     safe: 'Nothing was read from the new topic and nothing was skipped; the target stands where it stood.',
-    todo: [
-      {
-        text: 'Remove the mirror, have the connector make a new snapshot, and make the mirror again.',
-        run: 'holdfast destroy',
-      },
-    ],
+    todo: mirrorAnew,
   },
   'HF-K104': {
     title: 'A topic of the mirror has another number of partitions',
@@ -41,12 +44,7 @@ export const topicFaults = {
     exit: 1,
     why: 'With more partitions keys move to other ones, and which change of a row came last can no longer be told from where it stands.',
     safe: 'Nothing was read since; the target stands where it stood.',
-    todo: [
-      {
-        text: 'Remove the mirror, have the connector make a new snapshot, and make the mirror again.',
-        run: 'holdfast destroy',
-      },
-    ],
+    todo: mirrorAnew,
   },
   'HF-K105': {
     title: 'No topic of Kafka is chosen',
@@ -70,8 +68,12 @@ export const topicFaults = {
     why: 'Its records do not describe rows of a table with a key, or it holds no record yet that would say what the columns are.',
     safe: 'Nothing was read on or changed.',
     todo: [
-      { text: 'Leave the topic out by a pattern.', run: "holdfast run --exclude '…'" },
-      { text: 'Or give the table a key, and have the connector make a new snapshot.' },
+      { text: 'Leave the topic out.', run: "holdfast run --exclude 'topic'" },
+      {
+        text: 'Or give the table a key, and have the connector make a new snapshot.',
+        at: 'source',
+      },
+      ...snapshotAnew,
     ],
   },
   'HF-K107': {
@@ -82,10 +84,8 @@ export const topicFaults = {
     why: 'Older records were thrown away. Rows that were not changed since then are not in it.',
     safe: 'Nothing was applied.',
     todo: [
-      {
-        text: 'Have the connector make a new snapshot of the table, and start again.',
-        run: 'holdfast run',
-      },
+      ...snapshotAnew,
+      { text: 'Begin once the snapshot is in the topic.', run: 'holdfast run' },
     ],
   },
   'HF-K108': {
@@ -97,9 +97,10 @@ export const topicFaults = {
     safe: 'Nothing of it was applied and nothing is skipped: the target stands before it.',
     todo: [
       {
-        text: 'Look at the record by another program.',
-        run: 'kafka-dump-log.sh --files … --print-data-log',
+        text: 'See at the broker what stands there.',
+        run: 'kafka-dump-log.sh --print-data-log --files LOG',
       },
+      { text: 'Or leave the topic out.', run: "holdfast run --exclude 'topic'" },
     ],
   },
   'HF-K109': {
@@ -109,12 +110,7 @@ export const topicFaults = {
     exit: 1,
     why: 'A change that is newer by its time stands before changes that were applied already: the database was restored, replaced or failed over, and its positions count anew.',
     safe: 'The change was neither applied nor skipped; the target stands before it.',
-    todo: [
-      {
-        text: 'Remove the mirror, have the connector make a new snapshot, and make the mirror again.',
-        run: 'holdfast destroy',
-      },
-    ],
+    todo: mirrorAnew,
   },
   'HF-K110': {
     title: 'The columns of a topic changed in a way that cannot be followed',
@@ -123,12 +119,7 @@ export const topicFaults = {
     exit: 1,
     why: 'A column went, got another type, or came with a value for rows that were there before.',
     safe: 'Nothing of the new shape was applied: the target stands before it.',
-    todo: [
-      {
-        text: 'Remove the mirror, have the connector make a new snapshot, and make the mirror again.',
-        run: 'holdfast destroy',
-      },
-    ],
+    todo: mirrorAnew,
   },
   'HF-K112': {
     title: 'Topics cannot be compared with the target',
@@ -140,7 +131,7 @@ export const topicFaults = {
     todo: [
       {
         text: 'Name the database behind the connector, which is compared with the target.',
-        run: 'holdfast verify --set source.kafka.source_url=postgres://…',
+        run: 'holdfast verify --set source.kafka.source_url=URL',
       },
     ],
   },
