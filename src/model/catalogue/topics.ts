@@ -161,4 +161,18 @@ export const topicFaults = {
       },
     ],
   },
+  'HF-K120': {
+    title: 'A topic told of an older state of the whole table after newer rows',
+    class: 'data',
+    severity: 'critical',
+    exit: 1,
+    why: 'Partitions of the topic took the records of the connector at different speeds: a TRUNCATE or a snapshot reached one of them when another had told of newer rows already.',
+    safe: 'The record was neither applied nor skipped; the target stands before it.',
+    todo: [
+      {
+        text: 'Remove the mirror, have the connector make a new snapshot, and make the mirror again.',
+        run: 'holdfast destroy',
+      },
+    ],
+  },
 } as const satisfies Record<string, CatalogueEntry>

@@ -120,6 +120,14 @@ function isPostgres(log: string): boolean {
   return log.startsWith('postgresql/')
 }
 
+/** True when the newest snapshot was taken past where this stands, which it may hold or not. */
+export function isInSnapshot(marks: Marks, { place }: Origin): boolean {
+  const snapshot = marks.find(({ log }) => log === place?.log)?.snapshot ?? null
+  if (place === null || snapshot === null) return false
+  if (isPostgres(place.log)) return (place.parts[1] ?? -1n) < (snapshot[1] ?? -1n)
+  return order(place.parts, snapshot) < 0
+}
+
 /** Negative when `a` is before `b`; what is not said is before every number. */
 export function order(a: Parts, b: Parts): number {
   for (let i = 0; i < Math.max(a.length, b.length); i++) {

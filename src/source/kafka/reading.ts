@@ -11,8 +11,9 @@ import type { Positions } from '../../model/position.ts'
 import { type Table, tableName } from '../../model/table.ts'
 import type { Tuple } from '../../model/tuple.ts'
 import { type Entry, Lane } from './lane.ts'
-import { isLast, isWhole, judge, marked, order } from './marks.ts'
+import { isInSnapshot, isLast, isWhole, judge, marked, order } from './marks.ts'
 import { Merge, originOf } from './merge.ts'
+import { gone, Moves } from './moves.ts'
 import { type LanePlace, laneOf, positionAt } from './place.ts'
 import { Renewal } from './renewal.ts'
 import { Shapes } from './shapes.ts'
@@ -38,6 +39,7 @@ export class TopicReading {
   readonly #shapes: Shapes
   readonly #again: (table: Table) => void
   readonly #merge: Merge
+  readonly #pairs: Moves
   #items: StreamItem[] = []
   #renewal: Renewal | null = null
   /** Columns that the next row brings. */
@@ -52,6 +54,7 @@ export class TopicReading {
     this.#again = again
     this.lanes = places.map((place) => new Lane(log, place))
     this.#merge = new Merge(this.lanes)
+    this.#pairs = new Moves(this.lanes)
   }
 
   get name(): string {
@@ -120,9 +123,7 @@ export class TopicReading {
     if (verdict === 'back') throw this.#wentBack(lane, entry)
     if (verdict === 'again') return true
     if (origin === null || !isWhole(origin)) return this.#renewal?.replaces(origin) === true
-    // What came after a snapshot in any partition came after all of its rows.
-    if (this.#renewal?.follows(origin) === true) return true
-    return this.lanes.some(({ marks }) => judge(marks, origin, shares) === 'again')
+    return this.#renewal?.follows(origin) === true || this.lanes.some((one) => isOlder(origin, one))
   }
 
   /** False when the entry has to wait. */
@@ -143,28 +144,37 @@ export class TopicReading {
 
   #row(lane: Lane, entry: Entry, event: RowEvent): boolean {
     if (event.op === 'delete' && event.newKey !== null) return this.#moves(lane, entry, event)
+    if (event.oldKey !== null) return this.#arrives(lane, entry, event)
     this.#emit(lane, entry, event)
     return true
   }
 
   /** A row of a snapshot. */
   #read(lane: Lane, entry: Entry, event: RowEvent): boolean {
-    if (event.origin !== null && this.#isFirst(event.origin)) {
+    const { origin } = event
+    if (origin === null || this.#isBeside(origin)) {
       this.#begins = true
       this.#emit(lane, entry, event)
-    } else this.#renew(lane, entry, event)
+      return true
+    }
+    // Rows that are not of this snapshot cannot be told apart from newer ones.
+    const ahead = this.lanes.find(({ marks }) => judge(marks, origin, false) === 'again')
+    if (ahead !== undefined) throw this.#isLate(lane, entry, ahead)
+    this.#renew(lane, entry, event)
     return true
   }
 
-  /** True when rows of this snapshot may be put beside what there is: nothing came before it. */
-  #isFirst({ place }: Origin): boolean {
+  /**
+   * True when rows of this snapshot may be put beside what there is: nothing came before it, or
+   * others of its rows took the place of what did.
+   */
+  #isBeside({ place }: Origin): boolean {
     if (place === null) return true
     if (this.#renewal !== null) return false
-    return this.lanes.every(({ marks }) => {
+    if (this.lanes.every(({ marks }) => marks.length === 0)) return true
+    return this.lanes.some(({ marks }) => {
       const mark = marks.find(({ log }) => log === place.log)
-      if (mark === undefined) return marks.length === 0
-      if (mark.snapshot === null) return mark.parts === null
-      return order(mark.snapshot, place.parts) === 0
+      return mark?.snapshot != null && order(mark.snapshot, place.parts) === 0
     })
   }
 
@@ -196,7 +206,7 @@ export class TopicReading {
       fitted = this.#shapes.of(event.table)
     }
     if (fitted === null) throw new TypeError('a table that was just grown does not fit')
-    const span = event.op === 'delete' ? deleted(event) : event.row
+    const span = event.op === 'delete' ? gone(event) : event.row
     if (span.from < 0) throw this.#incomplete(event)
     const { table } = fitted
     if (fitted.same) return { table, buffer: event.buffer, ...span }
@@ -233,6 +243,11 @@ export class TopicReading {
   }
 
   #empty(lane: Lane, entry: Entry, event: TruncateEvent): void {
+    // What another partition told of newer rows cannot be told apart from what this empties.
+    const ahead = this.lanes.find(({ marks }) => {
+      return judge(marks, event.origin, false) === 'again' || isInSnapshot(marks, event.origin)
+    })
+    if (ahead !== undefined) throw this.#isLate(lane, entry, ahead)
     // Every partition has come past it, so that what it emptied is not told again by any.
     for (const one of this.lanes) one.marks = marked(one.marks, event.origin)
     lane.pass(entry)
@@ -287,20 +302,20 @@ export class TopicReading {
 
   #begin(lane: Lane, origin: Origin): void {
     for (const one of this.lanes) one.flush(this.#items)
+    const lanes = [...(this.#renewal?.lanes ?? []), lane]
     this.#renewal?.discard(this.#items)
     const id = `${this.name} ${this.#commits++}`
-    this.#renewal = new Renewal({ id, origin, table: this.#shapes.table, lane })
+    this.#renewal = new Renewal({ id, origin, table: this.#shapes.table, lanes })
     this.#renewal.empty(this.#items)
   }
 
   /** The first half of a change of key: the second one may need the row that is to go. */
   #moves(lane: Lane, entry: Entry, event: RowEvent): boolean {
-    const key = tupleAt(event, deleted(event))
-    const other = this.#find((one) => {
-      return one.oldKey !== null && key !== null && one.oldKey.equals(key) && isOf(one, event)
-    })
-    if (other === null && !this.#allRead(lane)) return false
+    const other = this.#pairs.creation(event)
+    if (other === null && this.#pairs.awaitsCreation(lane, event)) return false
+    const key = tupleAt(event, gone(event))
     if (other === null || !other.event.partial || key === null) {
+      this.#pairs.deleted(event)
       this.#emit(lane, entry, event)
       return true
     }
@@ -315,25 +330,14 @@ export class TopicReading {
     return true
   }
 
-  /** True when every partition was read up to where it stood when this lane began to wait. */
-  #allRead(lane: Lane): boolean {
-    lane.hold ??= { ends: null }
-    const { ends } = lane.hold
-    if (ends === null) return false
-    return this.lanes.every((one) => one.full || one.fetched >= (ends.get(one.partition) ?? 0n))
-  }
-
-  /** The first row that waits somewhere and fits. */
-  #find(
-    fits: (event: RowEvent) => boolean,
-  ): { readonly entry: Entry; readonly event: RowEvent } | null {
-    for (const lane of this.lanes) {
-      for (const entry of lane.waiting()) {
-        const { event, joined } = entry
-        if (!joined && event.kind === 'row' && fits(event)) return { entry, event }
-      }
-    }
-    return null
+  /** The second half, whose first one was not there before it. */
+  #arrives(lane: Lane, entry: Entry, event: RowEvent): boolean {
+    if (event.partial && this.#pairs.awaitsDeletion(lane, event)) return false
+    this.#pairs.created(event)
+    const { origin, partial } = event
+    if (partial && origin !== null && this.#pairs.isRenewed(origin)) lane.pass(entry)
+    else this.#emit(lane, entry, event)
+    return true
   }
 
   #at(lane: Lane, { offset }: Entry): string {
@@ -349,6 +353,15 @@ export class TopicReading {
     })
   }
 
+  #isLate(lane: Lane, entry: Entry, ahead: Lane): Fault {
+    const table = tableName(this.#shapes.table)
+    return new Fault('HF-K120', {
+      what: `the record at ${this.#at(lane, entry)} tells of all rows of ${table} as they were before changes of partition ${ahead.partition} that were applied`,
+      side: 'source',
+      table,
+    })
+  }
+
   #incomplete({ op, table }: RowEvent): Fault {
     return new Fault('HF-K106', {
       what: `the topic ${this.name} holds a ${op} of ${tableName(table)} without its row`,
@@ -358,12 +371,8 @@ export class TopicReading {
   }
 }
 
-/** Both events are of one transaction. */
-function isOf(a: RowEvent, b: RowEvent): boolean {
-  return (a.origin?.transactionId ?? null) === (b.origin?.transactionId ?? null)
-}
-
-/** What finds the row that is to go. */
-function deleted({ key, before }: RowEvent): RowEvent['key'] {
-  return key.from < 0 ? before : key
+/** True for a row of a snapshot when the partition knows of a newer one, which replaces it. */
+function isOlder({ place }: Origin, { marks }: Lane): boolean {
+  const mark = place === null ? undefined : marks.find(({ log }) => log === place.log)
+  return place !== null && mark?.snapshot != null && order(place.parts, mark.snapshot) < 0
 }

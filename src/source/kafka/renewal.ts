@@ -17,19 +17,24 @@ export class Renewal {
   readonly #id: string
   readonly origin: Origin
   readonly #table: Table
+  /** Partitions that rows of it came from, or of those that it replaces; they wait for its end. */
   readonly #lanes: Set<Lane>
 
   constructor(options: {
     readonly id: string
     readonly origin: Origin
     readonly table: Table
-    readonly lane: Lane
+    readonly lanes: readonly Lane[]
   }) {
     this.#id = options.id
     this.origin = options.origin
     this.#table = options.table
-    this.#lanes = new Set([options.lane])
+    this.#lanes = new Set(options.lanes)
     this.parts = options.origin.place?.parts ?? []
+  }
+
+  get lanes(): Iterable<Lane> {
+    return this.#lanes
   }
 
   /** True for a partition that rows of it came from. */

@@ -24,6 +24,12 @@ export interface Sent {
   readonly event: DebeziumEvent
 }
 
+/** What a connector handed to its producer. */
+interface Handed {
+  readonly partition: number
+  readonly sent: Sent
+}
+
 /** Random numbers that a seed repeats. */
 export function drawer(seed: number): Draw {
   let state = seed >>> 0
@@ -49,9 +55,13 @@ type Write =
 export class Connector {
   readonly rows = new Map<string, readonly [string, string]>()
   readonly partitions: readonly Sent[][]
+  /** By partition, what the producer has not brought to the broker yet. */
+  readonly #pending: readonly Handed[][]
+  /** The broker takes records of some partitions later than those of others. */
+  readonly #lags: boolean
   readonly #draw: Draw
-  /** Everything that was sent, in its order, with its partition. */
-  readonly #sent: { readonly partition: number; readonly sent: Sent }[] = []
+  /** Everything that was sent, in its order. */
+  #sent: Handed[] = []
   /** Where the log was followed since the newest snapshot. */
   #since = 0
   #lsn = 100n
@@ -59,13 +69,28 @@ export class Connector {
   #commit: bigint | null = null
   #values = 0
 
-  constructor(draw: Draw, partitions: number) {
+  constructor(draw: Draw, partitions: number, { lags = false } = {}) {
     this.#draw = draw
+    this.#lags = lags
     this.partitions = Array.from({ length: partitions }, () => [])
+    this.#pending = this.partitions.map(() => [])
+  }
+
+  /** The producer brings some of what it has to the broker, or all. */
+  deliver({ all = false } = {}): void {
+    this.#pending.forEach((handed, partition) => {
+      const count = all || !this.#lags ? handed.length : this.#draw(handed.length + 1)
+      this.partitions[partition]?.push(...handed.splice(0, count).map(({ sent }) => sent))
+    })
   }
 
   /** Something happens. */
   step(): void {
+    this.#happens()
+    this.deliver()
+  }
+
+  #happens(): void {
     const what = this.#draw(100)
     if (what < 70) this.#transactions({ lost: false })
     else if (what < 82) this.#restart()
@@ -78,6 +103,7 @@ export class Connector {
   begin(): void {
     for (let i = 0; i < this.#draw(5); i++) this.#transactions({ lost: true })
     this.snapshot()
+    this.deliver()
   }
 
   /** One transaction, or two that write at the same time. */
@@ -185,29 +211,46 @@ export class Connector {
   }
 
   #put(partition: number, sent: Sent): void {
-    this.partitions[partition]?.push(sent)
-    this.#sent.push({ partition, sent })
+    const handed = { partition, sent }
+    this.#pending[partition]?.push(handed)
+    this.#sent.push(handed)
   }
 
-  /** What was sent since the last flush of offsets comes once more. */
+  /** What was sent since the last flush of offsets comes once more, and what never arrived. */
   #restart(): void {
-    const fresh = this.#sent.length - this.#since
-    let from = this.#sent.length - this.#draw(Math.min(fresh, 12) + 1)
+    const all = this.#sent
+    const lost = this.#lose()
+    const known = lost < 0 ? all.length : lost
+    let from = known - this.#draw(Math.min(Math.max(known - this.#since, 0), 12) + 1)
     // A delete and its tombstone have one offset: both come again, or none.
-    if (this.#sent[from]?.sent.event.kind === 'tombstone') from--
-    const again = this.#sent.slice(from)
+    if (all[from]?.sent.event.kind === 'tombstone') from--
+    const again = all.slice(from)
     // Of a snapshot nothing is told again: it is taken anew.
-    if (again.some(({ sent: { event } }) => event.kind === 'row' && event.op === 'read')) return
+    if (again.some(({ sent: { event } }) => event.kind === 'row' && event.op === 'read')) {
+      if (lost >= 0) this.snapshot()
+      return
+    }
     for (const { partition, sent } of again) this.#put(partition, sent)
+  }
+
+  /** What the producer had not brought to the broker is gone; the number of the first, or -1. */
+  #lose(): number {
+    const gone = new Set(this.#pending.flatMap((handed) => handed.splice(0)))
+    const first = this.#sent.findIndex((handed) => gone.has(handed))
+    this.#sent = this.#sent.filter((handed) => !gone.has(handed))
+    return first
   }
 
   /** Somebody copies the whole topic behind itself. */
   #repeatAll(): void {
+    this.deliver({ all: true })
     for (const { partition, sent } of [...this.#sent]) this.#put(partition, sent)
   }
 
   /** The slot was lost with changes that nobody told of. */
   #renew(): void {
+    if (this.#draw(2) === 0) this.#lose()
+    else this.deliver({ all: true })
     for (let i = 0; i < this.#draw(4); i++) this.#transactions({ lost: true })
     if (this.#draw(3) === 0) {
       this.snapshot({ interrupted: true })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import type { StreamItem } from '../../../../src/model/change.ts'
 import { Changes } from '../../../../src/model/changes.ts'
+import { Fault } from '../../../../src/model/fault.ts'
 import type { Position } from '../../../../src/model/position.ts'
 import { textsOf } from '../../../../src/model/tuple.ts'
 import {
@@ -14,6 +15,9 @@ import { TopicReading } from '../../../../src/source/kafka/reading.ts'
 import { type Cells, Connector, type Draw, drawer, table } from './connector.ts'
 
 const LOG = 'kafka test'
+
+/** What a target halts at. */
+class Refused extends Error {}
 
 /** A target: what it holds, and how far it stands, kept together. */
 class Held {
@@ -83,7 +87,8 @@ class Held {
       const id = String(row[0])
       const before = this.rows.get(old ?? id)
       const partial = row.includes(undefined)
-      assert.ok(!partial || before !== undefined, `an update of the row ${id} that is not there`)
+      if (partial && before === undefined)
+        throw new Refused(`an update of ${id}, which is not there`)
       if (old !== null) this.rows.delete(old)
       this.rows.set(
         id,
@@ -156,38 +161,63 @@ class Reader {
   }
 }
 
-function run(seed: number): { readonly kills: number; readonly again: number } {
-  const draw = drawer(seed)
-  const connector = new Connector(draw, 1 + draw(3))
-  const reader = new Reader(connector, draw)
-  connector.begin()
-  for (let i = 0; i < 25; i++) {
-    connector.step()
-    if (draw(3) > 0) reader.poll(6)
-  }
+/** All that was told is read; then both ends hold the same. */
+function compare(connector: Connector, reader: Reader): void {
+  connector.deliver({ all: true })
   for (let i = 0; !reader.done; i++) {
     assert.ok(i < 5000, 'the reading does not come to its end')
     reader.poll(20)
   }
   const wanted = [...connector.rows].map(([id, [a, big]]) => [id, a, big]).sort()
   assert.deepEqual([...reader.held.rows.values()].map((row) => [...row]).sort(), wanted)
-  return { kills: reader.kills, again: reader.again.count }
+}
+
+/** What happened to one seed; `refused` where it ended with a halt, as it may. */
+interface Told {
+  readonly kills: number
+  readonly again: number
+  readonly refused: number
+}
+
+function run(seed: number): Told {
+  const draw = drawer(seed)
+  const lags = draw(2) === 0
+  const connector = new Connector(draw, 1 + draw(3), { lags })
+  const reader = new Reader(connector, draw)
+  try {
+    connector.begin()
+    for (let i = 0; i < 25; i++) {
+      connector.step()
+      if (draw(3) > 0) reader.poll(6)
+      if (draw(5) === 0) compare(connector, reader)
+    }
+    compare(connector, reader)
+  } catch (error) {
+    const named = error instanceof Fault && error.code === 'HF-K120'
+    if (!lags || !(named || error instanceof Refused)) throw error
+    return { kills: reader.kills, again: reader.again.count, refused: 1 }
+  }
+  return { kills: reader.kills, again: reader.again.count, refused: 0 }
 }
 
 suite('a topic is read', () => {
-  test('to where the database stands, whatever is told again, in any portions, through kills', () => {
-    const seen = { kills: 0, again: 0 }
+  test('K7 K9 K11 to where the database stands, whatever is told again or comes late, in any portions, through kills', () => {
+    const seen = { kills: 0, again: 0, refused: 0 }
     const only = process.env['SEED']
-    const seeds = only === undefined ? Array.from({ length: 2000 }, (_, i) => i) : [Number(only)]
+    const seeds = only === undefined ? Array.from({ length: 800 }, (_, i) => i) : [Number(only)]
     for (const seed of seeds) {
       try {
-        const { kills, again } = run(seed)
+        const { kills, again, refused } = run(seed)
         seen.kills += kills
         seen.again += again
+        seen.refused += refused
       } catch (error) {
         throw new Error(`seed ${seed}`, { cause: error })
       }
     }
-    if (only === undefined) assert.ok(seen.kills > 200 && seen.again > 1000, JSON.stringify(seen))
+    if (only !== undefined) return
+    assert.ok(seen.kills > 100 && seen.again > 500, JSON.stringify(seen))
+    // What cannot be told apart is named; that is rare.
+    assert.ok(seen.refused > 0 && seen.refused < 25, JSON.stringify(seen))
   })
 })
