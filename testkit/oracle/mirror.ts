@@ -18,6 +18,8 @@ export interface MirrorSetup {
   readonly path?: string
   /** What documents are, at a target that knows several. */
   readonly shape?: 'mirror' | 'history'
+  /** What is mirrored; all tables of the oracle unless given. */
+  readonly include?: readonly string[]
 }
 
 /** An end of the mirror that nobody asked for and that waiting does not heal. */
@@ -69,7 +71,7 @@ export class MirrorProcess implements AsyncDisposable {
           name,
           source: end(source),
           target: { ...end(target), ...(shape === undefined ? {} : { shape }) },
-          tables: { include: ['oracle.*'], keyless: 'append' },
+          tables: { include: setup.include ?? ['oracle.*'], keyless: 'append' },
           copy: { workers: 2 },
           apply: { memory, batch: { rows: batchRows }, spill: join(this.folder, 'spill') },
         },

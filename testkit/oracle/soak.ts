@@ -8,10 +8,13 @@ import { kindsOfPairs, openPair, type PairOfKinds } from './kinds/pairs.ts'
 import { runKinds } from './kinds/trial.ts'
 import { type Outcome, runOracle } from './oracle.ts'
 import { lineOf, type Soak, tableOf, totalsOf } from './report.ts'
+import { openTopics, type TopicsStand, topicsPair } from './topics/stand.ts'
+import { runTopics, topicFaults } from './topics/trial.ts'
 import { sourceSettings, targetSettings } from './watch.ts'
 
 // npm run soak -- --for 1h --seed N [--pair 18:14] [--sessions 4] [--transactions 1500] [--out FILE]
 // npm run soak -- --pair mysql:mongodb --for 30m       between servers of different kinds
+// npm run soak -- --pair kafka:postgres --for 30m      PostgreSQL, Debezium, Kafka, PostgreSQL
 // npm run soak -- --sum FILE...    prints the figures of several soaks together
 
 const { values, positionals } = parseArgs({
@@ -45,7 +48,9 @@ function millis(text: string): number {
 function majorOf(text: string | undefined): Major {
   const found = majors.find((major) => String(major) === text)
   if (found !== undefined) return found
-  throw new Error(`--pair takes two of ${majors.join(', ')}, as 18:14, or ${kindsOfPairs}`)
+  throw new Error(
+    `--pair takes two of ${majors.join(', ')}, as 18:14, ${topicsPair}, or ${kindsOfPairs}`,
+  )
 }
 
 function soakOf(outcomes: readonly Outcome[]): Soak {
@@ -75,9 +80,10 @@ async function servers(): Promise<Ends> {
 /** The faults that were asked for, each as often as the other. */
 function chosen(names: string): Readonly<Record<string, number>> {
   const given = names.split(',').filter((name) => name !== '')
-  const unknown = given.find((name) => !(name in faultKinds))
+  const kinds = Object.keys(values.pair === topicsPair ? topicFaults : faultKinds)
+  const unknown = given.find((name) => !kinds.includes(name))
   if (unknown === undefined) return Object.fromEntries(given.map((name) => [name, 1]))
-  throw new Error(`--faults takes some of ${Object.keys(faultKinds).join(',')}, not ${unknown}`)
+  throw new Error(`--faults takes some of ${kinds.join(',')}, not ${unknown}`)
 }
 
 /** The command that tries a seed once more. */
@@ -128,6 +134,21 @@ function kindsTrier(pair: PairOfKinds): Trier {
   }
 }
 
+function topicsTrier(stand: TopicsStand): Trier {
+  const { source, target, worker } = stand
+  return {
+    run: (seed) => runTopics({ seed, source, target, worker, ...common }),
+    failed: async () => {},
+    [Symbol.asyncDispose]: () => stand[Symbol.asyncDispose](),
+  }
+}
+
+async function openTrier(): Promise<Trier> {
+  if (values.pair === topicsPair) return topicsTrier(await openTopics())
+  const kinds = await openPair(values.pair)
+  return kinds === null ? await postgresTrier() : kindsTrier(kinds)
+}
+
 async function postgresTrier(): Promise<Trier> {
   const ends = await servers()
   const { sessions, catchup } = values
@@ -145,8 +166,7 @@ async function postgresTrier(): Promise<Trier> {
 }
 
 async function soak(): Promise<boolean> {
-  const kinds = await openPair(values.pair)
-  await using trier = kinds === null ? await postgresTrier() : kindsTrier(kinds)
+  await using trier = await openTrier()
   const outcomes: Outcome[] = []
   const until = monotonic() + millis(values.for)
   const most = values.seeds === undefined ? Number.POSITIVE_INFINITY : Number(values.seeds)
