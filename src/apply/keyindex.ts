@@ -24,7 +24,8 @@ export function sameCells(
   return true
 }
 
-const SMALLEST = 64
+/** Places in the beginning: up to 64 bytes of them cost no memory of their own. */
+const SMALLEST = 16
 
 /**
  * Finds things by the key cells of a tuple. A stored value has one representation and every change

@@ -13,6 +13,48 @@ export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promi
   }
 }
 
+/** `orAborted` for work that comes again and again: the signal is listened to once. */
+export class UntilAborted implements Disposable {
+  readonly #signal: AbortSignal
+  readonly #waiting = new Set<(reason: unknown) => void>()
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal
+    signal.addEventListener('abort', this.#abort, { once: true })
+  }
+
+  readonly #abort = (): void => {
+    for (const reject of this.#waiting) reject(this.#signal.reason)
+    this.#waiting.clear()
+  }
+
+  wait<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.#signal.aborted) {
+        work.catch(() => undefined)
+        reject(this.#signal.reason)
+        return
+      }
+      this.#waiting.add(reject)
+      const settled = (): void => void this.#waiting.delete(reject)
+      work.then(
+        (value) => {
+          settled()
+          resolve(value)
+        },
+        (error: unknown) => {
+          settled()
+          reject(error)
+        },
+      )
+    })
+  }
+
+  [Symbol.dispose](): void {
+    this.#signal.removeEventListener('abort', this.#abort)
+  }
+}
+
 /** A signal that aborts when any of these does; an error as reason is kept. */
 export function anyOf(...signals: readonly AbortSignal[]): AbortSignal {
   return AbortSignal.any([...signals])

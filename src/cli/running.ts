@@ -133,8 +133,10 @@ class Teller {
     this.#follower.take(event)
     if (event.kind === 'tables') this.#door ??= this.#open(settings)
     this.#tell(event, before)
+    const { out } = this.#call
+    if (!out.json) return
     const record = eventRecord(event, this.#follower)
-    if (record !== null) this.#call.out.record(record)
+    if (record !== null) out.record(record)
   }
 
   async end(): Promise<void> {

@@ -1,4 +1,4 @@
-import { orAborted } from '../async/abort.ts'
+import { UntilAborted } from '../async/abort.ts'
 import { point } from '../async/point.ts'
 import type { Batch } from '../model/batch.ts'
 import type { Source } from '../source/source.ts'
@@ -23,8 +23,10 @@ export interface Following {
  */
 export async function follow(following: Following): Promise<void> {
   const { source, target, batches, encoding, watch, lost } = following
+  const delivery = { target, encoding, watch, lost }
+  using until = new UntilAborted(lost)
   for await (const batch of batches) {
-    await orAborted(deliver({ target, encoding, watch, lost }, batch), lost) // promise 2
+    await until.wait(deliver(delivery, batch)) // promise 2
     const durable = await target.durable()
     source.acknowledge(durable) // promise 1: only what is durable
     point('acknowledged')

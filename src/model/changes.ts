@@ -29,7 +29,8 @@ export interface RowSpan {
  * change; number of the buffer, begin and end of the row, and the same of the old tuple.
  */
 const WIDTH = 8
-const SMALLEST = 4
+/** Room in the beginning: up to 64 bytes of it cost no memory of their own. */
+const SMALLEST = 2
 /** Bytes that a change is taken to cost beside its tuples. */
 const OVERHEAD = 100
 

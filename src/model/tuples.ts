@@ -2,7 +2,8 @@ import type { Tuple } from './tuple.ts'
 
 /** Number of the buffer, where the tuple begins in it, and where it ends; -1 for no tuple. */
 const WIDTH = 3
-const SMALLEST = 8
+/** Room in the beginning: up to 64 bytes of it cost no memory of their own. */
+const SMALLEST = 5
 
 /**
  * Tuples one after another, each known by where it stands in which buffer. Nothing is made for a

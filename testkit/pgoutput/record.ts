@@ -37,7 +37,7 @@ class Received {
   async until(says: RegExp): Promise<void> {
     let found = false
     while (!found) {
-      for (const body of await this.#walsender.next(never)) {
+      for (const body of await this.#walsender.next()) {
         const alive = keepalive(body)
         if (alive !== null && this.messages.some((one) => one.body[0] === body[0])) continue
         const told = alive ?? readable(this.#decoder.decode(body.subarray(XLOG_HEAD)))
@@ -82,6 +82,7 @@ async function record(recording: Recording): Promise<void> {
     publications,
     binary: recording.form === 'binary',
     alive: async () => true,
+    signal: never,
   })
   const received = new Received(walsender)
   await write(session, received, recording.protocol)

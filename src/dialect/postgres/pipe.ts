@@ -29,7 +29,8 @@ export type Param = string | null
 export class Pipe {
   readonly #stream: Duplex
   readonly #waits: () => Disposable | null
-  #buffer = fresh()
+  /** None while nothing is gathered, so that what a pipe ends with is there for the next. */
+  #buffer: Buffer | null = null
   #at = 0
   #stopped = Promise.withResolvers<void>()
   #isStopped = false
@@ -84,9 +85,9 @@ export class Pipe {
 
   /** The buffer to write at most `bytes` into, from `at` on; ends with one of the `close`. */
   reserve(bytes: number): Buffer {
-    if (this.#buffer.length - this.#at < bytes) {
-      this.#pass()
-      if (this.#buffer.length < bytes) this.#buffer = Buffer.allocUnsafeSlow(bytes)
+    if (this.left < bytes) this.#pass()
+    if (this.#buffer === null || this.#buffer.length < bytes) {
+      this.#buffer = bytes > CHUNK ? Buffer.allocUnsafeSlow(bytes) : fresh()
     }
     return this.#buffer
   }
@@ -95,18 +96,18 @@ export class Pipe {
   }
   /** Bytes that can be reserved before what was gathered is handed over. */
   get left(): number {
-    return this.#buffer.length - this.#at
+    return this.#buffer === null ? CHUNK : this.#buffer.length - this.#at
   }
 
   /** Hands what was gathered to the connection. */
   #pass(): void {
-    if (this.#at === 0) return
     const buffer = this.#buffer
+    if (buffer === null || this.#at === 0) return
+    this.#buffer = null
     this.#send(buffer.subarray(0, this.#at), () => {
       if (buffer.length === CHUNK && spare.length < MOST_SPARE) spare.push(buffer)
     })
     this.#at = 0
-    this.#buffer = fresh()
   }
   #send(bytes: Buffer, sent: () => void): void {
     if (this.#isStopped || !this.#stream.writable) return
@@ -181,8 +182,9 @@ export class Pipe {
     this.#close(COPY_DATA, end)
   }
   #close(code: number, end: number): void {
-    this.#buffer[this.#at] = code
-    this.#buffer.writeInt32BE(end - this.#at - 1, this.#at + 1)
+    const out = this.reserve(0)
+    out[this.#at] = code
+    out.writeInt32BE(end - this.#at - 1, this.#at + 1)
     this.#at = end
   }
 

@@ -140,7 +140,7 @@ export class PostgresStream {
 
   /** Through a walsender; ends when the signal aborts or reading in windows is the better way. */
   async *#follow(signal: AbortSignal): AsyncIterable<Items> {
-    await using walsender = await this.#start()
+    await using walsender = await this.#start(signal)
     this.#way = walsender
     walsender.acknowledge(this.#durable)
     this.#options.way({ way: 'stream', why: this.#whyStream() })
@@ -189,7 +189,7 @@ export class PostgresStream {
     return last > this.#seen ? last : this.#seen
   }
 
-  async #start(): Promise<Walsender> {
+  async #start(signal: AbortSignal): Promise<Walsender> {
     const { endpoint, mirror, slot, publications, encoding } = this.#options
     const session = await connect(endpoint, {
       side: 'source',
@@ -205,6 +205,7 @@ export class PostgresStream {
       publications,
       binary: encoding === 'pg-binary',
       alive: () => stillThere(this.#options, session),
+      signal,
     })
   }
 
@@ -259,7 +260,7 @@ function failed(error: unknown): never {
 
 async function next(walsender: Walsender, signal: AbortSignal): Promise<readonly Buffer[]> {
   try {
-    return await walsender.next(signal)
+    return await walsender.next()
   } catch (error) {
     if (signal.aborted) return []
     throw error

@@ -1,4 +1,4 @@
-import { orAborted } from '../../async/abort.ts'
+import { UntilAborted } from '../../async/abort.ts'
 import { point } from '../../async/point.ts'
 import type { Session } from '../../dialect/postgres/connect.ts'
 import type { Batch, Step } from '../../model/batch.ts'
@@ -44,6 +44,7 @@ export class PostgresTenure implements Tenure {
   readonly #durable: Durable
   readonly #bindings: Bindings
   readonly #applier: Applier
+  readonly #untilLost: UntilAborted
   readonly #states = new Map<string, TableState['mode']>()
   /** Tables that this claim made: nobody else has put rows there. */
   readonly #made = new Set<string>()
@@ -67,6 +68,7 @@ export class PostgresTenure implements Tenure {
       lease: leaseOver(lease, { mirror: options.mirror, epoch, durable }),
       held: (on, work) => this.#held(on, work),
     })
+    this.#untilLost = new UntilAborted(this.#hold.lost)
     this.#bindings = new Bindings()
     this.#applier = new Applier({
       link,
@@ -226,7 +228,7 @@ export class PostgresTenure implements Tenure {
       const applied = this.#applier.apply(batch, encoding).catch((error: unknown) => {
         throw withLabels(error, this.#closed)
       })
-      const { end, flushed } = await orAborted(applied, this.lost)
+      const { end, flushed } = await this.#untilLost.wait(applied)
       this.#durable.committed(batch.positions, batch.flush ? null : end)
       this.#durable.flushed(flushed)
     })
@@ -267,6 +269,7 @@ export class PostgresTenure implements Tenure {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#untilLost[Symbol.dispose]()
     await this.#hold[Symbol.asyncDispose]()
   }
 }

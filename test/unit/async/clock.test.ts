@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { orAborted } from '../../../src/async/abort.ts'
+import { orAborted, UntilAborted } from '../../../src/async/abort.ts'
 import { every, sleep, within } from '../../../src/async/clock.ts'
 import { Bell } from '../../../src/async/deferred.ts'
 import { startChild } from '../../../testkit/child.ts'
@@ -107,6 +107,20 @@ suite('waiting', () => {
     const waiting = orAborted(new Promise(() => undefined), stop.signal)
     stop.abort(new Error('reason'))
     await assert.rejects(waiting, /reason/)
+  })
+
+  test('UntilAborted does the same for one work after the other', async () => {
+    const stop = new AbortController()
+    using until = new UntilAborted(stop.signal)
+    assert.equal(await until.wait(Promise.resolve(1)), 1)
+    await assert.rejects(until.wait(Promise.reject(new Error('own'))), /own/)
+    const waiting = [1, 2].map(() => until.wait(new Promise(() => undefined)))
+    stop.abort(new Error('reason'))
+    for (const one of waiting) await assert.rejects(one, /reason/)
+    await assert.rejects(until.wait(Promise.resolve(1)), /reason/)
+    await assert.rejects(until.wait(Promise.reject(new Error('own'))), /reason/)
+    // The runner fails this test on an unhandled rejection, which comes within a turn.
+    await sleep(1)
   })
 
   test('work that fails after the signal won is not an unhandled failure', async () => {

@@ -1,4 +1,3 @@
-import { orAborted } from '../../../async/abort.ts'
 import { every, monotonic, sleep, type Ticker, wallMicros } from '../../../async/clock.ts'
 import { Bell } from '../../../async/deferred.ts'
 import type { Session } from '../../../dialect/postgres/connect.ts'
@@ -14,8 +13,11 @@ import { errorOf, type ServerMessage, Wire } from './wire.ts'
 const ENOUGH = 256 << 10
 /** A read of fewer bytes means that the walsender writes message by message. */
 const SMALL = 32 << 10
-/** So many small reads within a millisecond of each other are a busy stream. */
-const BUSY = 8
+/**
+ * So many small reads within a millisecond are a busy stream. A transaction of one row makes up to
+ * three; a thousand of these in a second must not be held back.
+ */
+const BUSY = 16
 /** The server ends a connection that it has not heard of for `wal_sender_timeout`, set below. */
 const FEEDBACK_MS = 5_000
 const TICK_MS = 1_000
@@ -48,6 +50,8 @@ export interface StartOptions {
   readonly binary: boolean
   /** False when the server no longer knows this walsender. */
   readonly alive: () => Promise<boolean>
+  /** Ends whoever waits for more. */
+  readonly signal: AbortSignal
 }
 
 /**
@@ -67,7 +71,9 @@ export class Walsender implements AsyncDisposable {
   #bytes = 0
   #full = false
   #resting = false
+  /** Small reads since a moment that is no longer than a millisecond ago. */
   #streak = 0
+  #streakFrom = 0
   #lastRead = monotonic()
   #fault: Fault | null = null
   #received: Lsn = 0n
@@ -78,6 +84,7 @@ export class Walsender implements AsyncDisposable {
   private constructor(session: Session, options: StartOptions) {
     this.#session = session
     this.#options = options
+    options.signal.addEventListener('abort', this.#wake)
     this.#wire = new Wire(session.client, {
       take: (message) => this.#take(message),
       arrived: (bytes) => this.#pace(bytes),
@@ -106,13 +113,16 @@ export class Walsender implements AsyncDisposable {
   }
 
   /**
-   * The bodies of all CopyData messages that came since the last call; waits for one. Throws the
-   * Fault that ended the stream, and the signal's reason.
+   * The bodies of all CopyData messages that came since the last call; waits until they end a
+   * transaction, tell of a place, or are many. Throws the Fault that ended the stream, and the
+   * signal's reason.
    */
-  async next(signal: AbortSignal): Promise<readonly Buffer[]> {
+  async next(): Promise<readonly Buffer[]> {
+    const { signal } = this.#options
     while (this.#waiting.length === 0) {
       if (this.#fault !== null) throw this.#fault
-      await orAborted(this.#arrived.wait(), signal)
+      signal.throwIfAborted()
+      await this.#arrived.wait()
     }
     const bodies = this.#waiting
     this.#waiting = []
@@ -124,6 +134,8 @@ export class Walsender implements AsyncDisposable {
     }
     return bodies
   }
+
+  readonly #wake = (): void => this.#arrived.ring()
 
   /** More has come than was asked for, so that reading waits. */
   get full(): boolean {
@@ -143,6 +155,7 @@ export class Walsender implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#options.signal.removeEventListener('abort', this.#wake)
     await this.#ticker.stop()
     if (this.#flushed > this.#reported) this.#report(false)
     this.#wire.discard()
@@ -155,7 +168,7 @@ export class Walsender implements AsyncDisposable {
         if (body[0] === KEEPALIVE && body[17] === 1) this.#report(false)
         this.#waiting.push(body)
         this.#bytes += body.length
-        this.#arrived.ring()
+        if (this.#bytes >= SMALL || !isInside(body)) this.#arrived.ring()
         return
       case COPY_BOTH:
         this.#started.resolve()
@@ -195,8 +208,12 @@ export class Walsender implements AsyncDisposable {
   /** Stops reading when enough waits, and lets a busy stream gather for a millisecond. */
   #pace(bytes: number): void {
     const now = monotonic()
-    this.#streak = bytes < SMALL && now - this.#lastRead < 1 ? this.#streak + 1 : 0
     this.#lastRead = now
+    if (bytes >= SMALL || now - this.#streakFrom >= 1) {
+      this.#streak = 0
+      this.#streakFrom = now
+    }
+    if (bytes < SMALL) this.#streak++
     if (this.#bytes >= ENOUGH) this.#full = true
     if (this.#streak >= BUSY && !this.#resting) this.#rest()
     this.#flow()
@@ -258,6 +275,14 @@ export class Walsender implements AsyncDisposable {
     this.#started.reject(this.#fault)
     this.#arrived.ring()
   }
+}
+
+/** What pgoutput says from the beginning of a transaction, or of a part of one, up to its end. */
+const INSIDE: ReadonlySet<number> = new Set(Buffer.from('BSORYIUDT'))
+
+/** True for a message that another one of its transaction follows. */
+function isInside(body: Buffer): boolean {
+  return body[0] === XLOG_DATA && INSIDE.has(body[XLOG_HEAD] ?? 0)
 }
 
 function startCommand(options: StartOptions): string {

@@ -149,12 +149,13 @@ async function readOurs(db: TestDatabase, slot: string, after: bigint): Promise<
   await using walsender = await Walsender.start(session, {
     ...{ slot, after, protocol: 1, publications, binary: false },
     alive: async () => true,
+    signal: never,
   })
   const decoder = new Decoder()
   const relations = new Map<number, RelationMessage>()
   const told: unknown[] = []
   while (!isLast(told.at(-1))) {
-    for (const body of await walsender.next(never)) {
+    for (const body of await walsender.next()) {
       if (body[0] !== XLOG_DATA) continue
       told.push(ours(decoder.decode(body.subarray(XLOG_HEAD)), relations))
     }

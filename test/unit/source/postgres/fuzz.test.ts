@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { EventEmitter } from 'node:events'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { Session } from '../../../../src/dialect/postgres/connect.ts'
@@ -18,6 +17,7 @@ import { copyOut } from '../../../../src/source/postgres/snapshot/copy-out.ts'
 import { apart } from '../../../../testkit/memory/runs.ts'
 import { textTable } from '../../../../testkit/memory/tables.ts'
 import { keepalive, loadTrace, recordings, tableOf } from '../../../../testkit/pgoutput/trace.ts'
+import { Line } from './line.ts'
 
 // Whatever comes instead of what a server writes ends in a named fault, at once and in little
 // memory, or is something that a server could have written.
@@ -266,37 +266,12 @@ describe('the connection', () => {
 
 async function read(session: Session): Promise<never> {
   const options = { slot: 's', after: 0n, protocol: 2, publications: ['p'], binary: true } as const
-  await using walsender = await Walsender.start(session, { ...options, alive: async () => true })
-  for (;;) await walsender.next(never)
-}
-
-/** The end of a connection that says what a test wants, as far as a session's reader sees it. */
-class Line {
-  readonly #stream = Object.assign(new EventEmitter(), {
-    writable: true,
-    write: () => true,
-    pause: () => undefined,
-    resume: () => undefined,
-    destroy: () => undefined,
+  await using walsender = await Walsender.start(session, {
+    ...options,
+    alive: async () => true,
+    signal: never,
   })
-  readonly #lost = new AbortController()
-  readonly session = {
-    client: { connection: { stream: this.#stream } },
-    label: 'a server',
-    lost: this.#lost.signal,
-    owed: () => ({ [Symbol.dispose]: () => undefined }),
-    [Symbol.asyncDispose]: async () => undefined,
-  } as unknown as Session
-
-  says(bytes: Buffer): void {
-    for (let at = 0; at < bytes.length; at += 50) {
-      this.#stream.emit('data', Buffer.from(bytes.subarray(at, at + 50)))
-    }
-  }
-
-  ends(): void {
-    this.#lost.abort(new Fault('HF-S101', { what: 'the connection ended' }))
-  }
+  for (;;) await walsender.next()
 }
 
 describe('values', () => {
