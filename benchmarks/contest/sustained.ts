@@ -13,8 +13,10 @@ import { type Started, startNative, startOurs } from './contestants.ts'
 
 const SESSIONS = 4
 /** Transactions per second of the first step, and how much more each next one asks. */
-const FIRST = 500
+const FIRST = 2_000
 const STEP = 1.3
+/** What is asked where even the first step was too much begins with this share of it. */
+const LESS = 0.25
 const SECONDS = 8
 /** Seconds that a change may be late. */
 const LATE = 1
@@ -99,11 +101,14 @@ async function climb(scene: Scene, contestant: Contestant): Promise<Sustained> {
   await using target = await openSession(pair.target.url('run'))
   const tool = await begin(scene, contestant, target)
   let best: Sustained = { rate: 0, limited: false }
-  for (let rate = FIRST; ; rate *= STEP) {
+  let rate = FIRST
+  while (!best.limited) {
     const { made, late } = await step(scene, target, rate)
-    if (late > LATE) break
-    best = { rate: made, limited: made < rate * KEPT }
-    if (best.limited) break
+    if (late <= LATE) {
+      best = { rate: made, limited: made < rate * KEPT }
+      rate *= STEP
+    } else if (rate === FIRST) rate *= LESS
+    else break
   }
   await tool.stop()
   if (contestant === 'holdfast') await clearSource(source)
