@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { stripTypeScriptTypes } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -23,6 +25,16 @@ export async function build(): Promise<void> {
   await using child = startChild(compiler, to, { cwd: root })
   const { code } = await child.end({ within: PATIENCE })
   assert.equal(code, 0, child.lines.join('\n'))
+}
+
+/** A program of this folder over the compiled product; with types it would take 30 MB more. */
+export function formScript(): string {
+  const text = readFileSync(new URL('form.ts', import.meta.url), 'utf8')
+  const script = stripTypeScriptTypes(text)
+  mkdirSync(`${product}benchmarks`, { recursive: true })
+  const made = `${product}benchmarks/form.js`
+  writeFileSync(made, script.replaceAll(/'\.\.\/src\/(.*)\.ts'/g, "'../dist/$1.js'"))
+  return made
 }
 
 /** Starts the product; HOLDFAST_BENCH_NODE holds options for its Node, such as --cpu-prof. */

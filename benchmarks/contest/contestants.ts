@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
-import { fileURLToPath } from 'node:url'
 import { type Child, startChild } from '../../testkit/child.ts'
 import type { TestSession } from '../../testkit/servers/index.ts'
 import type { Pair } from '../machine.ts'
-import { NAME, PATIENCE, runOf, start, untilTrue } from '../stage.ts'
+import { formScript, NAME, PATIENCE, runOf, start, untilTrue } from '../stage.ts'
 
 /** A contestant at work. */
 export interface Started {
@@ -52,11 +51,10 @@ export function startOurs(pair: Pair, folder: string, how: readonly string[] = [
   return started(start([...runOf(pair, 'run'), ...how], folder))
 }
 
-/** The same from the checkout, with changes that travel in one form only. */
+/** The same with changes that travel in one form only. */
 export function startForm(pair: Pair, folder: string, form: string): Started {
-  const script = fileURLToPath(new URL('../form.ts', import.meta.url))
   const ends = [pair.source.url(NAME), pair.target.url('run')]
-  return started(startChild(process.execPath, [script, ...ends, NAME, form, folder]))
+  return started(startChild(process.execPath, [formScript(), ...ends, NAME, form, folder]))
 }
 
 function started(child: Child): Started {

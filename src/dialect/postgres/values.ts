@@ -36,17 +36,28 @@ function unhex(text: Buffer): Buffer {
 }
 
 /** Rewrites tuples of the stream's text form into the encoding `values`. */
-export function canonicalTuples(): (tuple: Tuple, table: Table) => Tuple {
+export interface Conversion {
+  (tuple: Tuple, table: Table): Tuple
+  /** True for a table whose tuples stay as they come; left out: it is not known. */
+  leaves?(table: Table): boolean
+}
+
+export function canonicalTuples(): Conversion {
   const forms = new WeakMap<Table, readonly (Canonical | null)[] | null>()
   const offsets: number[] = []
-  return (tuple, table) => {
+  const planOf = (table: Table): readonly (Canonical | null)[] | null => {
     let plan = forms.get(table)
     if (plan === undefined) {
       plan = canonicalForms(table.columns)
       forms.set(table, plan)
     }
+    return plan
+  }
+  const convert = (tuple: Tuple, table: Table): Tuple => {
+    const plan = planOf(table)
     return plan === null ? tuple : rewrite(tuple, plan, offsets)
   }
+  return Object.assign(convert, { leaves: (table: Table) => planOf(table) === null })
 }
 
 /** A tuple of canonical cells from the server's texts of these columns. */

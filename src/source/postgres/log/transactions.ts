@@ -1,9 +1,10 @@
+import type { Conversion } from '../../../dialect/postgres/values.ts'
 import type { StreamItem, TruncateChange } from '../../../model/change.ts'
 import { Changes, DELETE, INSERT, UPDATE } from '../../../model/changes.ts'
 import type { Positions } from '../../../model/position.ts'
 import { Run } from '../../../model/run.ts'
 import type { Table } from '../../../model/table.ts'
-import { cellsAt, type Tuple } from '../../../model/tuple.ts'
+import { cellsAt } from '../../../model/tuple.ts'
 import { Landmark, type Lsn } from '../position.ts'
 import { misread } from './bytes.ts'
 import { Passages } from './passages.ts'
@@ -38,7 +39,7 @@ export interface TransactionsOptions {
   readonly landmark?: Landmark | null
   readonly positions: (lsn: Lsn, landmark: Landmark | null) => Positions
   /** Rewrites a tuple for the wanted encoding; null where tuples stay as they come. */
-  readonly convert: ((tuple: Tuple, table: Table) => Tuple) | null
+  readonly convert: Conversion | null
 }
 
 /** Between begin and commit, or between stream start and stream stop. */
@@ -228,7 +229,8 @@ export class Transactions {
       throw misread(`a row of ${table.schema}.${table.name} has not the cells of its table`)
     }
     const { convert } = this.#options
-    if (convert === null) {
+    // A view of each row that is not rewritten would cost more than the row.
+    if (convert === null || convert.leaves?.(table) === true) {
       this.#changes.add({ kind: KINDS[message.kind], table, buffer, from, to, oldFrom, oldTo })
     } else {
       const [row, old] = [rowIn(message), oldIn(message)]
