@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { connectPlugins } from './connect-programs.ts'
-import { answers, JavaServer } from './java.ts'
-import { type KafkaServer, logTo, propertiesText } from './kafka.ts'
-import { type KafkaPrograms, kafkaPrograms } from './kafka-programs.ts'
-import { freePort } from './machine.ts'
+import { connectPlugins, workerSettings } from '../../src/demo/fetch/connect.ts'
+import { answers, logTo, propertiesText } from '../../src/demo/fetch/java.ts'
+import { type KafkaPrograms, kafkaPrograms } from '../../src/demo/fetch/kafka.ts'
+import { JavaServer } from './java.ts'
+import type { KafkaServer } from './kafka.ts'
+import { freePort, tell } from './machine.ts'
 
 /** A worker of Kafka Connect on the loopback, with Debezium's connectors. */
 export interface ConnectServer extends AsyncDisposable {
@@ -32,30 +33,6 @@ export interface ConnectOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** What `${env:…}` in a connector's configuration finds. */
   readonly env?: Readonly<Record<string, string>>
-}
-
-const providers = 'org.apache.kafka.common.config.provider'
-
-// A worker that is killed is missed for as long as its session; offsets are kept each second.
-const usual: Readonly<Record<string, string>> = {
-  'plugin.discovery': 'service_load',
-  'config.storage.replication.factor': '1',
-  'offset.storage.replication.factor': '1',
-  'status.storage.replication.factor': '1',
-  'offset.storage.partitions': '1',
-  'status.storage.partitions': '1',
-  'offset.flush.interval.ms': '1000',
-  'session.timeout.ms': '5000',
-  'heartbeat.interval.ms': '1000',
-  'scheduled.rebalance.max.delay.ms': '0',
-  'task.shutdown.graceful.timeout.ms': '2000',
-  'key.converter': 'org.apache.kafka.connect.json.JsonConverter',
-  'value.converter': 'org.apache.kafka.connect.json.JsonConverter',
-  'connector.client.config.override.policy': 'All',
-  'config.providers': 'env,file,directory',
-  'config.providers.env.class': `${providers}.EnvVarConfigProvider`,
-  'config.providers.file.class': `${providers}.FileConfigProvider`,
-  'config.providers.directory.class': `${providers}.DirectoryConfigProvider`,
 }
 
 type Own = Required<ConnectOptions> & { readonly kafka: KafkaServer; readonly shared: boolean }
@@ -109,7 +86,7 @@ class OwnConnect implements ConnectServer {
 
   async #configure(group: string): Promise<void> {
     const settings = {
-      ...usual,
+      ...workerSettings,
       'bootstrap.servers': this.kafka.bootstrap,
       'group.id': group,
       'config.storage.topic': `_${group}-configs`,
@@ -154,7 +131,7 @@ export async function startConnect(
 ): Promise<ConnectServer> {
   const { settings = {}, env = {}, shared = false } = options
   const own = { settings, env, shared, kafka }
-  const server = new OwnConnect(await kafkaPrograms(), await connectPlugins(), own)
+  const server = new OwnConnect(await kafkaPrograms(tell), await connectPlugins(tell), own)
   await server.open()
   return server
 }

@@ -11,11 +11,11 @@ import { givenServer, type PostgresOptions, type PostgresServer, startServer } f
 import type { Major } from './programs.ts'
 import { givenRegistry, type RegistryServer, startRegistry } from './registry.ts'
 
+export { kafkaUser } from '../../src/demo/fetch/kafka.ts'
 export type { MysqlKind } from '../../src/demo/fetch/mysql.ts'
 export type { ConnectOptions, ConnectServer } from './connect.ts'
 export type { TestDatabase } from './database.ts'
 export type { KafkaOptions, KafkaServer } from './kafka.ts'
-export { kafkaUser } from './kafka-programs.ts'
 export type { MongoServer } from './mongodb.ts'
 export type { MongoDatabase } from './mongodb-database.ts'
 export type { MysqlOptions, MysqlServer } from './mysql.ts'

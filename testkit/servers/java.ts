@@ -4,38 +4,11 @@ import { closeSync, openSync, rmSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { monotonic, sleep } from '../../src/async/clock.ts'
-import { program } from '../maven.ts'
+import { javaArguments, type Launch } from '../../src/demo/fetch/java.ts'
+import { program } from '../../src/demo/fetch/maven.ts'
 import { plainEnvironment, runFolder, startDaemon, type Watcher, watchOver } from './machine.ts'
 
-/** How a Java program is started. */
-export interface Launch {
-  readonly classpath: string
-  readonly main: string
-  readonly args: readonly string[]
-  /** The most memory for objects, as `-Xmx` takes it. */
-  readonly heap: string
-  readonly properties?: Readonly<Record<string, string>>
-  readonly env?: Readonly<Record<string, string>>
-}
-
 const startDeadline = 120_000
-
-// Little memory and a quick start rather than the last of speed: tests live for seconds.
-const frugal = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xms32m', '-Xss512k']
-
-/** The arguments of `java`. */
-export function javaArguments(launch: Launch): readonly string[] {
-  const properties = { 'java.awt.headless': 'true', ...launch.properties }
-  return [
-    ...frugal,
-    `-Xmx${launch.heap}`,
-    ...Object.entries(properties).map(([name, value]) => `-D${name}=${value}`),
-    '-cp',
-    launch.classpath,
-    launch.main,
-    ...launch.args,
-  ]
-}
 
 /** A Java process with a folder of its own, which goes with it; ended when this process ends. */
 export class JavaServer {
@@ -112,14 +85,5 @@ export class JavaServer {
     await this.stop('crash')
     this.#lastLog = await this.log()
     await this.#watcher.release()
-  }
-}
-
-/** Whether somebody says 200 there. */
-export async function answers(url: string): Promise<boolean> {
-  try {
-    return (await fetch(url)).ok
-  } catch {
-    return false
   }
 }

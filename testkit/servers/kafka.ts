@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { logTo, propertiesText } from '../../src/demo/fetch/java.ts'
+import { brokerSettings, type KafkaPrograms, kafkaPrograms } from '../../src/demo/fetch/kafka.ts'
 import { JavaServer } from './java.ts'
-import { type KafkaPrograms, kafkaPrograms } from './kafka-programs.ts'
-import { freePort, run } from './machine.ts'
+import { freePort, run, tell } from './machine.ts'
 
 /** A broker of Kafka on the loopback, one node that is its own controller. */
 export interface KafkaServer extends AsyncDisposable {
@@ -38,67 +39,6 @@ export interface KafkaOptions {
 export interface Listener {
   readonly protocol: 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL'
   readonly settings: Readonly<Record<string, string>>
-}
-
-// Retention and compaction are looked at often, since a test waits for them; groups may be as
-// impatient as a test wants. After a crash the controller waits for the session of the broker that
-// was before it takes the same one again.
-const usual: Readonly<Record<string, string>> = {
-  'process.roles': 'broker,controller',
-  'node.id': '1',
-  'controller.listener.names': 'CONTROLLER',
-  'inter.broker.listener.name': 'PLAINTEXT',
-  'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
-  'broker.session.timeout.ms': '3000',
-  'broker.heartbeat.interval.ms': '300',
-  'offsets.topic.replication.factor': '1',
-  'offsets.topic.num.partitions': '2',
-  'transaction.state.log.replication.factor': '1',
-  'transaction.state.log.min.isr': '1',
-  'transaction.state.log.num.partitions': '2',
-  'share.coordinator.state.topic.replication.factor': '1',
-  'share.coordinator.state.topic.min.isr': '1',
-  'group.initial.rebalance.delay.ms': '0',
-  'group.min.session.timeout.ms': '1000',
-  'group.consumer.min.session.timeout.ms': '1000',
-  'group.consumer.min.heartbeat.interval.ms': '200',
-  'num.network.threads': '2',
-  'num.io.threads': '4',
-  'background.threads': '4',
-  'log.cleaner.dedupe.buffer.size': '16777216',
-  'log.cleaner.backoff.ms': '500',
-  'log.initial.task.delay.ms': '500',
-  'log.retention.check.interval.ms': '500',
-  'log.segment.delete.delay.ms': '0',
-  'message.max.bytes': '20971520',
-}
-
-const logging = `<?xml version="1.0" encoding="UTF-8"?>
-<Configuration status="WARN">
-  <Appenders>
-    <Console name="out" target="SYSTEM_OUT">
-      <PatternLayout pattern="%d{ISO8601} %p [%t] %c{1} - %m%n"/>
-    </Console>
-  </Appenders>
-  <Loggers>
-    <Root level="INFO"><AppenderRef ref="out"/></Root>
-    <Logger name="org.apache.kafka.clients" level="WARN"/>
-    <Logger name="org.apache.kafka.common.config.AbstractConfig" level="WARN"/>
-  </Loggers>
-</Configuration>
-`
-
-/** Tells a Java program of this family how to log; gives the property that names the file. */
-export async function logTo(folder: string): Promise<Readonly<Record<string, string>>> {
-  const file = join(folder, 'log4j2.xml')
-  await writeFile(file, logging)
-  return { 'log4j2.configurationFile': `file:${file}` }
-}
-
-/** A file of settings as Java reads it. */
-export function propertiesText(settings: Readonly<Record<string, string>>): string {
-  const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}`)
-  return `${lines.join('\n')}\n`
 }
 
 /** A broker of our own in a temporary folder. */
@@ -183,11 +123,11 @@ class OwnKafka implements KafkaServer {
     )
     const protocols = further.map(([name, { protocol }]) => `,${name}:${protocol}`).join('')
     const settings = {
-      ...usual,
+      ...brokerSettings,
       'controller.quorum.voters': `1@127.0.0.1:${controller}`,
       listeners: `${at},CONTROLLER://127.0.0.1:${controller}`,
       'advertised.listeners': at.join(','),
-      'listener.security.protocol.map': `${usual['listener.security.protocol.map']}${protocols}`,
+      'listener.security.protocol.map': `${brokerSettings['listener.security.protocol.map']}${protocols}`,
       'log.dirs': data,
       ...Object.fromEntries(own),
       ...this.#settings,
@@ -231,7 +171,7 @@ export async function startKafka(
   options: KafkaOptions & { readonly shared?: boolean } = {},
 ): Promise<KafkaServer> {
   const { settings = {}, listeners = {}, shared = false } = options
-  const server = new OwnKafka(await kafkaPrograms(), { settings, listeners, shared })
+  const server = new OwnKafka(await kafkaPrograms(tell), { settings, listeners, shared })
   await server.open()
   return server
 }

@@ -1,6 +1,7 @@
-import { registryProgram } from './connect-programs.ts'
-import { answers, JavaServer } from './java.ts'
-import { freePort } from './machine.ts'
+import { registryProgram } from '../../src/demo/fetch/connect.ts'
+import { answers } from '../../src/demo/fetch/java.ts'
+import { JavaServer } from './java.ts'
+import { freePort, tell } from './machine.ts'
 
 /** A registry of schemas on the loopback; it keeps them in memory only. */
 export interface RegistryServer extends AsyncDisposable {
@@ -79,7 +80,7 @@ class OwnRegistry implements RegistryServer {
 
 /** A new registry that answers. */
 export async function startRegistry(shared: boolean): Promise<RegistryServer> {
-  const server = new OwnRegistry(await registryProgram(), shared)
+  const server = new OwnRegistry(await registryProgram(tell), shared)
   await server.open()
   return server
 }

@@ -1,9 +1,8 @@
 import { chmod, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fetchArtifacts, program } from '../maven.ts'
 import { javaArguments } from './java.ts'
-import { cacheFolder, giveToServer, run } from './machine.ts'
-import { madeOnce } from './programs.ts'
+import { cacheFolder, giveToServer, madeOnce, run, type Telling } from './machine.ts'
+import { fetchArtifacts, program } from './maven.ts'
 
 /** Apache Kafka: the broker, Kafka Connect, and a formatted folder to copy. */
 export interface KafkaPrograms {
@@ -47,15 +46,15 @@ async function format(classpath: string, folder: string): Promise<void> {
 let known: Promise<KafkaPrograms> | undefined
 
 /** Fetched from Maven Central on first use and kept in the cache folder. */
-export function kafkaPrograms(): Promise<KafkaPrograms> {
-  known ??= unpack()
+export function kafkaPrograms(telling: Telling): Promise<KafkaPrograms> {
+  known ??= unpack(telling)
   return known
 }
 
-async function unpack(): Promise<KafkaPrograms> {
+async function unpack(telling: Telling): Promise<KafkaPrograms> {
   const cache = cacheFolder()
   const home = await madeOnce(join(cache, `kafka-${version}`), async (draft) => {
-    process.stderr.write(`# fetching Kafka ${version} from Maven Central, 60 MB on disk\n`)
+    telling(`fetching Kafka ${version} from Maven Central, 60 MB on disk`)
     const into = join(draft, 'libs')
     const goal = ['copy-dependencies', `-DoutputDirectory=${into}`] as const
     await fetchArtifacts({ name: 'kafka', goal, into: draft })
@@ -65,4 +64,37 @@ async function unpack(): Promise<KafkaPrograms> {
     format(classpath, draft),
   )
   return { classpath, template: join(folder, 'data') }
+}
+
+// Retention and compaction are looked at often, since a test waits for them; groups may be as
+// impatient as a test wants. After a crash the controller waits for the session of the broker that
+// was before it takes the same one again.
+export const brokerSettings: Readonly<Record<string, string>> = {
+  'process.roles': 'broker,controller',
+  'node.id': '1',
+  'controller.listener.names': 'CONTROLLER',
+  'inter.broker.listener.name': 'PLAINTEXT',
+  'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+  'broker.session.timeout.ms': '3000',
+  'broker.heartbeat.interval.ms': '300',
+  'offsets.topic.replication.factor': '1',
+  'offsets.topic.num.partitions': '2',
+  'transaction.state.log.replication.factor': '1',
+  'transaction.state.log.min.isr': '1',
+  'transaction.state.log.num.partitions': '2',
+  'share.coordinator.state.topic.replication.factor': '1',
+  'share.coordinator.state.topic.min.isr': '1',
+  'group.initial.rebalance.delay.ms': '0',
+  'group.min.session.timeout.ms': '1000',
+  'group.consumer.min.session.timeout.ms': '1000',
+  'group.consumer.min.heartbeat.interval.ms': '200',
+  'num.network.threads': '2',
+  'num.io.threads': '4',
+  'background.threads': '4',
+  'log.cleaner.dedupe.buffer.size': '16777216',
+  'log.cleaner.backoff.ms': '500',
+  'log.initial.task.delay.ms': '500',
+  'log.retention.check.interval.ms': '500',
+  'log.segment.delete.delay.ms': '0',
+  'message.max.bytes': '20971520',
 }

@@ -1,9 +1,8 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { jar } from '../jar.ts'
-import { fetchArtifacts } from '../maven.ts'
-import { cacheFolder } from './machine.ts'
-import { madeOnce } from './programs.ts'
+import { jar } from './jar.ts'
+import { cacheFolder, madeOnce, type Telling } from './machine.ts'
+import { fetchArtifacts } from './maven.ts'
 
 const debezium = '3.6.0.Final'
 const apicurio = '2.6.13.Final'
@@ -14,12 +13,12 @@ let plugins: Promise<string> | undefined
  * The path of plugins with Debezium's connectors for PostgreSQL, MySQL and MariaDB, its JDBC sink,
  * and a converter for Avro, fetched from Maven Central on first use and kept in the cache folder.
  */
-export function connectPlugins(): Promise<string> {
-  plugins ??= fetchPlugins()
+export function connectPlugins(telling: Telling): Promise<string> {
+  plugins ??= fetchPlugins(telling)
   return plugins
 }
 
-async function fetchPlugins(): Promise<string> {
+async function fetchPlugins(tell: Telling): Promise<string> {
   const cache = cacheFolder()
   const connectors = await madeOnce(join(cache, `debezium-${debezium}`), async (draft) => {
     tell(`fetching Debezium ${debezium} from Maven Central, 60 MB on disk`)
@@ -44,12 +43,12 @@ const service = {
 let registry: Promise<string> | undefined
 
 /** The class path of a registry of schemas, fetched and kept in the same way. */
-export function registryProgram(): Promise<string> {
-  registry ??= fetchRegistry()
+export function registryProgram(telling: Telling): Promise<string> {
+  registry ??= fetchRegistry(telling)
   return registry
 }
 
-async function fetchRegistry(): Promise<string> {
+async function fetchRegistry(tell: Telling): Promise<string> {
   const home = await madeOnce(join(cacheFolder(), `registry-${apicurio}`), async (draft) => {
     tell(`fetching Apicurio's registry ${apicurio} from Maven Central, 150 MB on disk`)
     const goal = ['unpack', `-DoutputDirectory=${join(draft, 'app')}`] as const
@@ -59,6 +58,26 @@ async function fetchRegistry(): Promise<string> {
   return `${runner}:${join(home, 'app', 'lib', '*')}`
 }
 
-function tell(what: string): void {
-  process.stderr.write(`# ${what}\n`)
+const providers = 'org.apache.kafka.common.config.provider'
+
+// A worker that is killed is missed for as long as its session; offsets are kept each second.
+export const workerSettings: Readonly<Record<string, string>> = {
+  'plugin.discovery': 'service_load',
+  'config.storage.replication.factor': '1',
+  'offset.storage.replication.factor': '1',
+  'status.storage.replication.factor': '1',
+  'offset.storage.partitions': '1',
+  'status.storage.partitions': '1',
+  'offset.flush.interval.ms': '1000',
+  'session.timeout.ms': '5000',
+  'heartbeat.interval.ms': '1000',
+  'scheduled.rebalance.max.delay.ms': '0',
+  'task.shutdown.graceful.timeout.ms': '2000',
+  'key.converter': 'org.apache.kafka.connect.json.JsonConverter',
+  'value.converter': 'org.apache.kafka.connect.json.JsonConverter',
+  'connector.client.config.override.policy': 'All',
+  'config.providers': 'env,file,directory',
+  'config.providers.env.class': `${providers}.EnvVarConfigProvider`,
+  'config.providers.file.class': `${providers}.FileConfigProvider`,
+  'config.providers.directory.class': `${providers}.DirectoryConfigProvider`,
 }

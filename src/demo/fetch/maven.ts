@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { delimiter, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { run } from './servers/machine.ts'
+import { run } from './machine.ts'
 
 const plugin = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1'
 
@@ -23,7 +23,9 @@ export interface Artifacts {
 export async function fetchArtifacts({ name, goal, into }: Artifacts): Promise<void> {
   const work = join(into, '.maven')
   await mkdir(work)
-  const pom = beside(`${name}.pom.xml`)
+  // Maven writes down beside the pom what it has unpacked, and would not unpack it again.
+  const pom = join(work, 'pom.xml')
+  await copyFile(beside(`${name}.pom.xml`), pom)
   const how = ['-B', '-q', '-f', pom, `-Dmaven.repo.local=${work}`]
   const env = { ...process.env, LC_ALL: 'C' }
   const [first, ...settings] = goal
@@ -33,7 +35,7 @@ export async function fetchArtifacts({ name, goal, into }: Artifacts): Promise<v
 }
 
 function beside(file: string): string {
-  return fileURLToPath(new URL(`servers/kafka/${file}`, import.meta.url))
+  return fileURLToPath(new URL(`kafka/${file}`, import.meta.url))
 }
 
 /** Where a program of this name is installed. */
@@ -43,7 +45,7 @@ export function program(name: string): string {
   if (found !== undefined) return found
   throw new Error(
     `${name} is not installed: it takes Java 17 and Maven to run Kafka (Debian: maven), ` +
-      'or HOLDFAST_TEST_KAFKA_URL',
+      'or, for tests, HOLDFAST_TEST_KAFKA_URL',
   )
 }
 
