@@ -42,6 +42,7 @@ test('tables and columns of PostgreSQL are called otherwise in PostgreSQL', asyn
   const ends = mirror(t, {
     source: source.url,
     target: target.url,
+    limits: { memoryBytes: 1 << 14 },
     rename: [
       'public.users -> app.people',
       'public.users.id -> person',
@@ -53,8 +54,14 @@ test('tables and columns of PostgreSQL are called otherwise in PostgreSQL', asyn
   assert.match(said.join('\n'), /these indexes are not made: by_part of .*another name/)
   assert.deepEqual(await ends.differences(), [])
   for (const sql of changes('users')) await source.query(sql)
+  // A large one is applied while it is read.
+  await source.query(
+    `insert into users (id, mail) select i, 'm' || i from generate_series(100, 3000) i`,
+  )
   await ends.catchUp()
   assert.deepEqual(await ends.differences(), [])
+  await source.query('delete from users where id >= 100')
+  await ends.catchUp()
   assert.deepEqual(
     await target.query(`select person, "e mail", city, note from app.people order by person`),
     [
