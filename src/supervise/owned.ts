@@ -48,6 +48,8 @@ export async function runOwned(
   try {
     return await together(options, watched, { drain, watch })
   } catch (thrown) {
+    if (drain.aborted && !(thrown instanceof Fault))
+      return { ended: 'drained', positions: new Map() }
     const fault = asFault(thrown)
     watch({ kind: 'fault', fault, retryInMillis: null })
     watch({ kind: 'phase', phase: 'halted', reason: `${fault.code} ${fault.message}` })
@@ -85,7 +87,9 @@ async function together(
 ): Promise<MirrorOutcome> {
   watch({ kind: 'phase', phase: 'preparing', reason: null })
   await using warden = new Warden(watched, watch)
-  await Promise.all(watched.map((one) => start(one, watch)))
+  await Promise.all(
+    watched.map((one) => start({ ...one, signal: anyOf(one.signal, drain) }, watch)),
+  )
   await warden.look()
   const stop = anyOf(drain, warden.broken)
   await untilTaken(watched, { stop, watch })
