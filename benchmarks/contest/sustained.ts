@@ -64,8 +64,8 @@ export const sustainedContest: Contest = {
     try {
       await using source = await openSession(pair.source.url(NAME))
       const beats = 'create table beats (id int primary key, at timestamptz)'
-      const made = [beats, 'insert into beats values (1, now())', tpcbTransaction, WORK, BEAT]
-      for (const sql of [...tpcbTables, ...made]) await source.query(sql)
+      const made = [beats, 'insert into beats values (1, now())', tpcbTransaction(), WORK, BEAT]
+      for (const sql of [...tpcbTables(), ...made]) await source.query(sql)
       await source.query(
         'create publication native for table beats, accounts, tellers, branches, history',
       )
@@ -125,7 +125,7 @@ async function begin(
     await Promise.race([untilFinished(target), tool.failed])
     return tool
   }
-  const schema = tpcbTables.filter((sql) => sql.startsWith('create table'))
+  const schema = tpcbTables().filter((sql) => sql.startsWith('create table'))
   const beats = 'create table beats (id int primary key, at timestamptz)'
   for (const sql of [...schema, beats]) await target.query(sql)
   const how = { publications: ['native'], slot: null, copy: true }
