@@ -59,3 +59,11 @@ export class UntilAborted implements Disposable {
 export function anyOf(...signals: readonly AbortSignal[]): AbortSignal {
   return AbortSignal.any([...signals])
 }
+
+/** Resolves when the signal aborts. */
+export async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
+  await new Promise<void>((resolve) =>
+    signal.addEventListener('abort', () => resolve(), { once: true }),
+  )
+}

@@ -1,7 +1,7 @@
 import { every, monotonic, sleep, type Ticker } from '../async/clock.ts'
 import { ENVIRONMENT_PREFIX } from '../config/describe.ts'
 import type { MirrorSettings } from '../config/settings.ts'
-import type { MirrorOptions, MirrorOutcome, Watch } from '../mirror/options.ts'
+import type { MirrorLimits, MirrorOptions, MirrorOutcome, Watch } from '../mirror/options.ts'
 import type { ConnectorProgress, MirrorEvent } from '../mirror/progress.ts'
 import { asFault, Fault } from '../model/fault.ts'
 import { Follower } from '../observe/follower.ts'
@@ -20,6 +20,8 @@ import { count, plural } from './words.ts'
 export interface Goal {
   readonly until?: 'caught-up' | { readonly position: string }
   readonly snapshotOnly: boolean
+  /** Other processes follow the same mirror, each some of its lanes. */
+  readonly shared?: boolean
 }
 
 /** How one mirror of a run ended. */
@@ -75,11 +77,18 @@ function asUsage(fault: Fault, { until }: Goal, claimed: boolean): Fault {
 /** The engine's options of a mirror with these settings. */
 export function optionsOf(settings: MirrorSettings, goal: Goal): MirrorOptions {
   const { name, source, target, selection, onExisting, shape, rename } = settings
-  const { copyWorkers, limits, catchUp } = settings
+  const { copyWorkers, catchUp } = settings
+  const shared = goal.shared === true
+  const limits = shared ? ownSpill(settings.limits) : settings.limits
   const wanted = { name, source, target, selection, onExisting, shape, rename }
   const mirror = { ...wanted, copyWorkers, limits, catchUp }
   const until = goal.until === undefined ? {} : { until: goal.until }
-  return { ...mirror, ...until, snapshotOnly: goal.snapshotOnly, patience: PATIENCE }
+  return { ...mirror, ...until, snapshotOnly: goal.snapshotOnly, shared, patience: PATIENCE }
+}
+
+/** Several processes may run in one folder. */
+function ownSpill(limits: MirrorLimits): MirrorLimits {
+  return { ...limits, spillDirectory: `${limits.spillDirectory}-${process.pid}` }
 }
 
 /** Tries again while an end cannot be reached and the settings say to wait for it. */

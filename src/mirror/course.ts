@@ -2,6 +2,11 @@ import { type Compare, covers, type Positions } from '../model/position.ts'
 import type { Watch } from './options.ts'
 import type { MirrorEvent } from './progress.ts'
 
+/** The source's head in the lanes that are followed. */
+export function headIn(head: Positions, lanes: Positions): Positions {
+  return new Map([...head].filter(([lane]) => lanes.has(lane)))
+}
+
 /** Where a stream is to go; it follows the events and says when it has arrived. */
 export class Course {
   readonly #compare: Compare

@@ -37,6 +37,8 @@ export interface MirrorOptions {
   /** Ends once this is durable in the target; `position` is a token of the source. */
   readonly until?: 'caught-up' | { readonly position: string }
   readonly snapshotOnly?: boolean
+  /** Other processes follow the same mirror, each some of its lanes. */
+  readonly shared?: boolean
   /** Milliseconds to wait for a live holder of the mirror. */
   readonly patience: number
 }

@@ -1,17 +1,20 @@
 import { anyOf } from '../async/abort.ts'
 import type { Checkpoint } from '../model/checkpoint.ts'
 import { Fault } from '../model/fault.ts'
+import { Gathering } from '../model/gathering.ts'
 import type { Position, Positions } from '../model/position.ts'
 import { openSource } from '../source/registry.ts'
 import type { Source } from '../source/source.ts'
 import { openTarget } from '../target/registry.ts'
 import type { Claim, Target } from '../target/target.ts'
+import { setBack } from './back.ts'
 import { birth, copyAgain, type Ends, preflight, refuseFailures } from './birth.ts'
 import type { MirrorOptions, MirrorOutcome, Run } from './options.ts'
 import { refuseSamePlace, refuseShape, settingsOf } from './plan.ts'
 import { tableProgress } from './progress.ts'
 import { compareLogs, isDefault, refuseOtherSettings } from './resume.ts'
-import { streamMirror } from './stream.ts'
+import { refuseUnshareable, type SharedEnds, shareMirror } from './sharing.ts'
+import { type Streaming, streamMirror } from './stream.ts'
 
 /** From opening both ends to closing them; throws the Fault that ended it. */
 export async function session(run: Run): Promise<MirrorOutcome> {
@@ -37,7 +40,9 @@ export async function session(run: Run): Promise<MirrorOutcome> {
   refuseSamePlace(source, target)
   refuseShape(target, options)
   watch({ kind: 'opened', source: source.label, target: target.label })
+  if (options.shared === true) refuseUnshareable({ source, target }, options)
   const known = await refuseBeforehand(run, source, target)
+  if (options.shared === true) return await shareMirror({ run, source, target }, found)
   run.goal ??= await goalOf(options, source)
   await using claim = await target.claim(
     { settings: chosen(known, options), patience: options.patience },
@@ -51,7 +56,30 @@ export async function session(run: Run): Promise<MirrorOutcome> {
     await target.finish()
     return { ended: 'snapshot', positions: checkpoint.positions }
   }
-  return await streamMirror({ run, source, target, claim, checkpoint })
+  return await stream({ run, source, target, claim, checkpoint, drain: run.drain })
+}
+
+/** Follows all lanes; those that the source wants set back first, as often as it does. */
+async function stream(all: Streaming): Promise<MirrorOutcome> {
+  const { source, target } = all
+  for (let { checkpoint } = all; ; checkpoint = await read(target)) {
+    try {
+      return await streamMirror({ ...all, checkpoint })
+    } catch (error) {
+      if (!(error instanceof Gathering)) throw error
+      await setBack({ source, target }, checkpoint, error.back)
+    }
+  }
+}
+
+/** Makes a mirror that several processes then share: the tables and their copies, once. */
+async function found({ run, source, target }: SharedEnds): Promise<void> {
+  const { options, watch } = run
+  const settings = chosen(await target.checkpoint(), options)
+  await using claim = await target.claim({ settings, patience: 0 }, run.drain)
+  const signal = anyOf(run.drain, claim.lost)
+  await prepared({ options, source, target, watch, signal }, claim)
+  await target.finish()
 }
 
 /** Read-only looks, before the target's state is touched for the first time. */

@@ -7,7 +7,7 @@ import { Fault } from '../model/fault.ts'
 import type { Source } from '../source/source.ts'
 import { batches, type Limits } from '../stream/batches.ts'
 import type { Claim, Target } from '../target/target.ts'
-import { Course } from './course.ts'
+import { Course, headIn } from './course.ts'
 import type { MirrorLimits, MirrorOutcome, Run } from './options.ts'
 import { streamEncoding } from './plan.ts'
 import { follow } from './run.ts'
@@ -18,14 +18,17 @@ export interface Streaming {
   readonly source: Source
   readonly target: Target
   readonly claim: Claim
+  /** Its positions are those of the lanes that are followed. */
   readonly checkpoint: Checkpoint
+  /** Ends reading; what was read is applied first. */
+  readonly drain: AbortSignal
 }
 
 /** Follows the source until the goal is durable, a person stops it, or something fails. */
 export async function streamMirror(all: Streaming): Promise<MirrorOutcome> {
   const { run, source, target, claim, checkpoint } = all
-  const { head } = await source.range()
   const { positions, tables } = checkpoint
+  const head = headIn((await source.range()).head, positions)
   const { compare } = source
   const course = new Course({ compare, head, goal: run.goal, durable: positions, watch: run.watch })
   run.watch({ kind: 'phase', phase: 'catching-up', reason: null })
@@ -46,7 +49,7 @@ export async function streamMirror(all: Streaming): Promise<MirrorOutcome> {
     compare,
     limits: streamLimits(run.options.limits),
     awaited: course.awaited,
-    drain: anyOf(run.drain, course.arrived),
+    drain: anyOf(all.drain, course.arrived),
     growing: run.grownInVain !== true && mirrors && target.traits.growing === true,
   })
   await follow({ source, target, batches: flow, encoding, watch: course.watch, lost }).catch(

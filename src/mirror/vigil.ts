@@ -5,7 +5,7 @@ import type { Positions } from '../model/position.ts'
 import type { Table } from '../model/table.ts'
 import type { Source } from '../source/source.ts'
 import type { Target } from '../target/target.ts'
-import type { Course } from './course.ts'
+import { type Course, headIn } from './course.ts'
 
 export interface Vigil extends AsyncDisposable {
   /** Aborted, with the Fault as reason, when a look found what must end the stream. */
@@ -47,7 +47,8 @@ export async function watchOver(options: VigilOptions): Promise<Vigil> {
   }
   const head = async (): Promise<void> => {
     const [range, log] = [await source.range(), await source.log()]
-    course.watch({ kind: 'source', head: range.head, ...log })
+    const own = headIn(range.head, checkpoint.positions)
+    course.watch({ kind: 'source', head: own, ...log })
   }
   const sequences = async (): Promise<void> => target.setSequences(await source.sequences())
   const catalogue = async (): Promise<void> => {

@@ -57,6 +57,8 @@ export interface SourceTraits {
   readonly wholeTransactions: boolean
   /** The stream may bring a change more than once, or one of a row that it never brought. */
   readonly retells?: boolean
+  /** Lanes can be followed apart from each other: `stream` takes positions of some of them. */
+  readonly apart?: boolean
 }
 
 /** A piece of a table, read by itself. */
@@ -170,7 +172,8 @@ export interface Source extends AsyncDisposable {
    * `tables` are the tables as the checkpoint knows them; a table that reads differently now comes
    * as a schema change when its older rows are known to hold null in every column added, else it
    * is a fault. `before`: updates bring what the log says of the row before, also where the key
-   * stays.
+   * stays. Ends with a `Gathering` where what comes next is about lanes that are not followed, or
+   * that were followed past it.
    */
   stream(
     after: Positions,

@@ -6,7 +6,8 @@ import type { Positions } from '../model/position.ts'
 import type { Described, Recipe, TargetReader } from '../model/reader.ts'
 import { asSource, Renames } from '../model/renames.ts'
 import type { Sequence, Table, Vocabulary } from '../model/table.ts'
-import type { Claim, ClaimRequest, Target, TargetPlan, TargetTraits } from './target.ts'
+import type { Claim, ClaimRequest, Membership, Target, TargetPlan, TargetTraits } from './target.ts'
+import { joined } from './tenured.ts'
 
 type ToTarget = (table: Table) => Table
 
@@ -96,6 +97,20 @@ export class RenamedTarget implements Target {
       epoch: claim.epoch,
       lost: claim.lost,
       [Symbol.asyncDispose]: () => claim[Symbol.asyncDispose](),
+    }
+  }
+  async join(request: ClaimRequest, signal: AbortSignal): Promise<Membership> {
+    const membership = await joined(this.#inner, request, signal)
+    return {
+      checkpoint: this.#read(membership.checkpoint),
+      epoch: membership.epoch,
+      lost: membership.lost,
+      settle: async (wanted) => {
+        const held = await membership.settle(wanted)
+        return { ...held, checkpoint: this.#read(held.checkpoint) }
+      },
+      unsettled: () => membership.unsettled(),
+      [Symbol.asyncDispose]: () => membership[Symbol.asyncDispose](),
     }
   }
   prepare(plan: TargetPlan): Promise<void> {

@@ -2,7 +2,7 @@ import type { Batch } from '../model/batch.ts'
 import type { Checkpoint, Identities, TableMode, TableState } from '../model/checkpoint.ts'
 import type { Endpoint } from '../model/endpoint.ts'
 import type { Fault, Finding } from '../model/fault.ts'
-import type { Position, Positions } from '../model/position.ts'
+import type { Lane, Position, Positions } from '../model/position.ts'
 import type { TargetReader } from '../model/reader.ts'
 import type { Blueprint, Sequence, Table, Vocabulary } from '../model/table.ts'
 
@@ -24,6 +24,8 @@ export interface TargetTraits {
   readonly transactionalDdl: boolean
   /** Its batches may be growing: it asks for their positions after their parts. */
   readonly growing?: boolean
+  /** Several processes may write a mirror, each the lanes that it holds: `join` is there. */
+  readonly shared?: boolean
   /** It can keep each change instead of rows that are what the source's rows are. */
   readonly history?: boolean
 }
@@ -64,6 +66,29 @@ export interface Claim extends AsyncDisposable {
   readonly lost: AbortSignal
 }
 
+/** What a process has of a mirror that it shares with others. */
+export interface Held {
+  /** Of all lanes. */
+  readonly checkpoint: Checkpoint
+  /** Those that are its own to write; nobody else does as long as it has them. */
+  readonly lanes: ReadonlySet<Lane>
+  /** Those that it needs all of; empty where another process came first with such a wish. */
+  readonly wanted: readonly Lane[]
+  /** Processes that share the mirror at the moment. */
+  readonly members: number
+}
+
+/** The right to write some lanes of a mirror, beside other processes that write the others. */
+export interface Membership extends Claim {
+  /**
+   * Gives up lanes that others are to have and takes free ones, in one transaction. Called only
+   * while nothing is being applied. `wanted`: lanes of which it needs all or none.
+   */
+  settle(wanted: readonly Lane[]): Promise<Held>
+  /** True when `settle` would give up or take a lane. */
+  unsettled(): Promise<boolean>
+}
+
 /**
  * Where rows go. All methods throw `Fault`; a transient one means that the target may be opened
  * and claimed again. After `claim`, every write asserts the claim's epoch inside the server.
@@ -87,6 +112,11 @@ export interface Target extends AsyncDisposable {
   mirrors(): Promise<readonly string[]>
   /** Takes the lease and a new epoch; creates the state it needs. */
   claim(request: ClaimRequest, signal: AbortSignal): Promise<Claim>
+  /**
+   * Becomes one of the processes that share a mirror that was copied, each with an epoch of its
+   * own: a batch asserts it for each of its lanes. While anybody is one, `claim` waits.
+   */
+  join?(request: ClaimRequest, signal: AbortSignal): Promise<Membership>
 
   /** Creates what is missing and records every table as pending. One transaction if it can. */
   prepare(plan: TargetPlan): Promise<void>

@@ -3,7 +3,7 @@ import type { Checkpoint, Identities } from '../model/checkpoint.ts'
 import { Fault } from '../model/fault.ts'
 import type { Positions } from '../model/position.ts'
 import type { Sequence, Table, Vocabulary } from '../model/table.ts'
-import type { Claim, Target, TargetPlan } from './target.ts'
+import type { Claim, ClaimRequest, Membership, Target, TargetPlan } from './target.ts'
 
 /** What a claim allows: the half of a target that writes. */
 export interface Tenure
@@ -15,6 +15,16 @@ export interface Tenure
   setSequences?(sequences: readonly Sequence[]): Promise<void>
   /** Left out where a label is a text, whatever the list it is from. */
   learn?(vocabularies: readonly Vocabulary[]): ReturnType<Target['learn']>
+}
+
+/** Becomes one of several processes at a target whose traits say that it takes them. */
+export function joined(
+  target: Target,
+  request: ClaimRequest,
+  signal: AbortSignal,
+): Promise<Membership> {
+  if (target.join !== undefined) return target.join(request, signal)
+  throw new Fault('HF-X001', { what: `${target.label} was joined, and takes one process` })
 }
 
 /** Hands what writes to the tenure of the claim; without one it is refused. */

@@ -17,12 +17,17 @@ export const run: Command = {
   flags: [
     ...wholeMirror,
     { flags: '--until <place>', text: 'end once this is durable: caught-up, or a position (LSN)' },
+    {
+      flags: '--share',
+      text: 'beside other processes started alike, each its share of partitions',
+    },
     { flags: '--snapshot-only', text: 'end after the first copy; what the source keeps stays' },
   ],
   examples: [
     'holdfast run --source postgres://app@db1/shop --target postgres://mirror@db2/shop',
     "holdfast run --name crm --include 'crm.*' --exclude crm.secrets",
     'holdfast run --until caught-up',
+    'holdfast run --share --source kafka://broker:9092 --target postgres://mirror@db2/shop',
   ],
   notes: [
     'Everything needed to resume is in the target: the same name and URLs go on from any folder.',
@@ -55,11 +60,12 @@ const STOPPING = 'Stopping: what was read is applied first; a second signal stop
 function goalOf({ given }: Call): Goal {
   const until = given.text('until')
   const snapshotOnly = given.on('snapshot-only')
+  const shared = given.on('share')
   if (until !== null && snapshotOnly) {
     throw new Fault('HF-C012', { what: '--until and --snapshot-only cannot both be given' })
   }
-  if (until === null) return { snapshotOnly }
-  return { until: until === 'caught-up' ? until : { position: until }, snapshotOnly }
+  if (until === null) return { snapshotOnly, shared }
+  return { until: until === 'caught-up' ? until : { position: until }, snapshotOnly, shared }
 }
 
 function outcomeOf(call: Call, ended: readonly Ended[]): Outcome {

@@ -185,6 +185,15 @@ export const configFaults = {
       { text: 'Or give the other mirror up first.', run: 'holdfast destroy' },
     ],
   },
+  'HF-C116': {
+    title: 'A mirror that several processes cannot share',
+    class: 'config',
+    severity: 'error',
+    exit: 2,
+    why: 'Processes share a mirror by the partitions of topics, and the target has to take rows and places from each of them in one transaction: from Kafka to PostgreSQL. It runs until it is stopped.',
+    safe: 'Nothing was started and nothing was changed.',
+    todo: [{ text: 'Leave --share out: one process follows everything.', run: 'holdfast run' }],
+  },
   'HF-C112': {
     title: 'No such mirror',
     class: 'config',

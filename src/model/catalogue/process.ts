@@ -135,6 +135,15 @@ export const processFaults = {
     safe: 'Nothing is lost or applied twice: what this process had not committed was refused by the target, and the other one goes on from the checkpoint.',
     todo: [{ text: 'Nothing, unless two processes are meant to run: give each mirror one.' }],
   },
+  'HF-X103': {
+    title: 'The lanes of a process went to others',
+    class: 'transient',
+    severity: 'warn',
+    exit: 1,
+    why: 'Several processes share the mirror, and this one did not renew its lease in time: it was stopped or cut off.',
+    safe: 'Nothing is lost or applied twice: what this process had not committed was refused by the target, and the others go on from the checkpoint.',
+    todo: [{ text: 'Nothing: the process joins the others again and takes its share.' }],
+  },
   'HF-X106': {
     title: 'The state at the target is of a later version',
     class: 'persistent',

@@ -175,4 +175,18 @@ export const topicFaults = {
       },
     ],
   },
+  'HF-K115': {
+    title: 'A partition was followed past what another one holds, and cannot be read again',
+    class: 'data',
+    severity: 'critical',
+    exit: 1,
+    why: 'A truncate or a new snapshot stands in one partition, and another one was followed past it, by another process or since its records came first. What came after it is read again from the beginning of that partition, which no longer holds all of it.',
+    safe: 'The truncate or snapshot was neither applied nor skipped: the target stands before it.',
+    todo: [
+      {
+        text: 'Remove the mirror, have the connector make a new snapshot, and make the mirror again.',
+        run: 'holdfast destroy',
+      },
+    ],
+  },
 } as const satisfies Record<string, CatalogueEntry>

@@ -6,6 +6,7 @@ import { Fetcher } from '../../dialect/kafka/fetcher.ts'
 import type { StreamItem } from '../../model/change.ts'
 import type { Identities } from '../../model/checkpoint.ts'
 import { Fault, type Finding } from '../../model/fault.ts'
+import { Gathering } from '../../model/gathering.ts'
 import type { Comparison, Position, Positions } from '../../model/position.ts'
 import type { SourceReader } from '../../model/reader.ts'
 import type { Blueprint, Sequence, Table, Vocabulary } from '../../model/table.ts'
@@ -19,6 +20,7 @@ import type {
   SourceTraits,
 } from '../source.ts'
 import { Ageing } from './ageing.ts'
+import { fromBeginnings } from './back.ts'
 import { hearMessages } from './hearing.ts'
 import {
   comparePositions,
@@ -54,7 +56,12 @@ const TELL = 5_000
 const AGE = 30_000
 
 class KafkaSource implements Source {
-  readonly traits: SourceTraits = { dialect: 'kafka', wholeTransactions: false, retells: true }
+  readonly traits: SourceTraits = {
+    dialect: 'kafka',
+    wholeTransactions: false,
+    retells: true,
+    apart: true,
+  }
   readonly label: string
   readonly place: string
   readonly #options: SourceOptions
@@ -210,11 +217,17 @@ class KafkaSource implements Source {
       const own = byTopic.get(topic.name) ?? []
       if (table === undefined || own.length === 0) return []
       const again = (): void => this.#again(topic.name)
-      return { topic, reading: new TopicReading({ log: this.#log, table, places: own, again }) }
+      const { partitions } = topic
+      const of = { log: this.#log, table, places: own, partitions, again }
+      return { topic, reading: new TopicReading(of) }
     })
     for (const { name } of topics) this.#followed.add(name)
     const decoder = new Decoder({ registry })
-    yield* streamTopics({ cluster, fetcher, decoder, readings }, signal)
+    try {
+      yield* streamTopics({ cluster, fetcher, decoder, readings }, signal)
+    } catch (error) {
+      throw error instanceof Gathering ? await fromBeginnings(cluster, this.#log, error) : error
+    }
   }
 
   readonly #counts = new Map<string, number>()

@@ -1,8 +1,8 @@
-import type { DebeziumEvent } from '../../dialect/debezium/event.ts'
+import type { DebeziumEvent, Origin } from '../../dialect/debezium/event.ts'
 import type { StreamItem } from '../../model/change.ts'
 import { Changes, type RowSpan } from '../../model/changes.ts'
 import { Run } from '../../model/run.ts'
-import type { Marks } from './marks.ts'
+import { type Marks, marked } from './marks.ts'
 import { type LanePlace, positionsAt } from './place.ts'
 
 /** A record of a partition and what it says. */
@@ -21,6 +21,9 @@ export interface Hold {
   ends: ReadonlyMap<number, bigint> | null
 }
 
+/** No offset: what stands there was not said. */
+const UNTOLD = -1n
+
 /** Entries that are kept for a partition that has to wait, before reading of it stops. */
 const MOST = 20_000
 
@@ -36,6 +39,8 @@ export class Lane {
   marks: Marks
   /** Why its next entry has to wait. */
   hold: Hold | null = null
+  /** Of the newest change that was passed over for a snapshot which is not carried out yet. */
+  replaced: Origin | null = null
   /** The key of the record before, where that was a delete; true where only that is known. */
   #gone: Buffer | boolean
   #queue: Entry[] = []
@@ -129,6 +134,13 @@ export class Lane {
     if (this.#told === this.applied) return
     this.told()
     items.push({ kind: 'progress', positions: positionsAt(this.#log, this.place) })
+  }
+
+  /** The first row of a snapshot came, here or in another partition before anything did here. */
+  expect(origin: Origin): void {
+    if (this.marks.length > 0 || origin.place === null) return
+    this.marks = marked(this.marks, origin)
+    this.#told = UNTOLD
   }
 
   /** A commit of its own says where it stands. */

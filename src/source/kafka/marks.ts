@@ -45,7 +45,16 @@ export function judge(marks: Marks, origin: Origin | null, shares: boolean): Ver
   return origin.snapshot === 'no' ? 'back' : 'new'
 }
 
+/** True for a lane that was followed past the event: its newest one came after it. */
+export function isAhead(marks: Marks, origin: Origin | null): boolean {
+  const place = origin?.place ?? null
+  if (place === null || judge(marks, origin, false) !== 'again') return false
+  const parts = marks.find(({ log }) => log === place.log)?.parts ?? null
+  return parts === null || order(parts, place.parts) !== 0
+}
+
 function isTold(place: Place, mark: Mark, shares: boolean): boolean {
+  if (isHeld(place, mark)) return true
   if (mark.parts === null) return false
   const same = isSame(place, mark.parts)
   // A snapshot that was taken since holds what became of it.
@@ -57,6 +66,13 @@ function isTold(place: Place, mark: Mark, shares: boolean): boolean {
   // Files of another server are counted in another way: its transactions are known by their ids.
   const newest = mark.gtids.get(gtid.origin)
   return newest !== undefined && gtid.number <= newest
+}
+
+/** True for what came before the snapshot that was told, and has no other name than its place. */
+function isHeld({ log, parts, gtid }: Place, { snapshot }: Mark): boolean {
+  const [first = null] = parts
+  if (snapshot === null || gtid !== null || first === null) return false
+  return isPostgres(log) ? first < (snapshot[1] ?? -1n) : order(parts, snapshot) < 0
 }
 
 function isToldSnapshot(place: Place, mark: Mark): boolean {
@@ -126,6 +142,12 @@ export function isInSnapshot(marks: Marks, { place }: Origin): boolean {
   if (place === null || snapshot === null) return false
   if (isPostgres(place.log)) return (place.parts[1] ?? -1n) < (snapshot[1] ?? -1n)
   return order(place.parts, snapshot) < 0
+}
+
+/** True for a row of a snapshot when a newer one is known, which replaces it. */
+export function isOlder(marks: Marks, { place }: Origin): boolean {
+  const mark = place === null ? undefined : marks.find(({ log }) => log === place.log)
+  return place !== null && mark?.snapshot != null && order(place.parts, mark.snapshot) < 0
 }
 
 /** Negative when `a` is before `b`; what is not said is before every number. */

@@ -11,18 +11,21 @@ import type { Positions } from '../../model/position.ts'
 import { type Table, tableName } from '../../model/table.ts'
 import type { Tuple } from '../../model/tuple.ts'
 import { type Entry, Lane } from './lane.ts'
-import { isInSnapshot, isLast, isWhole, judge, marked, order } from './marks.ts'
+import { isAhead, isInSnapshot, isLast, isOlder, isWhole, judge, marked, order } from './marks.ts'
 import { Merge, originOf } from './merge.ts'
 import { gone, Moves } from './moves.ts'
 import { type LanePlace, laneOf, positionAt } from './place.ts'
-import { Renewal } from './renewal.ts'
+import { isReplaced, Renewal } from './renewal.ts'
 import { Shapes } from './shapes.ts'
+import { concernsAll, Together } from './together.ts'
 
 export interface ReadingOptions {
   readonly log: string
   readonly table: Table
-  /** Of all partitions of the topic. */
+  /** Of the partitions of the topic that are followed here. */
   readonly places: readonly LanePlace[]
+  /** How many the topic has. */
+  readonly partitions: number
   /** Told of each event that was told before. */
   readonly again: (table: Table) => void
 }
@@ -40,6 +43,7 @@ export class TopicReading {
   readonly #again: (table: Table) => void
   readonly #merge: Merge
   readonly #pairs: Moves
+  readonly #together: Together
   #items: StreamItem[] = []
   #renewal: Renewal | null = null
   /** Columns that the next row brings. */
@@ -48,13 +52,14 @@ export class TopicReading {
   #begins = false
   #commits = 0
 
-  constructor({ log, table, places, again }: ReadingOptions) {
+  constructor({ log, table, places, partitions, again }: ReadingOptions) {
     this.#log = log
     this.#shapes = new Shapes(table)
     this.#again = again
     this.lanes = places.map((place) => new Lane(log, place))
     this.#merge = new Merge(this.lanes)
     this.#pairs = new Moves(this.lanes)
+    this.#together = new Together(log, { lanes: this.lanes, topic: table.id, partitions })
   }
 
   get name(): string {
@@ -86,7 +91,9 @@ export class TopicReading {
     this.#items = items
     try {
       for (;;) {
-        for (const lane of this.lanes) this.#passOver(lane)
+        const coming = this.#nextRenewal()
+        for (const lane of this.lanes) this.#passOver(lane, coming)
+        if (this.#nextRenewal() !== coming) continue
         const lane = this.#merge.next()
         const entry = lane?.head
         if (lane === null || entry === undefined || !this.#take(lane, entry)) break
@@ -94,7 +101,7 @@ export class TopicReading {
       if (this.#isComplete()) this.#settle()
     } finally {
       for (const lane of this.lanes) {
-        if (this.#renewal?.holds(lane) === true) continue
+        if (lane.replaced !== null || this.#renewal?.holds(lane) === true) continue
         lane.caughtUp()
         lane.progress(items)
       }
@@ -102,36 +109,55 @@ export class TopicReading {
   }
 
   /** What changes nothing waits for nobody. */
-  #passOver(lane: Lane): void {
+  #passOver(lane: Lane, coming: Origin | null): void {
     for (let entry = lane.head; entry !== undefined; entry = lane.head) {
       const { event, joined } = entry
       if (joined) {
         if (event.kind === 'row') lane.marks = marked(lane.marks, event.origin)
       } else if (event.kind === 'row' || event.kind === 'truncate') {
-        if (!this.#isAgain(lane, entry)) return
+        if (!this.#isAgain(lane, entry, coming)) return
         this.#again(this.#shapes.table)
       } else if (event.kind === 'tombstone' && event.key !== null && !lane.isSaid(entry)) return
       lane.pass(entry)
     }
   }
 
-  #isAgain(lane: Lane, entry: Entry): boolean {
+  #isAgain(lane: Lane, entry: Entry, coming: Origin | null): boolean {
     const { event } = entry
     const origin = originOf(entry)
     const shares = event.kind === 'row' && event.op !== 'update' && event.op !== 'delete'
     const verdict = judge(lane.marks, origin, shares)
     if (verdict === 'back') throw this.#wentBack(lane, entry)
     if (verdict === 'again') return true
-    if (origin === null || !isWhole(origin)) return this.#renewal?.replaces(origin) === true
-    return this.#renewal?.follows(origin) === true || this.lanes.some((one) => isOlder(origin, one))
+    if (origin === null || !isWhole(origin)) {
+      const renewed = this.#renewal?.origin ?? coming
+      if (renewed === null || !isReplaced(origin, renewed)) return false
+      lane.replaced = origin
+      return true
+    }
+    return (
+      this.#renewal?.follows(origin) === true ||
+      this.lanes.some(({ marks }) => isOlder(marks, origin))
+    )
+  }
+
+  /** Of a snapshot that comes next in some partition; it holds what became of changes before it. */
+  #nextRenewal(): Origin | null {
+    for (const { head } of this.lanes) {
+      const next = head === undefined ? null : originOf(head)
+      if (next !== null && isWhole(next) && !this.#isBeside(next)) return next
+    }
+    return null
   }
 
   /** False when the entry has to wait. */
   #take(lane: Lane, entry: Entry): boolean {
     const { event } = entry
+    if (concernsAll(event)) this.#together.require(lane, entry)
     if (event.kind === 'row' && event.origin !== null && isWhole(event.origin)) {
       return this.#read(lane, entry, event)
     }
+    if (event.kind === 'truncate') this.#together.requireInOrder(lane, entry)
     this.#settle()
     // No row of a snapshot is carried out later than what came after it.
     if (this.#begins) for (const one of this.lanes) one.flush(this.#items)
@@ -153,13 +179,13 @@ export class TopicReading {
   #read(lane: Lane, entry: Entry, event: RowEvent): boolean {
     const { origin } = event
     if (origin === null || this.#isBeside(origin)) {
+      // Which snapshot is the first one is known in all partitions from its first row on.
+      if (origin !== null) for (const one of this.lanes) one.expect(origin)
       this.#begins = true
       this.#emit(lane, entry, event)
       return true
     }
-    // Rows that are not of this snapshot cannot be told apart from newer ones.
-    const ahead = this.lanes.find(({ marks }) => judge(marks, origin, false) === 'again')
-    if (ahead !== undefined) throw this.#isLate(lane, entry, ahead)
+    if (this.#renewal?.has(origin) !== true) this.#together.requireInOrder(lane, entry)
     this.#renew(lane, entry, event)
     return true
   }
@@ -171,7 +197,7 @@ export class TopicReading {
   #isBeside({ place }: Origin): boolean {
     if (place === null) return true
     if (this.#renewal !== null) return false
-    if (this.lanes.every(({ marks }) => marks.length === 0)) return true
+    if (this.#together.whole && this.lanes.every(({ marks }) => marks.length === 0)) return true
     return this.lanes.some(({ marks }) => {
       const mark = marks.find(({ log }) => log === place.log)
       return mark?.snapshot != null && order(mark.snapshot, place.parts) === 0
@@ -179,7 +205,7 @@ export class TopicReading {
   }
 
   #emit(lane: Lane, entry: Entry, event: RowEvent): void {
-    const { table, buffer, from, to } = this.#fitted(event)
+    const { table, buffer, from, to } = this.#fitted(event, lane, entry)
     lane.marks = marked(lane.marks, event.origin)
     lane.pass(entry)
     const at = event.origin?.committedAt ?? null
@@ -199,9 +225,10 @@ export class TopicReading {
   }
 
   /** The tuple of an event as the table has its columns. */
-  #fitted(event: RowEvent) {
+  #fitted(event: RowEvent, lane: Lane, entry: Entry) {
     let fitted = this.#shapes.of(event.table)
     if (fitted === null) {
+      this.#together.require(lane, entry)
       this.#grown.push(this.#shapes.grow(event.table))
       fitted = this.#shapes.of(event.table)
     }
@@ -245,7 +272,7 @@ export class TopicReading {
   #empty(lane: Lane, entry: Entry, event: TruncateEvent): void {
     // What another partition told of newer rows cannot be told apart from what this empties.
     const ahead = this.lanes.find(({ marks }) => {
-      return judge(marks, event.origin, false) === 'again' || isInSnapshot(marks, event.origin)
+      return isAhead(marks, event.origin) || isInSnapshot(marks, event.origin)
     })
     if (ahead !== undefined) throw this.#isLate(lane, entry, ahead)
     // Every partition has come past it, so that what it emptied is not told again by any.
@@ -270,7 +297,8 @@ export class TopicReading {
     this.#renewal = null
     for (const lane of this.lanes) {
       lane.flush(this.#items)
-      lane.marks = marked(lane.marks, renewal.origin)
+      lane.marks = marked(marked(lane.marks, lane.replaced), renewal.origin)
+      lane.replaced = null
     }
     this.#items.push(renewal.commit(this.#positions(this.lanes)))
   }
@@ -284,7 +312,7 @@ export class TopicReading {
     if (known === null || order(parts, known.parts) !== 0) this.#begin(lane, origin)
     const renewal = this.#renewal
     if (renewal === null) return
-    const { table, buffer, from, to } = this.#fitted(event)
+    const { table, buffer, from, to } = this.#fitted(event, lane, entry)
     lane.marks = marked(lane.marks, origin)
     lane.pass(entry)
     renewal.grow(this.#items, this.#grown.splice(0))
@@ -319,7 +347,7 @@ export class TopicReading {
       this.#emit(lane, entry, event)
       return true
     }
-    const { table, buffer, from, to } = this.#fitted(other.event)
+    const { table, buffer, from, to } = this.#fitted(other.event, lane, other.entry)
     other.entry.joined = true
     lane.marks = marked(lane.marks, event.origin)
     lane.pass(entry)
@@ -369,10 +397,4 @@ export class TopicReading {
       table: tableName(table),
     })
   }
-}
-
-/** True for a row of a snapshot when the partition knows of a newer one, which replaces it. */
-function isOlder({ place }: Origin, { marks }: Lane): boolean {
-  const mark = place === null ? undefined : marks.find(({ log }) => log === place.log)
-  return place !== null && mark?.snapshot != null && order(place.parts, mark.snapshot) < 0
 }

@@ -48,12 +48,6 @@ export class Renewal {
     return place !== null && order(place.parts, this.parts) < 0
   }
 
-  /** True for a change that its rows hold already. */
-  replaces(origin: Origin | null): boolean {
-    if (origin === null || origin.place === null || origin.snapshot !== 'no') return false
-    return origin.place.parts[0] !== null && emission(origin, this.origin) < 0
-  }
-
   /** True for one of its rows. */
   has(origin: Origin | null): boolean {
     if (origin === null || origin.snapshot === 'no' || origin.snapshot === 'incremental')
@@ -93,4 +87,10 @@ export class Renewal {
     const { committedAt } = this.origin
     return { kind: 'commit', transaction: this.#id, changes: [], positions, committedAt }
   }
+}
+
+/** True for a change that was made before this snapshot of the whole table was taken. */
+export function isReplaced(origin: Origin | null, snapshot: Origin): boolean {
+  if (origin === null || origin.place === null || origin.snapshot !== 'no') return false
+  return origin.place.parts[0] !== null && emission(origin, snapshot) < 0
 }

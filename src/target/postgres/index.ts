@@ -5,10 +5,11 @@ import type { Checkpoint, TableState } from '../../model/checkpoint.ts'
 import type { Finding } from '../../model/fault.ts'
 import type { TargetReader } from '../../model/reader.ts'
 import type { Table } from '../../model/table.ts'
-import { purposeOf } from '../claiming.ts'
+import { purposeOf, type Taken } from '../claiming.ts'
 import type {
   Claim,
   ClaimRequest,
+  Membership,
   Target,
   TargetOptions,
   TargetPlan,
@@ -21,7 +22,7 @@ import { openTargetReader } from './reader.ts'
 import { nativeSchema } from './schema/ddl.ts'
 import { type Link, openLink } from './sessions.ts'
 import * as stored from './state/checkpoint.ts'
-import { take } from './state/claim.ts'
+import { join, take } from './state/claim.ts'
 import { PostgresTenure } from './tenure.ts'
 
 /** Connects; faults at once when the server cannot be reached or entered. */
@@ -38,6 +39,7 @@ export async function openPostgresTarget(options: TargetOptions): Promise<Target
 class PostgresTarget extends Tenured<PostgresTenure> implements Target {
   readonly traits: TargetTraits = {
     growing: true,
+    shared: true,
     dialect: 'postgres',
     transactional: true,
     transactionalDdl: true,
@@ -93,19 +95,37 @@ class PostgresTarget extends Tenured<PostgresTenure> implements Target {
   }
 
   async claim(request: ClaimRequest, signal: AbortSignal): Promise<Claim> {
+    const taken = await take(this.#contest(request), signal)
+    const tenure = await this.#tenureOf(taken, false)
+    return this.hold(tenure, taken)
+  }
+
+  async join(request: ClaimRequest, signal: AbortSignal): Promise<Membership> {
+    const taken = await join(this.#contest(request), signal)
+    const tenure = await this.#tenureOf(taken, true)
+    return {
+      ...this.hold(tenure, taken),
+      settle: (wanted) => tenure.settle(wanted),
+      unsettled: () => tenure.unsettled(),
+    }
+  }
+
+  #contest(request: ClaimRequest) {
+    return { link: this.#link, mirror: this.#options.mirror, label: this.label, request }
+  }
+
+  async #tenureOf({ epoch, checkpoint }: Taken, shared: boolean): Promise<PostgresTenure> {
     const { mirror } = this.#options
-    const contest = { link: this.#link, mirror, label: this.label, request }
-    const { epoch, checkpoint } = await take(contest, signal)
     this.#plan = (await stored.readPlan(this.#link.session, mirror)) ?? this.#plan
     const { direct, session } = this.#link
     if (direct) {
       const name = `holdfast:${mirror}:${purposeOf('apply', epoch)}`
       await session.query(`select pg_catalog.set_config('application_name', $1, false)`, [name])
     }
-    const options = this.#options
-    const tenure = await PostgresTenure.open({ options, link: this.#link, epoch, checkpoint })
+    const [options, link] = [this.#options, this.#link]
+    const tenure = await PostgresTenure.open({ options, link, epoch, checkpoint, shared })
     if (this.#plan !== null) tenure.usePlan(this.#plan)
-    return this.hold(tenure, { epoch, checkpoint })
+    return tenure
   }
 
   override async prepare(plan: TargetPlan): Promise<void> {

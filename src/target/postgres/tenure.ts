@@ -4,12 +4,13 @@ import type { Session } from '../../dialect/postgres/connect.ts'
 import type { Batch, Step } from '../../model/batch.ts'
 import type { Checkpoint, Identities, TableState } from '../../model/checkpoint.ts'
 import type { Fault, Todo } from '../../model/fault.ts'
-import type { Positions } from '../../model/position.ts'
+import type { Lane, Positions } from '../../model/position.ts'
 import type { Sequence, Table, Vocabulary } from '../../model/table.ts'
 import { purposeOf } from '../claiming.ts'
 import { toEmpty } from '../emptying.ts'
 import { Hold } from '../hold.ts'
-import type { TargetOptions, TargetPlan } from '../target.ts'
+import { LEASE_MS } from '../holding.ts'
+import type { Held, TargetOptions, TargetPlan } from '../target.ts'
 import type { Tenure } from '../tenured.ts'
 import { Applier } from './apply/apply.ts'
 import { Bindings } from './apply/bindings.ts'
@@ -20,8 +21,10 @@ import { buildSettings, finishSchema } from './schema/finish.ts'
 import { learn, withLabels } from './schema/vocabulary.ts'
 import { breakOff, type Link, openLink, transaction } from './sessions.ts'
 import * as stored from './state/checkpoint.ts'
+import { evict } from './state/claim.ts'
 import { Durable } from './state/durable.ts'
 import { leaseOver } from './state/lease.ts'
+import { settleLanes, spread } from './state/members.ts'
 import { STATE } from './state/state.ts'
 
 interface TenureOptions {
@@ -29,6 +32,8 @@ interface TenureOptions {
   readonly link: Link
   readonly epoch: bigint
   readonly checkpoint: Checkpoint | null
+  /** One of several processes, each with lanes of its own. */
+  readonly shared?: boolean
 }
 
 const durably = { synchronous_commit: 'on' }
@@ -40,6 +45,7 @@ const WORTH_FREEZING = 64 << 10
 export class PostgresTenure implements Tenure {
   readonly #mirror: string
   readonly #epoch: bigint
+  readonly #link: Link
   readonly #hold: Hold<Link>
   readonly #durable: Durable
   readonly #bindings: Bindings
@@ -56,6 +62,7 @@ export class PostgresTenure implements Tenure {
     const { options, link, epoch } = open
     this.#mirror = options.mirror
     this.#epoch = epoch
+    this.#link = link
     this.#durable = durable
     const further = (): Promise<Link> =>
       openLink(options, {
@@ -65,7 +72,10 @@ export class PostgresTenure implements Tenure {
       })
     this.#hold = new Hold({
       ...{ link, breakOff, open: further },
-      lease: leaseOver(lease, { mirror: options.mirror, epoch, durable }),
+      lease: leaseOver(lease, {
+        ...{ mirror: options.mirror, epoch, durable },
+        table: open.shared === true ? 'members' : 'leases',
+      }),
       held: (on, work) => this.#held(on, work),
     })
     this.#untilLost = new UntilAborted(this.#hold.lost)
@@ -119,6 +129,33 @@ export class PostgresTenure implements Tenure {
       const { label } = link.session
       throw refusal(error, { label, doing: 'changing the target', table: null })
     }
+  }
+
+  /** Gives up lanes and takes others, as `Membership` says. */
+  async settle(wanted: readonly Lane[]): Promise<Held> {
+    this.lost.throwIfAborted()
+    const sharing = { mirror: this.#mirror, epoch: this.#epoch }
+    const held = await this.#hold.alone(async () => {
+      const { stale } = await spread(this.#link.session, sharing)
+      for (const epoch of stale) await evict(this.#link, this.#mirror, epoch)
+      const own = { ...durably, lock_timeout: `${LEASE_MS}ms` }
+      return await transaction(this.#link, own, (session) => settleLanes(session, sharing, wanted))
+    })
+    const { checkpoint, lanes } = held
+    for (const { table, target, mode } of checkpoint.tables) {
+      this.#place({ table, target, mode })
+    }
+    const positions = new Map([...checkpoint.positions].filter(([lane]) => lanes.has(lane)))
+    this.#durable.committed(positions, null)
+    return held
+  }
+
+  unsettled(): Promise<boolean> {
+    const sharing = { mirror: this.#mirror, epoch: this.#epoch }
+    return this.#hold.alone(async (session) => {
+      const { give, take } = (await spread(session, sharing)).shares
+      return give.length > 0 || take.length > 0
+    })
   }
 
   /** Reads on the main connection, between what else it does. */

@@ -15,26 +15,57 @@ import { LEASE_MS } from '../../holding.ts'
 import type { ClaimRequest } from '../../target.ts'
 import { type Link, transaction } from '../sessions.ts'
 import { readCheckpoint, stateIdentity } from './checkpoint.ts'
+import { forgetMembers, joinRow, sharedLease } from './members.ts'
 import { createState, STATE } from './state.ts'
 
-/** Takes the mirror. */
+/** Takes the mirror for this process alone. */
 export function take(
   contest: Contest & { readonly link: Link },
   signal: AbortSignal,
 ): Promise<Taken> {
   const { link, mirror, request } = contest
+  const holder = async (session: Session): Promise<StoredLease | null> =>
+    (await sharedLease(session, mirror)) ?? (await leaseOf(session, mirror))
+  const ledger = ledgerOf(contest, holder, (session, seen, self) =>
+    takeOverRow(session, { mirror, seen, self, request, holder }),
+  )
+  return takeOver(contest, { ...ledger, ensure: () => ensureState(link) }, signal)
+}
+
+/** Becomes one of the processes that share the mirror. */
+export function join(
+  contest: Contest & { readonly link: Link },
+  signal: AbortSignal,
+): Promise<Taken> {
+  const { mirror } = contest
+  const holder = (session: Session): Promise<StoredLease | null> => leaseOf(session, mirror)
+  const ledger = ledgerOf(contest, holder, async (session, seen, self) => {
+    const epoch = await joinRow(session, { mirror, self })
+    refuseOther(await holder(session), seen)
+    await session.query(`delete from ${STATE}.leases where mirror = $1`, [mirror])
+    return { epoch, checkpoint: null }
+  })
+  return takeOver(contest, ledger, signal)
+}
+
+function ledgerOf(
+  { link, mirror }: Contest & { readonly link: Link },
+  holder: (session: Session) => Promise<StoredLease | null>,
+  take: (session: Session, seen: string | null, self: Holder) => Promise<Taken>,
+): Ledger {
   const own = { synchronous_commit: 'on', lock_timeout: `${LEASE_MS}ms` }
-  const ledger: Ledger = {
-    ensure: () => ensureState(link),
-    lease: () => leaseOf(link.session, mirror),
-    evict: async (epoch) => {
-      if (link.direct) await endSessionsOf(link.session, mirror, epoch)
-    },
-    take: (seen, self) =>
-      transaction(link, own, (session) => takeOverRow(session, { mirror, seen, self, request })),
+  return {
+    ensure: () => Promise.resolve(),
+    lease: () => holder(link.session),
+    evict: (epoch) => evict(link, mirror, epoch),
+    take: (seen, self) => transaction(link, own, (session) => take(session, seen, self)),
     isBusy: (error) => sqlstateOf(error) === '55P03',
   }
-  return takeOver(contest, ledger, signal)
+}
+
+/** Ends what a process that stopped left open, as far as that is allowed: it only holds locks. */
+export async function evict(link: Link, mirror: string, epoch: string): Promise<void> {
+  if (link.direct) await endSessionsOf(link.session, mirror, epoch)
 }
 
 /** Creates the state where there is none. Throws HF-X106 when a later version made it. */
@@ -50,6 +81,7 @@ async function takeOverRow(
     readonly seen: string | null
     readonly self: Holder
     readonly request: ClaimRequest
+    readonly holder: (session: Session) => Promise<StoredLease | null>
   },
 ): Promise<Taken> {
   const { mirror, self, request } = contest
@@ -63,8 +95,8 @@ async function takeOverRow(
      where name = $1 returning epoch`,
     [mirror, settings === null ? null : JSON.stringify(settings)],
   )
-  const now = await leaseOf(session, mirror)
-  if ((now?.epoch ?? null) !== contest.seen) throw new Outrun('another process was first')
+  refuseOther(await contest.holder(session), contest.seen)
+  await forgetMembers(session, mirror)
   const epoch = BigInt(row?.['epoch'] ?? 0)
   await session.query(`update ${STATE}.lanes set epoch = $2::bigint where mirror = $1`, [
     mirror,
@@ -80,6 +112,11 @@ async function takeOverRow(
   )
   const unread = epoch === 1n || request.destroying === true
   return { epoch, checkpoint: unread ? null : await readCheckpoint(session, mirror) }
+}
+
+/** Throws Outrun where the lease is not the one that was seen. */
+function refuseOther(now: StoredLease | null, seen: string | null): void {
+  if ((now?.epoch ?? null) !== seen) throw new Outrun('another process was first')
 }
 
 async function leaseOf(session: Session, mirror: string): Promise<StoredLease | null> {

@@ -12,6 +12,26 @@ export const WRONG_POSITION = 'HF003'
 export const STATE_VERSION = 1
 
 /**
+ * Processes that share a mirror: their leases, and the lanes that each needs all of. Made when the
+ * first one joins.
+ */
+export const createMembers = `
+select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('${STATE}', 0));
+create table if not exists ${STATE}.members (
+  mirror text not null,
+  epoch bigint not null,
+  host text not null,
+  space text,
+  pid int not null,
+  started text,
+  renewed_at timestamptz not null,
+  wanted json not null default '[]',
+  primary key (mirror, epoch)
+) with (fillfactor = 10);
+revoke all on ${STATE}.members from public;
+`
+
+/**
  * Creates the state where there is none; safe to run by several at once and to repeat. Runs in a
  * transaction of the caller.
  */
