@@ -55,7 +55,7 @@ export async function joinRow(
   return BigInt(epoch)
 }
 
-export interface Sharing {
+interface Sharing {
   readonly mirror: string
   readonly epoch: bigint
 }
