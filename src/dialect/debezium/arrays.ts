@@ -1,6 +1,6 @@
+import type { Out } from '../../model/out.ts'
 import type { Form } from './forms.ts'
 import { Misread } from './misread.ts'
-import type { Out } from './out.ts'
 import type { Shape } from './shape.ts'
 import type { Wire } from './wire.ts'
 

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
+import type { Out } from '../../model/out.ts'
 import { misread } from './misread.ts'
-import type { Out } from './out.ts'
 import type { AvroForm, Shape } from './shape.ts'
 import { type Memo, repeats, runsIn, type Wire } from './wire.ts'
 

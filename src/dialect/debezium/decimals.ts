@@ -1,5 +1,5 @@
+import type { Out } from '../../model/out.ts'
 import { misread } from './misread.ts'
-import type { Out } from './out.ts'
 
 /** Up to so many bytes an unscaled value fits into a number. */
 const SMALL = 6

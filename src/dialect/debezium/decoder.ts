@@ -1,10 +1,10 @@
 import { Fault, type FaultCode } from '../../model/fault.ts'
+import { Out } from '../../model/out.ts'
 import type { Table } from '../../model/table.ts'
 import type { DebeziumEvent, DebeziumRecord } from './event.ts'
 import { Deviation } from './json-wire.ts'
 import type { Loss } from './losses.ts'
 import { Misread, misread } from './misread.ts'
-import { Out } from './out.ts'
 import { UNAVAILABLE } from './placeholder.ts'
 import type { Modes } from './plain.ts'
 import { type Plan, planOf } from './plans.ts'
@@ -27,6 +27,9 @@ export interface DecoderOptions {
   readonly modes?: Modes
 }
 
+/** Bytes of a buffer that events share. */
+const SLAB = 256 << 10
+
 interface OfTopic {
   readonly topic: Topic
   readonly values: Schemas<Plan>
@@ -47,7 +50,7 @@ export class Decoder {
   readonly #declared: (topic: string) => Table | null
   readonly #modes: Modes
   readonly #topics = new Map<string, OfTopic>()
-  readonly #out = new Out()
+  readonly #out = new Out(SLAB)
   readonly #wires = new Reading()
 
   constructor(options: DecoderOptions) {

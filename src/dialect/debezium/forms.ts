@@ -1,4 +1,5 @@
 import { doubleText, singleText } from '../../model/floats.ts'
+import type { Out } from '../../model/out.ts'
 import type { Type } from '../../model/value.ts'
 import { arrayForm } from './arrays.ts'
 import { decimal, plainDecimal, shortened } from './decimals.ts'
@@ -7,7 +8,6 @@ import * as iso from './iso.ts'
 import { mapForm } from './maps.ts'
 import { inexact, Misread, misread } from './misread.ts'
 import * as moments from './moments.ts'
-import type { Out } from './out.ts'
 import type { Shape } from './shape.ts'
 import type { Wire } from './wire.ts'
 

@@ -1,7 +1,7 @@
 import { doubleText, singleText } from '../../model/floats.ts'
+import type { Out } from '../../model/out.ts'
 import type { Form, FormContext } from './forms.ts'
 import { Misread } from './misread.ts'
-import type { Out } from './out.ts'
 import { fieldNamed, type Shape } from './shape.ts'
 import { pass, type Wire } from './wire.ts'
 

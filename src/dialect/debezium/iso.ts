@@ -1,6 +1,6 @@
+import type { Out } from '../../model/out.ts'
 import { inexact, misread } from './misread.ts'
 import { type Calendar, clock, date, daysOf, timestamp } from './moments.ts'
-import type { Out } from './out.ts'
 
 const MOMENT =
   /^([+-]?\d{4,})-(\d\d)-(\d\d)T(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(Z|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)?$/

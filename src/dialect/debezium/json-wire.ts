@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
+import type { Out } from '../../model/out.ts'
 import { decodeBase64 } from './base64.ts'
 import { inexact, misread } from './misread.ts'
-import type { Out } from './out.ts'
 import type { Field, Shape } from './shape.ts'
 import { type Memo, repeats, runsIn, type Wire } from './wire.ts'
 

@@ -1,5 +1,5 @@
+import type { Out } from '../../model/out.ts'
 import { inexact, misread } from './misread.ts'
-import type { Out } from './out.ts'
 
 const DAY = 86_400_000_000
 /** Days from 0000-03-01, where a cycle of 400 years begins, to 1970-01-01. */

@@ -1,3 +1,4 @@
+import type { Out } from '../../model/out.ts'
 import type { Table } from '../../model/table.ts'
 import { isAdded } from './added.ts'
 import type {
@@ -11,7 +12,6 @@ import type {
 } from './event.ts'
 import { misread } from './misread.ts'
 import { OriginReader, readMembership } from './origin.ts'
-import type { Out } from './out.ts'
 import { RowReader } from './rows.ts'
 import { type Field, fieldNamed, type Shape } from './shape.ts'
 import type { Topic } from './topic.ts'

@@ -1,4 +1,4 @@
-import type { Out } from './out.ts'
+import type { Out } from '../../model/out.ts'
 import type { Field, Shape } from './shape.ts'
 
 /**

@@ -1,7 +1,7 @@
+import { Out } from '../../../model/out.ts'
 import { Bytes, misread } from '../log/bytes.ts'
 import { COLUMN } from './column-types.ts'
 import { decimal } from './numbers.ts'
-import { Out } from './out.ts'
 import { datetime2, time2 } from './temporal.ts'
 
 /** A JSON document with its numbers as the server prints them. Keys are in the server's order. */

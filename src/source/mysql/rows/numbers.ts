@@ -1,6 +1,6 @@
 import { doubleText, singleText } from '../../../model/floats.ts'
+import type { Out } from '../../../model/out.ts'
 import type { Bytes } from '../log/bytes.ts'
-import type { Out } from './out.ts'
 
 /** Reads one value of a row and writes the content of its cell. */
 export type Decode = (from: Bytes, to: Out) => void

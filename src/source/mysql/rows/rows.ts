@@ -1,10 +1,10 @@
 import { Fault } from '../../../model/fault.ts'
+import { Out } from '../../../model/out.ts'
 import { Bytes, misread } from '../log/bytes.ts'
 import { inflated } from '../log/control.ts'
 import { TYPE } from '../log/event.ts'
 import { applyDiffs, decodeDiffs } from './json-diff.ts'
 import { decodeJson, printJson } from './json-value.ts'
-import { Out } from './out.ts'
 import type { CellPlan } from './plan.ts'
 
 export type RowKind = 'insert' | 'update' | 'delete'
@@ -200,7 +200,7 @@ export class RowReader {
     const nulls = from.take(nullBytes)
     const { buffer } = from
     let bit = 0
-    out.count(this.#wanted)
+    out.begin(this.#wanted)
     for (let i = 0; i < plans.length; i++) {
       const plan = plans[i]
       if (plan === undefined) break
@@ -273,7 +273,7 @@ export class RowReader {
     const nulls = from.slice(nullBytes)
     let bit = 0
     let nth = 0
-    out.count(this.#wanted)
+    out.begin(this.#wanted)
     for (const [i, plan] of this.#plans.entries()) {
       const partial = plan.json !== null && at.stepwise(nth++)
       const isAbsent = absent[i] === true

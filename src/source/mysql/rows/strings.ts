@@ -1,9 +1,9 @@
 import { inflateRawSync, inflateSync } from 'node:zlib'
 import type { ToUtf8 } from '../../../dialect/mysql/charset.ts'
 import { Fault } from '../../../model/fault.ts'
+import type { Out } from '../../../model/out.ts'
 import { Bytes, misread } from '../log/bytes.ts'
 import type { Decode } from './numbers.ts'
-import type { Out } from './out.ts'
 
 /** How the bytes of a text become those of its cell. */
 export interface Text {

@@ -1,6 +1,6 @@
 import type { Charsets } from '../../../dialect/mysql/charset-wide.ts'
 import { Fault } from '../../../model/fault.ts'
-import { Out } from './out.ts'
+import { Out } from '../../../model/out.ts'
 import { cellPlan, type Declared } from './plan.ts'
 import { type RowEvent, RowReader } from './rows.ts'
 import type { TableMap } from './table-map.ts'

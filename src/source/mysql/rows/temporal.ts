@@ -1,7 +1,7 @@
 import { Fault } from '../../../model/fault.ts'
+import type { Out } from '../../../model/out.ts'
 import { type Bytes, misread } from '../log/bytes.ts'
 import type { Decode } from './numbers.ts'
-import type { Out } from './out.ts'
 
 /**
  * How a moment is written: `canonical` as model/value.ts says, where a date that is none has no

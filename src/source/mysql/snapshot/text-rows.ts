@@ -1,7 +1,7 @@
 import type { Charsets } from '../../../dialect/mysql/charset-wide.ts'
+import { Out } from '../../../model/out.ts'
 import type { Table } from '../../../model/table.ts'
 import { Bytes } from '../log/bytes.ts'
-import { Out } from '../rows/out.ts'
 import { type TextCell, textCells } from './text-cells.ts'
 
 /** A length where there is none: null. */
@@ -29,7 +29,7 @@ export class TextRows {
   #row(from: Bytes): void {
     const out = this.#frames
     const cells = this.#cells
-    out.begin(cells.length, 4)
+    out.frame(cells.length)
     for (let i = 0; i < cells.length; i++) {
       if (from.buffer[from.at] === NULL_VALUE) {
         from.skip(1)
@@ -50,10 +50,15 @@ class Frames extends Out {
   #from = 0
   #pieces: Buffer[] = []
 
-  override end(): Buffer {
-    const framed = super.end()
-    framed.writeInt32BE(framed.length - 4, 0)
-    return framed
+  /** A tuple begins, with room for its length before it. */
+  frame(cells: number): void {
+    this.start()
+    this.room(4)
+    this.at += 4
+    this.begin(cells)
+  }
+  end(): void {
+    this.buffer.writeInt32BE(this.size - 4, this.base)
   }
 
   /** What is whole; it is not written to any more. */

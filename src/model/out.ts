@@ -1,11 +1,12 @@
-import { NULL, TEXT, type Tuple, UNCHANGED } from '../../../model/tuple.ts'
+import { NULL, TEXT, UNCHANGED } from './tuple.ts'
 
-/** Tuples share buffers of this size unless told otherwise; a longer one has its own. */
+/** Tuples share buffers of this size unless told otherwise; what is larger has its own. */
 const SLAB = 64 << 10
 
 /**
- * Writes tuples (model/tuple.ts) one after another into shared buffers: a row costs no allocation
- * but that of its tuple's view.
+ * Writes tuples one after another into shared buffers, so that a row costs no allocation. What
+ * comes after `start` stands in one buffer; its places are counted from there, since it may move to
+ * another buffer until it is whole.
  */
 export class Out {
   buffer: Buffer
@@ -22,34 +23,29 @@ export class Out {
     this.buffer = Buffer.allocUnsafeSlow(slab)
   }
 
-  /** What follows stays together in one buffer, which may be another one until it is whole. */
+  /** What follows stays together. */
   start(): void {
     this.#start = this.at
   }
-  /** Where that begins in `buffer`. */
+  /** Where that begins in `buffer`, once it is whole. */
   get base(): number {
     return this.#start
   }
-
-  /** `lead` bytes are left free before the tuple. */
-  begin(cells: number, lead = 0): void {
-    this.#start = this.at
-    this.room(2 + lead)
-    this.at += lead
-    this.count(cells)
+  /** How far that is. */
+  get size(): number {
+    return this.at - this.#start
+  }
+  /** Takes everything back that came after it had this size. */
+  cut(size: number): void {
+    this.at = this.#start + size
   }
 
   /** A tuple begins where the last thing ended. */
-  count(cells: number): void {
+  begin(cells: number): void {
     this.room(2)
     this.buffer[this.at] = cells >> 8
     this.buffer[this.at + 1] = cells & 0xff
     this.at += 2
-  }
-
-  /** The finished tuple, with what was left free before it. */
-  end(): Tuple {
-    return this.buffer.subarray(this.#start, this.at)
   }
 
   null(): void {
@@ -85,7 +81,18 @@ export class Out {
     this.at = this.#start + this.#cell
   }
 
-  /** Makes sure that `size` more bytes fit; the tuple may move to another buffer for that. */
+  /** Where the content of the open cell begins. */
+  get content(): number {
+    return this.#start + this.#cell + 5
+  }
+  /** True when the open cell holds exactly this. */
+  holds(bytes: Buffer): boolean {
+    const from = this.content
+    if (this.at - from !== bytes.length) return false
+    return this.buffer.compare(bytes, 0, bytes.length, from, this.at) === 0
+  }
+
+  /** Makes sure that `size` more bytes fit; what is not whole may move to another buffer for that. */
   room(size: number): void {
     if (this.at + size <= this.buffer.length) return
     const length = this.at - this.#start
@@ -127,8 +134,12 @@ export class Out {
     this.at = at + size
   }
 
-  /** A whole number that is exact as such, in decimal digits. */
-  integer(value: number): void {
+  /** A whole number, exact, in decimal digits. */
+  integer(value: number | bigint): void {
+    if (typeof value === 'bigint' || !(value <= SAFE && value >= -SAFE)) {
+      this.ascii(String(value))
+      return
+    }
     let rest = value
     this.room(20)
     const { buffer } = this
@@ -151,8 +162,12 @@ export class Out {
     } while (rest > 0)
   }
 
-  /** Exactly `size` digits, with zeros in front. */
+  /** At least `size` digits, with zeros in front. */
   padded(value: number, size: number): void {
+    if (value >= (LIMITS[size] ?? Number.POSITIVE_INFINITY)) {
+      this.integer(value)
+      return
+    }
     this.room(size)
     let rest = value
     for (let at = this.at + size - 1; at >= this.at; at--) {
@@ -163,6 +178,10 @@ export class Out {
     this.at += size
   }
 }
+
+const SAFE = Number.MAX_SAFE_INTEGER
+/** The first number of more digits, by their count. */
+const LIMITS = Array.from({ length: 17 }, (_, digits) => 10 ** digits)
 
 function digitsOf(value: number): number {
   if (value < 10) return 1
