@@ -4,23 +4,8 @@ import { join } from 'node:path'
 import { createConnection } from 'mysql2/promise'
 import { monotonic, sleep } from '../async/clock.ts'
 import { freePort, giveToServer, startDaemon, type Telling } from './fetch/machine.ts'
-import { copyTemplate, flags, type MysqlKind, mysqlPrograms } from './fetch/mysql.ts'
+import { copyTemplate, type MysqlKind, mysqlPrograms, startOf } from './fetch/mysql.ts'
 import { type DemoServer, ending, had, makeFolder } from './server.ts'
-
-/** Data is worth nothing here, so nothing waits for a disk. */
-const settings = {
-  'bind-address': '127.0.0.1',
-  'skip-name-resolve': 'ON',
-  'log-bin': 'binlog',
-  'binlog-format': 'ROW',
-  'binlog-row-image': 'FULL',
-  'character-set-server': 'utf8mb4',
-  'default-time-zone': '+00:00',
-  'innodb-buffer-pool-size': '64M',
-  'innodb-flush-log-at-trx-commit': '2',
-  'sync-binlog': '0',
-  'performance-schema': 'OFF',
-}
 
 const DEADLINE = 90_000
 
@@ -35,21 +20,11 @@ export async function startMysql(
   giveToServer(folder)
   await copyTemplate(programs, folder)
   const port = await freePort()
-  const all = {
-    ...programs.settings,
-    ...settings,
-    datadir: join(folder, 'data'),
-    tmpdir: join(folder, 'tmp'),
-    socket: join(folder, 'socket'),
-    'pid-file': join(folder, 'pid'),
-    port: String(port),
-    'server-id': String(port),
-  }
-  const [program, ...args] = programs.command
+  const { program, args } = startOf(programs, { folder, port })
   const logPath = join(folder, 'log')
   const log = await open(logPath, 'a')
   const how = { log: log.fd, cwd: folder, env: programs.env }
-  const child = startDaemon(program, [...args, ...flags(all)], how)
+  const child = startDaemon(program, args, how)
   const { ended, stop } = ending(child, 'SIGKILL')
   await log.close()
   const url = `mysql://root@127.0.0.1:${port}/shop`

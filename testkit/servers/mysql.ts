@@ -6,10 +6,10 @@ import { join } from 'node:path'
 import { monotonic, sleep } from '../../src/async/clock.ts'
 import {
   copyTemplate,
-  flags,
   type MysqlKind,
   type MysqlPrograms,
   mysqlPrograms,
+  startOf,
 } from '../../src/demo/fetch/mysql.ts'
 import { freePort, runFolder, startDaemon, tell, type Watcher, watchOver } from './machine.ts'
 import { openMysql } from './mysql-session.ts'
@@ -38,20 +38,8 @@ export interface MysqlOptions {
   readonly settings?: Readonly<Record<string, string>>
 }
 
-const usual: Readonly<Record<string, string>> = {
-  'bind-address': '127.0.0.1',
-  'skip-name-resolve': 'ON',
-  'log-bin': 'binlog',
-  'binlog-format': 'ROW',
-  'binlog-row-image': 'FULL',
-  'character-set-server': 'utf8mb4',
-  'default-time-zone': '+00:00',
-  'innodb-buffer-pool-size': '64M',
-  'innodb-flush-log-at-trx-commit': '2',
-  'sync-binlog': '0',
-  'performance-schema': 'OFF',
-  'max-connections': '120',
-}
+/** Beside the usual ones. */
+const further = { 'max-connections': '120' }
 
 const startDeadline = 90_000
 
@@ -121,23 +109,16 @@ class OwnServer implements MysqlServer {
 
   async start(): Promise<void> {
     if (this.running) return
-    const [program, ...args] = this.#programs.command
-    const settings = {
-      ...this.#programs.settings,
-      ...usual,
-      ...this.#settings,
-      datadir: this.dataDirectory,
-      tmpdir: join(this.#folder, 'tmp'),
-      socket: join(this.#folder, 'socket'),
-      'pid-file': join(this.#folder, 'pid'),
-      port: String(this.#port),
-      'server-id': String(this.#port),
-    }
+    const { program, args } = startOf(this.#programs, {
+      folder: this.#folder,
+      port: this.#port,
+      settings: { ...further, ...this.#settings },
+    })
     const log = openSync(join(this.#folder, 'log'), 'a')
     try {
       const { env } = this.#programs
       const options = { log, cwd: this.#folder, env }
-      this.#process = startDaemon(program, [...args, ...flags(settings)], options)
+      this.#process = startDaemon(program, args, options)
     } finally {
       closeSync(log)
     }
