@@ -4,8 +4,8 @@ import fc from 'fast-check'
 import { shapeOfAvro } from '../../../../src/dialect/debezium/avro-shape.ts'
 import { AvroWire } from '../../../../src/dialect/debezium/avro-wire.ts'
 import { Misread } from '../../../../src/dialect/debezium/misread.ts'
-import { Out } from '../../../../src/model/out.ts'
 import { RowReader } from '../../../../src/dialect/debezium/rows.ts'
+import { Out } from '../../../../src/model/out.ts'
 import { textsOf } from '../../../../src/model/tuple.ts'
 
 /** A whole number as the specification of Avro says: zigzag, seven bits in each byte. */
