@@ -9,7 +9,10 @@ import { type PostgresServer, postgres } from '../servers/index.ts'
 import { watchOver } from '../servers/machine.ts'
 import { caseOf, keepCase, keptCases } from './cases.ts'
 import { type CourseName, courses } from './courses.ts'
+import { openPair } from './kinds/pairs.ts'
+import { runKinds } from './kinds/trial.ts'
 import { type Edit, type Mutation, mutations } from './mutations.ts'
+import { kindsMutations } from './mutations-kinds.ts'
 import { runOracle } from './oracle.ts'
 import type { Wishes } from './plan.ts'
 import { sourceSettings, targetSettings } from './watch.ts'
@@ -68,6 +71,7 @@ interface Ends {
 
 /** Why the engine in this folder fails the course; null when it passes. */
 async function trouble(folder: string, by: Mutation['by'], ends: Ends): Promise<string | null> {
+  if (typeof by !== 'string' && 'pair' in by) return await troubleOf(by.pair, folder)
   if (typeof by !== 'string') {
     const args = ['--test', '--test-reporter=tap', `--test-name-pattern=${by.test}`, by.file]
     const child = startChild(process.execPath, args, { cwd: folder })
@@ -85,6 +89,17 @@ async function trouble(folder: string, by: Mutation['by'], ends: Ends): Promise<
     program: launcherIn(folder),
   })
   return failure === null ? null : `course “${by}”: ${shortly(failure)}`
+}
+
+/** The same between servers of different kinds. */
+async function troubleOf(name: string, folder: string): Promise<string | null> {
+  await using pair = await openPair(name)
+  if (pair === null) throw new Error(`there is no pair ${name}`)
+  const { source, openTarget } = pair
+  const faults = { kill: 1, 'kill at a point': 2 }
+  const how = { seed, transactions: 400, faults, program: launcherIn(folder) }
+  const { failure } = await runKinds({ source, openTarget, ...how })
+  return failure === null ? null : `pair ${name}: ${shortly(failure)}`
 }
 
 function launcherIn(folder: string): string {
@@ -137,17 +152,20 @@ async function main(): Promise<boolean> {
   const folder = copy()
   // Also when this process is killed.
   const watcher = watchOver(folder, join(folder, 'no-server'))
-  const chosen = mutations.filter(({ name }) => name.includes(values.only))
+  const chosen = [...mutations, ...kindsMutations].filter(({ name }) => name.includes(values.only))
   let caught = 0
   try {
     // What notices a broken engine means something only if it lets the whole one pass.
     const names = new Set(
       chosen.flatMap(({ by }): CourseName[] => (typeof by === 'string' ? [by] : [])),
     )
-    for (const name of values.shrink ? [] : names) {
-      const wrong = await trouble(folder, name, ends)
+    const pairs = new Set(
+      chosen.flatMap(({ by }) => (typeof by !== 'string' && 'pair' in by ? [by.pair] : [])),
+    )
+    for (const by of values.shrink ? [] : [...names, ...[...pairs].map((pair) => ({ pair }))]) {
+      const wrong = await trouble(folder, by, ends)
       if (wrong !== null) throw new Error(`the engine itself fails: ${wrong}`)
-      console.log(`passes   the engine itself, course “${name}”`)
+      console.log(`passes   the engine itself, ${typeof by === 'string' ? by : by.pair}`)
     }
     for (const mutation of chosen) {
       const { name, edits, by } = mutation

@@ -12,8 +12,11 @@ export interface Edit {
 export interface Mutation {
   readonly name: string
   readonly edits: readonly Edit[]
-  /** What is to notice it: a course of the oracle, or a test by file and name. */
-  readonly by: CourseName | { readonly file: string; readonly test: string }
+  /** What is to notice it: a course of the oracle, a pair of kinds, or a test by file and name. */
+  readonly by:
+    | CourseName
+    | { readonly pair: string }
+    | { readonly file: string; readonly test: string }
 }
 
 const count = '((globalThis as any).nth = ((globalThis as any).nth ?? 0) + 1)'

@@ -25,6 +25,8 @@ export interface KindsOptions {
   /** Only these faults, by how often; none with an empty object. */
   readonly faults?: Readonly<Record<string, number>>
   readonly say?: (line: string) => void
+  /** The launcher of the product that is tried; that of the checkout unless given. */
+  readonly program?: string
 }
 
 /** The database at the source, which is the schema at a target. */
@@ -212,7 +214,9 @@ class Trial implements AsyncDisposable {
     readonly memory: string
   }): MirrorProcess {
     const { ways, target, batchRows, memory } = how
+    const { program } = this.#options
     const mirror = new MirrorProcess({
+      ...(program === undefined ? {} : { program }),
       name: 'oracle',
       source: ways.source.proxy.url(this.#options.source.url(SCHEMA)),
       target: ways.target.proxy.url(target.url),
