@@ -53,6 +53,49 @@ const uuid: Codec = {
   },
 }
 
+const WORD = 0x100000000
+const MINUS = 0x2d
+const POINT = 0x2e
+const ZERO = 0x30
+
+/** A number of few digits: its digits as a whole number, and how many of them are behind the point. */
+interface ShortNumber {
+  readonly digits: number
+  readonly scale: number
+  readonly negative: boolean
+}
+
+/** Digits that a double holds, whichever they are. */
+const SHORT = 15
+
+/** Null for what is no such number; by hand, since it is read for every value. */
+function shortNumber(text: Buffer): ShortNumber | null {
+  const { length } = text
+  const negative = text[0] === MINUS
+  const from = negative ? 1 : 0
+  if (length === from || length - from > SHORT) return null
+  let [digits, point] = [0, length]
+  for (let at = from; at < length; at++) {
+    const digit = (text[at] ?? 0) - ZERO
+    if (text[at] === POINT && point === length && at > from && at < length - 1) point = at
+    else if (digit < 0 || digit > 9) return null
+    else digits = digits * 10 + digit
+  }
+  return { digits, scale: Math.max(0, length - 1 - point), negative }
+}
+
+/** Half of the exponents are below zero (IEEE 754-2008, decimal128). */
+const EXPONENT_BIAS = 6176
+
+/** In the binary form of IEEE 754: sign, exponent, and the digits as a whole number. */
+function shortDecimal({ digits, scale, negative }: ShortNumber): Decimal128 {
+  const bytes = Buffer.alloc(16)
+  bytes.writeUInt32LE(digits % WORD, 0)
+  bytes.writeUInt32LE(Math.floor(digits / WORD), 4)
+  bytes.writeUInt32LE((((EXPONENT_BIAS - scale) << 17) | (negative ? 1 << 31 : 0)) >>> 0, 12)
+  return new Decimal128(bytes)
+}
+
 const int: Codec = {
   as: 'int',
   write: (from) => new Int32(Number(from.toString('latin1'))),
@@ -61,13 +104,21 @@ const int: Codec = {
 
 const long: Codec = {
   as: 'long',
-  write: (from) => Long.fromString(from.toString('latin1')),
+  write: (from) => {
+    const short = shortNumber(from)
+    if (short === null || short.scale > 0) return Long.fromString(from.toString('latin1'))
+    const number = short.negative ? -short.digits : short.digits
+    return new Long((number % WORD) | 0, Math.floor(number / WORD) | 0)
+  },
   read: (value) => (value instanceof Long ? value.toString() : null),
 }
 
 const decimal: Codec = {
   as: 'decimal',
-  write: (from) => Decimal128.fromString(from.toString('latin1')),
+  write: (from) => {
+    const short = shortNumber(from)
+    return short === null ? Decimal128.fromString(from.toString('latin1')) : shortDecimal(short)
+  },
   read: (value) => (value instanceof Decimal128 ? plainDecimal(value.toString()) : null),
 }
 

@@ -18,6 +18,8 @@ export const PATIENT_LEASE_MS = 7000
 /** Documents and bytes of one command. */
 export const COMMAND_DOCUMENTS = 1000
 export const COMMAND_BYTES = 4 << 20
+/** Commands under way at once, where each document is written by itself. */
+export const AT_ONCE = 3
 /** The largest document that a server stores. */
 export const LARGEST_DOCUMENT = 16 << 20
 

@@ -4,7 +4,7 @@ import { type Codec, codecOf, type JsonForm, keyCodecOf } from '../../dialect/mo
 import { Fault } from '../../model/fault.ts'
 import { type Table, tableName } from '../../model/table.ts'
 import { locate, NULL, TEXT, type Tuple, UNCHANGED } from '../../model/tuple.ts'
-import { LARGEST_DOCUMENT } from './config.ts'
+import { LARGEST_DOCUMENT, MARK } from './config.ts'
 import { pathOf } from './names.ts'
 
 /**
@@ -49,7 +49,18 @@ export class Layout {
 
   /** The cells that are not unchanged, by the names of their columns. Throws HF-T251. */
   fields(tuple: Tuple): Fields {
-    const fields: Fields = new Map()
+    return this.#into(new Map(), tuple)
+  }
+
+  /** The document of a row: its id, its mark, its columns. Throws HF-T251. */
+  document(tuple: Tuple, { id, stamp }: { readonly id: unknown; readonly stamp: string }): Fields {
+    const head = documentHead(id, { at: stamp })
+    if (!this.#nests) return this.#into(head, tuple)
+    for (const [name, value] of this.nested(this.fields(tuple))) head.set(name, value)
+    return head
+  }
+
+  #into(fields: Fields, tuple: Tuple): Fields {
     const count = locate(tuple, offsets)
     for (let i = 0; i < count; i++) {
       const from = offsets[i] ?? 0
@@ -113,8 +124,10 @@ export class Layout {
    */
   id(tuple: Tuple): unknown {
     if (this.key === null) return this.#digest(tuple)
-    const values = this.keyFields(tuple)
-    return values.size === 1 ? [...values.values()][0] : this.nested(values)
+    const [only = 0] = this.key
+    if (this.key.length > 1) return this.nested(this.keyFields(tuple))
+    locate(tuple, offsets)
+    return this.#keyCodecs[only]?.write(tuple.subarray((offsets[only] ?? 0) + 5, offsets[only + 1]))
   }
 
   /** The cells of the key as they stand in the id. */
@@ -181,6 +194,14 @@ function found(document: Document, path: readonly string[]): unknown {
     at = (at as Readonly<Record<string, unknown>>)[step]
   }
   return at ?? null
+}
+
+/** What each document begins with. */
+export function documentHead(id: unknown, mark: Document): Fields {
+  const head: Fields = new Map()
+  head.set('_id', id)
+  head.set(MARK, mark)
+  return head
 }
 
 /** A tuple of canonical cells. */

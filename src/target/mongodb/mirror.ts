@@ -11,8 +11,9 @@ import { COMMAND_BYTES, COMMAND_DOCUMENTS, MARK } from './config.ts'
 import { raw } from './fold.ts'
 import { completed, type Layout } from './layout.ts'
 import { Gathered } from './pending.ts'
-import { documentOf, olderThan, send } from './send.ts'
-import { onlyPlace, stampOf } from './stamp.ts'
+import { olderThan } from './send.ts'
+import { Sending } from './sending.ts'
+import { onlyPlace, stampsOf } from './stamp.ts'
 
 /** Where a table's documents are, and how its rows become one. */
 export interface Place {
@@ -32,89 +33,113 @@ const SWEEP = 5000
 
 /** Brings the changes of a batch to documents that are what the rows are. */
 export async function applyRows(on: Writing, places: Places, batch: Batch): Promise<void> {
-  const work = new RowWork(on, places)
-  for await (const stretch of batch.stretches) await work.take(stretch)
-  await work.flush()
+  const sending = new Sending(on, { alone: !batch.collapsed })
+  const work = new RowWork(on, places, sending)
+  try {
+    for await (const stretch of batch.stretches) await work.take(stretch)
+    await work.flush()
+  } finally {
+    // Nothing of a batch may land after the next one has begun.
+    await sending.ended()
+  }
 }
 
 class RowWork {
   readonly #on: Writing
   readonly #places: Places
+  readonly #sending: Sending
   readonly #gathered = new Map<string, Gathered>()
 
-  constructor(on: Writing, places: Places) {
+  constructor(on: Writing, places: Places, sending: Sending) {
     this.#on = on
     this.#places = places
+    this.#sending = sending
   }
 
   async take({ positions, first, changes }: Stretch): Promise<void> {
-    const place = onlyPlace(positions)
+    const stamps = stampsOf(onlyPlace(positions))
     let i = 0
     for (const change of changes) {
       // Number 0 is the snapshot's.
-      const stamp = stampOf(place, first + ++i)
+      const stamp = stamps(first + ++i)
       if (change.kind === 'truncate') await this.#truncate(change.tables, stamp)
       else if (change.kind === 'schema') {
         await this.flush()
         this.#places.reshape(change.to)
-      } else await this.#row(change, stamp)
+      } else {
+        const sent = this.#row(change, stamp)
+        if (sent !== undefined) await sent
+      }
     }
   }
 
+  /** Everything that was gathered stands at the target. */
   async flush(): Promise<void> {
-    for (const [collection, gathered] of this.#gathered) {
-      if (gathered.size > 0) await send(this.#on, collection, gathered)
-      gathered.clear()
-    }
+    for (const collection of this.#gathered.keys()) await this.#send(collection)
+    await this.#sending.landed()
   }
 
-  async #row(change: RowChange, stamp: string): Promise<void> {
+  /** Waits only where something has to be sent, or to be asked, first. */
+  #row(change: RowChange, stamp: string): Promise<void> | undefined {
     const place = this.#places.of(change.table)
-    if (place.layout.key === null) this.#tally(place, change, stamp)
-    else await this.#keyed(place, change, stamp)
+    const asking =
+      place.layout.key === null
+        ? this.#tally(place, change, stamp)
+        : this.#keyed(place, change, stamp)
+    if (asking !== undefined) return asking
     const gathered = this.#of(place)
-    if (gathered.size >= COMMAND_DOCUMENTS || gathered.bytes >= COMMAND_BYTES) {
-      await this.#flushOne(place)
-    }
+    if (gathered.size < COMMAND_DOCUMENTS && gathered.bytes < COMMAND_BYTES) return undefined
+    return this.#send(place.collection)
   }
 
   #of({ collection }: Place): Gathered {
-    const known = this.#gathered.get(collection) ?? new Gathered()
-    this.#gathered.set(collection, known)
-    return known
+    const known = this.#gathered.get(collection)
+    if (known !== undefined) return known
+    const fresh = new Gathered()
+    this.#gathered.set(collection, fresh)
+    return fresh
   }
 
-  async #flushOne(place: Place): Promise<void> {
-    const gathered = this.#of(place)
-    if (gathered.size > 0) await send(this.#on, place.collection, gathered)
-    gathered.clear()
+  async #send(collection: string): Promise<void> {
+    const gathered = this.#gathered.get(collection)
+    if (gathered === undefined || gathered.size === 0) return
+    this.#gathered.set(collection, new Gathered())
+    await this.#sending.send(collection, gathered)
+  }
+
+  /** What is gathered stands at the target, and so does what was sent before. */
+  async #settle({ collection }: Place): Promise<void> {
+    await this.#send(collection)
+    await this.#sending.landed()
   }
 
   /** What does not follow from what is gathered goes after it. */
-  async #after(place: Place, gather: (gathered: Gathered) => boolean): Promise<void> {
-    if (gather(this.#of(place))) return
-    await this.#flushOne(place)
-    gather(this.#of(place))
+  #after(place: Place, gather: (gathered: Gathered) => boolean): Promise<void> | undefined {
+    if (gather(this.#of(place))) return undefined
+    return this.#send(place.collection).then(() => {
+      gather(this.#of(place))
+    })
   }
 
-  async #keyed(place: Place, { kind, row, old }: RowChange, stamp: string): Promise<void> {
+  #keyed(place: Place, { kind, row, old }: RowChange, stamp: string): Promise<void> | undefined {
     const { layout, mode } = place
     const puts = mode === 'merge' || mode === 'put'
     if (kind === 'delete') {
-      if (old === null || mode === 'merge') return
+      if (old === null || mode === 'merge') return undefined
       const before = puts ? 'either' : 'present'
-      await this.#after(place, (on) => on.drop({ layout, row: old, stamp, before }))
-    } else if (row !== null && kind === 'insert') {
-      const before = puts ? 'either' : 'absent'
-      await this.#after(place, (on) => on.put({ layout, row, stamp, before }))
-    } else if (row !== null && old !== null && layout.place(old) !== layout.place(row)) {
-      await this.#move(place, { row, old, stamp })
-    } else if (row !== null && layout.isWhole(row)) {
-      const before = puts ? 'either' : 'present'
-      await this.#after(place, (on) => on.put({ layout, row, stamp, before }))
-    } else if (row !== null) {
-      await this.#after(place, (on) => on.patch({ layout, row, stamp }))
+      return this.#after(place, (on) => on.drop({ layout, row: old, stamp, before }))
     }
+    if (row === null) return undefined
+    if (kind === 'insert') {
+      const before = puts ? 'either' : 'absent'
+      return this.#after(place, (on) => on.put({ layout, row, stamp, before }))
+    }
+    if (old !== null && layout.place(old) !== layout.place(row)) {
+      return this.#move(place, { row, old, stamp })
+    }
+    if (!layout.isWhole(row)) return this.#after(place, (on) => on.patch({ layout, row, stamp }))
+    const before = puts ? 'either' : 'present'
+    return this.#after(place, (on) => on.put({ layout, row, stamp, before }))
   }
 
   /** The document of the new key, made of what the change says and of what the old one holds. */
@@ -125,7 +150,7 @@ class RowWork {
     const { layout } = place
     let whole = row
     if (!layout.isWhole(row)) {
-      await this.#flushOne(place)
+      await this.#settle(place)
       const found = await this.#find(place, old, stamp)
       // Without transactions the move may have been made before, and more after it.
       if (found === null) return
@@ -134,7 +159,7 @@ class RowWork {
     const before = place.mode === 'merge' ? 'either' : 'absent'
     await this.#after(place, (on) => on.put({ layout, row: whole, stamp, before }))
     // Nothing of the old key may be lost before the new one has it.
-    if (this.#on.session === null) await this.#flushOne(place)
+    if (this.#on.session === null) await this.#settle(place)
     await this.#after(place, (on) => on.drop({ layout, row: old, stamp, before: 'present' }))
   }
 
@@ -156,7 +181,7 @@ class RowWork {
     })
   }
 
-  #tally(place: Place, { kind, row, old }: RowChange, stamp: string): void {
+  #tally(place: Place, { kind, row, old }: RowChange, stamp: string): undefined {
     const { layout, mode } = place
     const gathered = this.#of(place)
     const now = kind === 'update' && row !== null && old !== null ? completed(old, row) : row
@@ -212,9 +237,7 @@ export async function load(
 ): Promise<void> {
   const { layout, collection, mode } = place
   if (layout.key !== null && mode !== 'merge') {
-    const documents = rows.map((row) =>
-      documentOf(layout.id(row), { at: stamp }, layout.nested(layout.fields(row))),
-    )
+    const documents = rows.map((row) => layout.document(row, { id: layout.id(row), stamp }))
     const { errors } = await write(on, collection, { kind: 'insert', documents })
     const [first] = errors
     if (first !== undefined) throw refusedCopy(on, layout.table, first.code)
@@ -237,8 +260,7 @@ function merged(layout: Layout, rows: readonly Tuple[], stamp: string): Document
   const last = new Map(rows.map((row) => [layout.place(row), row]))
   return [...last.values()].map((row) => {
     const id = layout.id(row)
-    const u = documentOf(id, { at: stamp }, layout.nested(layout.fields(row)))
-    return { q: { _id: id }, u, upsert: true }
+    return { q: { _id: id }, u: layout.document(row, { id, stamp }), upsert: true }
   })
 }
 

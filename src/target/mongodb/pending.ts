@@ -8,7 +8,9 @@ export interface Op {
   /** Of the last change that it is made of. */
   stamp: string
   kind: 'put' | 'patch' | 'drop'
-  /** All fields of `put`, some of `patch`, none of `drop`. */
+  /** The row of `put`, as long as it is the one of a change. */
+  row: Tuple | null
+  /** What of it is known as fields: all of a `put` without a row, some of `patch`. */
   fields: Fields | null
   /** What the source says of the row before: whether it was there. */
   readonly before: 'absent' | 'present' | 'either'
@@ -41,12 +43,6 @@ export class Gathered implements Pending {
     return this.ops.size + this.tallies.size
   }
 
-  clear(): void {
-    this.ops.clear()
-    this.tallies.clear()
-    this.bytes = 0
-  }
-
   put(change: {
     readonly layout: Layout
     readonly row: Tuple
@@ -57,12 +53,13 @@ export class Gathered implements Pending {
     const place = layout.place(row)
     const known = this.ops.get(place)
     if (known === undefined) {
-      const fields = layout.fields(row)
-      this.ops.set(place, { layout, id: layout.id(row), stamp, kind: 'put', fields, before })
+      const id = layout.id(row)
+      this.ops.set(place, { layout, id, stamp, kind: 'put', row, fields: null, before })
     } else {
       if (!follows(known, before)) return false
       known.kind = 'put'
-      known.fields = layout.fields(row)
+      known.row = row
+      known.fields = null
       known.stamp = stamp
     }
     this.bytes += row.length
@@ -77,9 +74,12 @@ export class Gathered implements Pending {
     const fields = layout.fields(row)
     if (known === undefined) {
       const before = 'present'
-      this.ops.set(place, { layout, id: layout.id(row), stamp, kind: 'patch', fields, before })
+      const id = layout.id(row)
+      this.ops.set(place, { layout, id, stamp, kind: 'patch', row: null, fields, before })
     } else {
       if (known.kind === 'drop') return false
+      if (known.row !== null) known.fields = layout.fields(known.row)
+      known.row = null
       for (const [name, value] of fields) known.fields?.set(name, value)
       known.stamp = stamp
     }
@@ -98,10 +98,12 @@ export class Gathered implements Pending {
     const place = layout.place(row)
     const known = this.ops.get(place)
     if (known === undefined) {
-      this.ops.set(place, { layout, id: layout.id(row), stamp, kind: 'drop', fields: null, before })
+      const id = layout.id(row)
+      this.ops.set(place, { layout, id, stamp, kind: 'drop', row: null, fields: null, before })
     } else {
       if (known.kind === 'drop') return before === 'either'
       known.kind = 'drop'
+      known.row = null
       known.fields = null
       known.stamp = stamp
     }

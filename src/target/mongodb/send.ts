@@ -10,7 +10,7 @@ import {
   write,
 } from './commands.ts'
 import { MARK } from './config.ts'
-import type { Fields } from './layout.ts'
+import { documentHead, type Fields } from './layout.ts'
 import type { Op, Pending } from './pending.ts'
 import { settleTallies } from './tallies.ts'
 
@@ -21,10 +21,7 @@ export function olderThan(stamp: string): Document {
 
 /** The document of a row: its id, its mark, its columns. */
 export function documentOf(id: unknown, mark: Document, fields: Fields): Fields {
-  const document: Fields = new Map<string, unknown>([
-    ['_id', id],
-    [MARK, mark],
-  ])
+  const document = documentHead(id, mark)
   for (const [name, value] of fields) document.set(name, value)
   return document
 }
@@ -85,7 +82,9 @@ async function sendOver(on: Writing, collection: string, ops: readonly Op[]): Pr
   noErrors(on, { matched: 0, errors: real }, ops)
 }
 
-function wholeOf({ layout, id, stamp, fields }: Op): Fields {
+function wholeOf(op: Op): Fields {
+  const { layout, id, stamp, row, fields } = op
+  if (row !== null) return layout.document(row, op)
   return documentOf(id, { at: stamp }, layout.nested(fields ?? new Map()))
 }
 
