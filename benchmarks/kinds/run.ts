@@ -10,6 +10,17 @@ import { type Shape, startSource, write } from './log.ts'
 const { values: given } = parseArgs({
   options: { scale: { type: 'string', default: '1' }, only: { type: 'string', multiple: true } },
 })
+/** As long as they must be for the start of a process to be a small part of them. */
+const backlogs = [
+  ['transactions', 300_000],
+  ['mixed', 300_000],
+  ['rows', 3_000_000],
+] as const
+
+const DOCUMENTS = 1_000_000
+
+/** Readings before the one that counts. */
+const WARM = 3
 const scale = Number(given.scale)
 const wanted = (name: string): boolean => given.only === undefined || given.only.includes(name)
 
@@ -41,18 +52,18 @@ if (wanted('decode')) {
     ['transactions', 300_000],
   ] as const) {
     const stretch = await write(source, shape, Math.ceil((rows * scale) / 5000) * 5000)
-    // Once to get warm, as a mirror is that runs.
-    await ours(source, stretch)
-    await theirs(source, stretch)
+    // To get warm, as a mirror is that runs.
+    for (let round = 0; round < WARM; round++) await ours(source, stretch)
+    for (let round = 0; round < WARM; round++) await theirs(source, stretch)
     tellDecode(shape, await ours(source, stretch), await theirs(source, stretch))
   }
 }
 if (wanted('postgres') || wanted('documents')) await build()
-for (const shape of wanted('postgres') ? (['transactions', 'mixed', 'rows'] as const) : []) {
+for (const [shape, changes] of wanted('postgres') ? backlogs : []) {
   await using fresh = await startSource()
-  tell('into PostgreSQL', await intoPostgres(fresh, shape, 300_000 * scale))
+  tell('into PostgreSQL', await intoPostgres(fresh, shape, changes * scale))
 }
 if (wanted('documents')) {
   await using fresh = await startSource()
-  tell('into documents', await intoDocuments(fresh, Math.ceil((100_000 * scale) / 5000) * 5000))
+  tell('into documents', await intoDocuments(fresh, Math.ceil((DOCUMENTS * scale) / 5000) * 5000))
 }
