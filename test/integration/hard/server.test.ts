@@ -159,7 +159,15 @@ for (const major of [14, 18] as const) {
     }
     const [now] = await one.source.query('select clock_timestamp() as at')
     const since = now?.at ?? ''
-    const first = await walsender(since)
+    // Where windows of the log are read first, the stream begins after them.
+    const first = await eventually(
+      'the stream has begun',
+      async () => {
+        const found = await walsender(since)
+        return found.pid !== '' && found
+      },
+      { within: 60_000 },
+    )
     await eventually(
       'a report after more than twice the timeout, while the batch waits',
       async () => (await walsender(since)).long,
