@@ -15,6 +15,8 @@ export function progressOf({ name, condition, state, tasks, faults }: Health): C
 const LOOK = 5_000
 /** Looks of which one asks each connector whether it can enter its database. */
 const DEEP = 12
+/** Looks at which a connector may be missing at its worker before it counts as gone. */
+const MISSED = 24
 
 /**
  * Looks after the connectors of a mirror while it runs: tells how they are, starts again what has
@@ -28,6 +30,7 @@ export class Warden implements AsyncDisposable {
   readonly #ticker: Ticker
   #looks = 0
   #deaf = false
+  #missed = 0
 
   constructor(watched: readonly Watched[], watch: Watch) {
     this.#watched = watched
@@ -53,6 +56,7 @@ export class Warden implements AsyncDisposable {
       }),
     )
     this.#deaf = false
+    this.#missed = 0
     this.#tell(seen)
     for (const health of seen) if (health.condition === 'failed') this.#heal(health)
   }
@@ -86,7 +90,9 @@ export class Warden implements AsyncDisposable {
   /** A worker that is away stops nobody: its connectors are others' work, and topics stay. */
   #unheard(error: unknown): void {
     const fault = asFault(error)
-    if (!fault.transient) this.#giveUp(fault)
+    // A worker that was just started does not know of its connectors for a while.
+    const comes = fault.code === 'HF-K403' && this.#missed++ < MISSED
+    if (!fault.transient && !comes) this.#giveUp(fault)
     else if (!this.#deaf) this.#watch({ kind: 'notice', text: `${fault.code} ${fault.message}` })
     this.#deaf = true
   }
