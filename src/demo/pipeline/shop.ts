@@ -28,12 +28,15 @@ const ROWS = 7000
 const HISTORY = 20_000
 
 const TRANSACTION = `
-with o as (
-  insert into shop.orders select $1, 1 + $1 % 1000, 'new', $1 % 300, now() returning id, total
+with given as (select $1::bigint as id), o as (
+  insert into shop.orders select id, 1 + id % 1000, 'new', id % 300, now() from given
+  returning id, total
 ), p as (
   insert into shop.payments select gen_random_uuid(), id, total, null from o
-), u as (update shop.orders set status = 'shipped' where id = $1 - 20)
-delete from shop.payments where order_id = $1 - 40`
+), u as (
+  update shop.orders set status = 'shipped' where id = (select id - 20 from given)
+)
+delete from shop.payments where order_id = (select id - 40 from given)`
 const ROWS_EACH = 4
 
 /** A shop that sells until it is closed. */
