@@ -1,15 +1,18 @@
 import type { CatalogueEntry } from './entry.ts'
 import { snapshotAnew } from './parts.ts'
 
+const giveUp = {
+  text: 'Give the mirror up; the tables of the target stay.',
+  run: 'holdfast destroy',
+} as const
+const begin = {
+  text: 'Make the mirror again once the snapshot is in the topics; it replaces the rows.',
+  run: 'holdfast run --on-existing replace',
+} as const
+const [stop, forget, start] = snapshotAnew
+
 /** Where the topics are not, or no longer, what the mirror has read. */
-const mirrorAnew = [
-  { text: 'Give the mirror up; the tables of the target stay.', run: 'holdfast destroy' },
-  ...snapshotAnew,
-  {
-    text: 'Make the mirror again once the snapshot is in the topics; it replaces the rows.',
-    run: 'holdfast run --on-existing replace',
-  },
-] as const
+const mirrorAnew = [giveUp, ...snapshotAnew, begin] as const
 
 /** Topics of Kafka as the log of a source. */
 export const topicFaults = {
@@ -86,6 +89,10 @@ export const topicFaults = {
     todo: [
       ...snapshotAnew,
       { text: 'Begin once the snapshot is in the topic.', run: 'holdfast run' },
+      {
+        text: 'Refused all the same: stop the connector, delete the topic, and let it make both anew.',
+        run: 'kafka-topics.sh --bootstrap-server HOST:PORT --delete --topic TOPIC',
+      },
     ],
   },
   'HF-K108': {
@@ -110,7 +117,17 @@ export const topicFaults = {
     exit: 1,
     why: 'A change that is newer by its time stands before changes that were applied already: the database was restored, replaced or failed over, and its positions count anew.',
     safe: 'The change was neither applied nor skipped; the target stands before it.',
-    todo: mirrorAnew,
+    todo: [
+      giveUp,
+      stop,
+      forget,
+      {
+        text: 'Throw away what the topics hold of the log that was.',
+        run: 'kafka-delete-records.sh --bootstrap-server HOST:PORT --offset-json-file FILE',
+      },
+      start,
+      begin,
+    ],
   },
   'HF-K110': {
     title: 'The columns of a topic changed in a way that cannot be followed',
@@ -168,12 +185,7 @@ export const topicFaults = {
     exit: 1,
     why: 'Partitions of the topic took the records of the connector at different speeds: a TRUNCATE or a snapshot reached one of them when another had told of newer rows already.',
     safe: 'The record was neither applied nor skipped; the target stands before it.',
-    todo: [
-      {
-        text: 'Remove the mirror, have the connector make a new snapshot, and make the mirror again.',
-        run: 'holdfast destroy',
-      },
-    ],
+    todo: mirrorAnew,
   },
   'HF-K115': {
     title: 'A partition was followed past what another one holds, and cannot be read again',
@@ -182,11 +194,6 @@ export const topicFaults = {
     exit: 1,
     why: 'A truncate or a new snapshot stands in one partition, and another one was followed past it, by another process or since its records came first. What came after it is read again from the beginning of that partition, which no longer holds all of it.',
     safe: 'The truncate or snapshot was neither applied nor skipped: the target stands before it.',
-    todo: [
-      {
-        text: 'Remove the mirror, have the connector make a new snapshot, and make the mirror again.',
-        run: 'holdfast destroy',
-      },
-    ],
+    todo: mirrorAnew,
   },
 } as const satisfies Record<string, CatalogueEntry>
