@@ -107,7 +107,11 @@ async function start(one: Watched, watch: Watch): Promise<void> {
     watch({ kind: 'notice', text })
     return
   }
-  if (condition === 'stopped') await worker.resume(name)
+  if (condition === 'stopped') {
+    await worker.resume(name)
+    // For a while it is still called what it was, which is not what a person wants of it now.
+    await settled(one, { wanted: 'running' })
+  }
   const health = await heal(one, (attempt, wait) =>
     watch({
       kind: 'notice',
