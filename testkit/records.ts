@@ -1,4 +1,5 @@
 import { Consumer } from '@platformatic/kafka'
+import { eventually } from './eventually.ts'
 import { type KafkaServer, kafka } from './servers/index.ts'
 
 /** A record of a topic whose value is JSON, with a schema around it or without. */
@@ -38,6 +39,19 @@ export async function records(topic: string, broker?: KafkaServer): Promise<read
   } finally {
     await consumer.close(true)
   }
+}
+
+/** Waits until the topics hold so many records, those of a snapshot. */
+export async function held(counts: Readonly<Record<string, number>>): Promise<void> {
+  const wanted = Object.values(counts).join()
+  await eventually(
+    `the topics hold ${wanted} records`,
+    async () => {
+      const found = await Promise.all(Object.keys(counts).map((topic) => records(topic)))
+      return found.map(({ length }) => length).join() === wanted
+    },
+    { within: 120_000 },
+  )
 }
 
 function payload(value: Buffer | null | undefined): JsonRecord['value'] {

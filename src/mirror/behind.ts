@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { anyOf, orAborted } from '../async/abort.ts'
-import { within } from '../async/clock.ts'
+import { monotonic, within } from '../async/clock.ts'
 import type { Change, ChangeList, StreamItem } from '../model/change.ts'
 import { Fault } from '../model/fault.ts'
 import { advance, covers, type Positions } from '../model/position.ts'
@@ -34,14 +34,14 @@ export interface BehindOptions {
 const LIMIT = 256 << 20
 /** What a change costs beside its tuples. */
 const OVERHEAD = 200
-/** A connector may send what it tells to several places at once; a second word comes after all. */
-const WORDS = 2
+/** Words one after another between which nothing has come that was told before the first one. */
+const CALM = 2
 
 /**
  * The rows of a database whose log comes through another source, as one view with that log around
  * it. The place of the target is known before the view is opened, so that whatever changed since
- * is in the log from there on; and a word that is signed behind the view comes out of the log
- * behind everything that the view holds. Throws Fault.
+ * is in the log from there on; and words are signed behind the view until one comes out of the log
+ * with nothing left on its way that the view holds. Throws Fault.
  */
 export async function openBehind(
   options: BehindOptions,
@@ -55,10 +55,11 @@ export async function openBehind(
   const hearing = await source.hear()
   const present = await database.present(tables, signal)
   try {
-    for (let i = 0; i < WORDS; i++) {
+    const until = monotonic() + options.patience
+    for (let calm = 0; calm < CALM; ) {
       const word = `holdfast-${randomUUID()}`
       await database.sign(word)
-      await comes(hearing, word, { ...options, signal })
+      calm = (await comes(hearing, word, { ...options, until, signal })) ? calm + 1 : 0
     }
     return new BehindReader(options, present, await source.fence())
   } catch (error) {
@@ -67,16 +68,17 @@ export async function openBehind(
   }
 }
 
-/** Waits until the word has come. Throws HF-K114. */
+/** Waits until the word has come; true when nothing older came with it. Throws HF-K114. */
 async function comes(
   hearing: Hearing,
   word: string,
-  how: BehindOptions & { readonly signal: AbortSignal },
-): Promise<void> {
-  const { source, database, patience, signal } = how
+  how: BehindOptions & { readonly until: number; readonly signal: AbortSignal },
+): Promise<boolean> {
+  const { source, database, patience, until, signal } = how
   const late = new AbortController()
-  const what = `${source.label} does not tell within ${patience / 1000} s of what was written at ${database.label}`
-  await within(patience, hearing.heard(word, anyOf(signal, late.signal)), () => {
+  const what = `${source.label} does not tell within ${patience / 1000} s of all that was written at ${database.label}`
+  const heard = hearing.heard(word, anyOf(signal, late.signal))
+  return await within(Math.max(until - monotonic(), 0), heard, () => {
     late.abort()
     throw new Fault('HF-K114', { what, side: 'source' })
   })

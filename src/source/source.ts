@@ -107,8 +107,11 @@ export interface LogAge {
 
 /** Listens for words that the database behind a source signs. */
 export interface Hearing {
-  /** Resolves once the word has come, and with it all that was committed before it. */
-  heard(word: string, signal: AbortSignal): Promise<void>
+  /**
+   * Resolves once the word has come. True when nothing has come since the word before it that was
+   * told before the first one; what was told before may still be on its way while that is false.
+   */
+  heard(word: string, signal: AbortSignal): Promise<boolean>
 }
 
 /**

@@ -1,10 +1,11 @@
 import { orAborted } from '../../async/abort.ts'
 import { sleep } from '../../async/clock.ts'
-import type { Cluster } from '../../dialect/kafka/cluster.ts'
+import type { Cluster, PlaceOffset, Topic } from '../../dialect/kafka/cluster.ts'
 import type { Fetcher, Wanted } from '../../dialect/kafka/fetcher.ts'
 import { Fault } from '../../model/fault.ts'
 import type { Hearing } from '../source.ts'
 import type { TopicTable } from './tables.ts'
+import { recordsBetween } from './topics.ts'
 
 /** Milliseconds between two looks for a topic that is not there yet. */
 const LOOK = 250
@@ -16,15 +17,19 @@ interface Reach {
 }
 
 /**
- * Hears the messages of a database's log, which the connector puts into a topic of their own. They
- * come behind everything that was committed before them, as a connector tells in the order of the
- * log.
+ * Hears the messages of a database's log, which the connector puts into a topic of their own. A
+ * connector tells in the order of the log, but its producer sends a batch of each partition at a
+ * time: where many wait for one partition, the word comes before them.
  */
-export async function hearMessages(reach: Reach, topics: readonly TopicTable[]): Promise<Hearing> {
-  const topic = `${serverOf(topics)}.message`
+export async function hearMessages(reach: Reach, tables: readonly TopicTable[]): Promise<Hearing> {
+  const topic = `${serverOf(tables)}.message`
   const [known] = await reach.cluster.describe([topic])
   const ends = known === undefined ? [] : await reach.cluster.offsets([known], 'end')
   const from = new Map(ends.map(({ partition, offset }) => [partition, offset]))
+  const backlog = new Backlog(
+    reach,
+    tables.map((one) => one.topic),
+  )
   return {
     async heard(word, signal) {
       const places = await placesOf(reach, topic, { from, signal })
@@ -35,10 +40,42 @@ export async function hearMessages(reach: Reach, topics: readonly TopicTable[]):
           const place = places.find((one) => one.partition === partition)
           if (place !== undefined) place.offset = next
           // The word is the key, in whatever the key is written.
-          if (messages.some(({ key }) => key?.includes(word) === true)) return
+          const found = messages.find(({ key }) => key?.includes(word) === true)
+          if (found !== undefined) return await backlog.isOver(found.timestamp, signal)
         }
       }
     },
+  }
+}
+
+/** What was handed to the producer before the first word, and is still to be sent. */
+class Backlog {
+  readonly #reach: Reach
+  readonly #topics: readonly Topic[]
+  /** When the first word was handed over, in milliseconds of the clock that stamps records. */
+  #since: bigint | null = null
+  #ends: readonly PlaceOffset[] = []
+
+  constructor(reach: Reach, topics: readonly Topic[]) {
+    this.#reach = reach
+    this.#topics = topics
+  }
+
+  /** Takes when the newest word was handed over; true when none of it came since the last one. */
+  async isOver(at: bigint, signal: AbortSignal): Promise<boolean> {
+    const [since, before] = [this.#since, this.#ends]
+    this.#since ??= at
+    this.#ends = await orAborted(this.#reach.cluster.offsets(this.#topics, 'end'), signal)
+    if (since === null) return false
+    let over = true
+    for (const topic of this.#topics) {
+      const own = ({ topic: name }: PlaceOffset): boolean => name === topic.name
+      const part = { topic, from: before.filter(own), ends: this.#ends.filter(own) }
+      for await (const messages of recordsBetween(this.#reach, part, signal)) {
+        if (messages.some(({ timestamp }) => timestamp <= since)) over = false
+      }
+    }
+    return over
   }
 }
 
