@@ -42,6 +42,8 @@ export type DemoEvent =
       readonly underLoad: boolean
     }
   | { readonly kind: 'kill'; readonly pid: number }
+  /** One of the ways in which pipelines fail. */
+  | { readonly kind: 'failure'; readonly name: string; readonly text: string }
   | { readonly kind: 'note'; readonly text: string }
 
 export type Say = (event: DemoEvent) => void
@@ -85,6 +87,8 @@ export function lineOf(event: DemoEvent): string {
       return verifyLine(event)
     case 'kill':
       return named('SIGKILL', `sent to mirror process ${event.pid}; the shop goes on writing`)
+    case 'failure':
+      return `\n  ${event.name.padEnd(12)}${event.text}`
     case 'note':
       return named('', event.text)
   }

@@ -32,13 +32,15 @@ export interface MirrorProcess extends AsyncDisposable {
 export interface MirrorProcessOptions {
   readonly guard: Guard
   readonly stage: { readonly source: string; readonly target: string }
+  /** Further flags of the command. */
+  readonly flags?: readonly string[]
   /** Called when it ends without having been asked to. */
   readonly failed: (error: Error) => void
 }
 
 export function startMirror(options: MirrorProcessOptions): MirrorProcess {
-  const { guard, stage } = options
-  const ends = ['--source', stage.source, '--target', stage.target]
+  const { guard, stage, flags = [] } = options
+  const ends = ['--source', stage.source, '--target', stage.target, ...flags]
   const child = spawn(process.execPath, [LAUNCHER, 'run', '--name', 'demo', ...ends, '--json'], {
     // Its socket and its spill go where everything of the demo goes.
     cwd: guard.folder,

@@ -5,7 +5,9 @@ export interface DemoPair {
   readonly name: string
   readonly source: DemoKind
   readonly target: DemoKind
-  /** Both in words. */
+  /** What stands between them. */
+  readonly through?: 'kafka'
+  /** All in words. */
   readonly title: string
 }
 
@@ -37,13 +39,21 @@ export const demoPairs = [
     target: 'mongodb',
     title: 'PostgreSQL, FerretDB (which speaks MongoDB’s protocol)',
   },
+  {
+    name: 'kafka',
+    source: 'postgres',
+    target: 'postgres',
+    through: 'kafka',
+    title: 'PostgreSQL, Debezium, Kafka, PostgreSQL',
+  },
 ] as const satisfies readonly DemoPair[]
 
 /** What is fetched for a server where it is not there yet. */
-export const FETCHED: Readonly<Record<DemoKind, string>> = {
+export const FETCHED: Readonly<Record<DemoKind | 'kafka', string>> = {
   postgres: '',
   mysql: 'MySQL 9 from Debian, 240 MB on disk',
   mariadb: 'MariaDB 10.11 from Debian, 60 MB on disk',
+  kafka: 'Kafka 4.3 and Debezium 3.6 from Maven Central (with Java 17 and Maven), 120 MB on disk',
   mongodb:
     'FerretDB 2 built with Go, and PostgreSQL 18 with DocumentDB from Debian, 450 MB on disk',
 }

