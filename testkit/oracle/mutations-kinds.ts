@@ -14,6 +14,17 @@ export const kindsMutations: readonly Mutation[] = [
     ],
   },
   {
+    name: 'tells a change again under another name after a kill',
+    by: { pair: 'mysql:mongodb-history' },
+    edits: [
+      {
+        path: 'src/target/mongodb/history.ts',
+        find: "['_id', `${this.#mirror}/${id}`],",
+        put: "['_id', `${this.#mirror}/${id}/${process.pid}`],",
+      },
+    ],
+  },
+  {
     name: 'takes what an image of a row leaves out for null',
     by: {
       file: 'test/integration/hard/mysql-stream.test.ts',

@@ -9,7 +9,7 @@ import type { Random } from '../random.ts'
 import { textOf } from '../state.ts'
 import { pinned } from '../truth.ts'
 import { canonical, type Form } from './tables.ts'
-import { placeIn, type Truth } from './truth.ts'
+import { entryOf, placeIn, type Truth } from './truth.ts'
 
 /** What a target holds, seen in one moment where it can be. */
 export interface Look {
@@ -205,7 +205,7 @@ export async function mongoEnd(
           placeIn(startOf(table)) ?? 0n,
         ]),
       )
-      return await unevenChanges(await allChanges(client, name), truth, starts)
+      return unevenChanges(await allChanges(client, name), truth, starts)
     },
     [Symbol.asyncDispose]: async () => {
       await client
@@ -275,27 +275,50 @@ function countOf(document: Document): number {
   return Number(document['_holdfast']?.count ?? 1)
 }
 
-/** Tables whose changes since their copies are not as many as the source made. */
-async function unevenChanges(
+/** What histories say of rows more or less often than the source changed them. */
+function unevenChanges(
   changes: readonly Document[],
   truth: Truth,
   starts: ReadonlyMap<string, bigint>,
-): Promise<readonly string[]> {
-  const counts = new Map<string, number>()
-  for (const change of changes) {
-    if (['copy', 'schema'].includes(String(change['op']))) continue
-    counts.set(nameOf(change), (counts.get(nameOf(change)) ?? 0) + 1)
-  }
+): readonly string[] {
   return truth.tables.flatMap((table) => {
     const start = starts.get(table) ?? 0n
-    const [wanted, got] = [truth.documentsAfter(table, start), counts.get(table) ?? 0]
-    const copies = changes.filter((one) => nameOf(one) === table && one['op'] === 'copy')
-    const from = [...new Set(copies.map(({ at }) => String(at)))]
+    const told = changes.filter((one) => nameOf(one) === table && one['op'] !== 'schema')
+    const [copies, since] = [true, false].map((copy) =>
+      told.filter(({ op }) => (op === 'copy') === copy).map((one) => saidBy(one, truth)),
+    )
+    const from = new Set(told.filter(({ op }) => op === 'copy').map(({ at }) => String(at)))
+    const held = truth.sumAt(table, truth.commitsAt(start)).rows
+    const [wanted, got] = [countsOf(truth.entriesAfter(table, start)), countsOf(since ?? [])]
+    const uneven = [...new Set([...wanted.keys(), ...got.keys()])].filter(
+      (said) => wanted.get(said) !== got.get(said),
+    )
+    const twice = truth.keyOf(table) === null ? [] : [...countsOf(copies ?? [])]
     return [
-      ...(wanted === got
-        ? []
-        : [`${table} has ${got} changes in its history, ${wanted} were made`]),
-      ...(from.length < 2 ? [] : [`${table} holds copies from ${from.join(', ')}`]),
+      ...uneven.map((said) => {
+        return `${table} has ${got.get(said) ?? 0} × ${said}, ${wanted.get(said) ?? 0} were made`
+      }),
+      ...twice.flatMap(([said, count]) => (count > 1 ? [`${table} has ${count} × ${said}`] : [])),
+      ...(copies?.length === held ? [] : [`${table} has ${copies?.length} copies of ${held} rows`]),
+      ...(from.size < 2 ? [] : [`${table} holds copies from ${[...from].join(', ')}`]),
     ]
   })
+}
+
+function saidBy(change: Document, truth: Truth): string {
+  const table = nameOf(change)
+  const fields: Document | null = change['key'] ?? null
+  const forms = truth.formsOf(table)
+  const cell = (column: string): string | null => {
+    const text = printed(fields?.[column])
+    return text === null ? null : canonical(forms.get(column) ?? 'plain', text)
+  }
+  const key = fields === null ? null : (truth.keyOf(table) ?? []).map(cell)
+  return entryOf(String(change['op']), key)
+}
+
+function countsOf(texts: readonly string[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>()
+  for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1)
+  return counts
 }

@@ -34,13 +34,19 @@ interface Moment {
   readonly sum: Sum
 }
 
+/** What a history says of a row: what became of it, and its key; null without one. */
+export function entryOf(op: string, key: readonly (string | null)[] | null): string {
+  return key === null ? op : `${op} of ${JSON.stringify(key)}`
+}
+
 /** What a table has been through. */
 interface Followed {
   readonly model: TableModel
+  readonly key: readonly string[] | null
   readonly forms: ReadonlyMap<string, Form>
   readonly moments: Moment[]
-  /** Documents that a history has of each change, by the place of its transaction. */
-  readonly entries: { readonly place: bigint; readonly documents: number }[]
+  /** What a history says of each change, as `entryOf` writes it, by the place of its transaction. */
+  readonly entries: { readonly place: bigint; readonly says: readonly string[] }[]
 }
 
 /**
@@ -87,6 +93,7 @@ export class Truth implements AsyncDisposable {
       const key = table.key.length === 0 ? null : table.key.map(({ column }) => column)
       truth.#tables.set(table.name, {
         model: new TableModel(table.name, key),
+        key,
         forms: formsOf(table),
         moments: [{ at: 0, sum: nothing }],
         entries: [],
@@ -148,10 +155,14 @@ export class Truth implements AsyncDisposable {
   formsOf(table: string): ReadonlyMap<string, Form> {
     return this.#tables.get(table)?.forms ?? new Map()
   }
-  /** How many documents the changes of a table behind this place are in a history. */
-  documentsAfter(table: string, place: bigint): number {
+  /** The columns of a table's key; null without one. */
+  keyOf(table: string): readonly string[] | null {
+    return this.#tables.get(table)?.key ?? null
+  }
+  /** What a history says of the changes of a table behind this place. */
+  entriesAfter(table: string, place: bigint): readonly string[] {
     const entries = this.#tables.get(table)?.entries ?? []
-    return entries.reduce((all, one) => all + (one.place > place ? one.documents : 0), 0)
+    return entries.flatMap((one) => (one.place > place ? one.says : []))
   }
 
   /** Reads from the end of the last group on, as often as the server goes away. */
@@ -276,8 +287,7 @@ export class Truth implements AsyncDisposable {
       if (table === undefined) throw new Error(`the log holds the unknown table ${name}`)
       if (line.kind === 'truncate') table.model.truncate()
       else table.model.take(line)
-      const moved = line.kind === 'update' && table.model.moves(line)
-      table.entries.push({ place, documents: moved ? 2 : 1 })
+      table.entries.push({ place, says: saidOf(table, line) })
       return [table]
     })
   }
@@ -286,6 +296,16 @@ export class Truth implements AsyncDisposable {
     this.#over = true
     if (this.#log !== null) close(this.#log)
   }
+}
+
+/** A change of a key is said of both keys. */
+function saidOf({ model, key }: Followed, line: Line): readonly string[] {
+  if (line.kind === 'truncate') return [entryOf('truncate', null)]
+  const of = (cells: LoggedRow): readonly (string | null)[] | null =>
+    key?.map((column) => cells.get(column) ?? null) ?? null
+  const said = entryOf(line.kind, of(line.row))
+  if (line.old === null || !model.moves(line)) return [said]
+  return [said, entryOf('delete', of(line.old))]
 }
 
 interface RowsEvent {
