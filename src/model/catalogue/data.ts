@@ -120,4 +120,19 @@ export const dataFaults = {
       { text: 'Find who writes to the mirrored tables at the target; only the mirror may.' },
     ],
   },
+  'HF-D413': {
+    title: 'A key changed, and rows of another table with it, which are not in the log',
+    class: 'data',
+    severity: 'error',
+    exit: 1,
+    why: 'ON UPDATE CASCADE and SET NULL are carried out inside of InnoDB: the log holds the key that changed, not the rows that refer to it.',
+    safe: 'Nothing of that transaction was applied: the target stands at the last one before, and the source keeps what follows.',
+    todo: [
+      {
+        text: 'At the source, make the named foreign key RESTRICT and let the application change those rows, lest it happen again.',
+        at: 'source',
+      },
+      ...again,
+    ],
+  },
 } as const satisfies Record<string, CatalogueEntry>

@@ -102,4 +102,15 @@ export const sourcePreflightFaults = {
     why: 'What is written to them is seen at once, and is not undone with its transaction; a crash of the source may leave rows and log apart.',
     todo: [{ text: 'Use InnoDB.', sql: 'ALTER TABLE schema.table ENGINE = InnoDB', at: 'source' }],
   },
+  'HF-S310': {
+    ...warning,
+    title: 'A foreign key would change rows without the log',
+    why: 'ON UPDATE CASCADE and SET NULL are carried out inside of InnoDB, and the rows that they change are not in the log. They act only where a key changes that is referred to, and that is in the log: such a change halts the mirror with HF-D413, before anything of its transaction is applied.',
+    todo: [
+      {
+        text: 'Nothing, where those keys never change. Else make the foreign key RESTRICT and change those rows in the application.',
+        at: 'source',
+      },
+    ],
+  },
 } as const satisfies Record<string, CatalogueEntry>

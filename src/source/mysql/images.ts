@@ -4,6 +4,7 @@ import { type Table, tableName } from '../../model/table.ts'
 import { locate, NULL, type Tuple, UNCHANGED } from '../../model/tuple.ts'
 import type { RowReader } from './rows/rows.ts'
 import type { Followed } from './schema/force.ts'
+import type { Follower } from './schema/shape.ts'
 
 /** A value of this many bytes that an update leaves alone is not sent once more. */
 const LONG = 1024
@@ -24,7 +25,7 @@ export class Images {
 
   /**
    * Appends the changes of the event that the reader has begun. Throws Fault HF-L116 where the log
-   * leaves out too much.
+   * leaves out too much, and HF-D413 where it lacks what a foreign key did.
    */
   take(followed: Followed, rows: RowReader, into: Changes): void {
     const { table } = followed
@@ -82,6 +83,7 @@ export class Images {
     if (!rows.wholeBefore) this.#requireIdentity(table, rows)
     locate(buffer, this.#before, oldFrom)
     locate(buffer, this.#after, from)
+    if (followed.led.length > 0) this.#requireStill(followed, buffer)
     const keeps = this.#keeps || table.identity.by !== 'key' || this.#moves(table, buffer)
     const row = whole && to - from < LONG ? null : this.#rebuilt(followed, buffer)
     if (row === null) {
@@ -91,6 +93,16 @@ export class Images {
     }
     const old = keeps ? buffer.subarray(oldFrom, oldTo) : null
     into.push({ kind: 'update', table, row, old })
+  }
+
+  /** Rows of other tables would change with this one, beside the log. */
+  #requireStill({ table, led }: Followed, buffer: Buffer): void {
+    for (const { column, follower } of led) {
+      const [before, after] = [buffer[this.#before[column] ?? 0], buffer[this.#after[column] ?? 0]]
+      // What is left out after a change is as it was.
+      if (after === UNCHANGED || (before !== UNCHANGED && this.#alike(buffer, column))) continue
+      throw carriedOn(table, table.columns[column]?.name ?? '', follower)
+    }
   }
 
   /** True when the row has another key than before. */
@@ -154,6 +166,12 @@ function spanOf(kind: number, table: Table, rows: RowReader): RowSpan {
 
 function size(at: readonly number[], i: number): number {
   return (at[i + 1] ?? 0) - (at[i] ?? 0)
+}
+
+function carriedOn(table: Table, column: string, { name, ...child }: Follower): Fault {
+  const label = tableName({ schema: child.schema, name: child.table })
+  const what = `${column} of a row of ${tableName(table)} changed, and with it rows of ${label} by its foreign key ${name}, which are not in the log`
+  return new Fault('HF-D413', { what, side: 'source', table: label })
 }
 
 function leftOut(table: Table, what: string): Fault {

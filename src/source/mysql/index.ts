@@ -161,8 +161,9 @@ class MysqlSource implements Source {
   async snapshot(_options: { readonly keep: boolean }, signal: AbortSignal): Promise<Snapshot> {
     const { tables } = await this.inspect()
     const unchanged = async (): Promise<void> => {
-      const now = new Map((await this.inspect()).tables.map(({ id, version }) => [id, version]))
-      const changed = tables.filter(({ id, version }) => now.get(id) !== version)
+      const found = (await this.inspect()).tables
+      const now = new Map(found.map(({ id, version, mark }) => [id, `${version} ${mark}`]))
+      const changed = tables.filter(({ id, version, mark }) => now.get(id) !== `${version} ${mark}`)
       if (changed.length === 0) return
       const what = `${changed.map(tableName).join(', ')} changed at the source while its copy began`
       throw new Fault('HF-D410', { what, side: 'source' })

@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Change } from '../../../src/model/change.ts'
 import { type Positions, settled } from '../../../src/model/position.ts'
 import type { Table } from '../../../src/model/table.ts'
-import { apart } from '../../../testkit/memory/runs.ts'
 import { mysql, mysqlDatabase, mysqlServers } from '../../../testkit/servers/index.ts'
 import { readAll } from '../../contract/reading.ts'
-import { followed, refused, stand, type Told, toldBy } from './mysql.ts'
+import { followed, refused, stand, type Told, toldBeforeHalt, toldBy } from './mysql.ts'
+
+/** Rows of `c` and `d` change with keys of `p`. */
+const FAMILY = `create table p (v int, id int primary key, code varchar(10), unique (code));
+  create table c (id int primary key, p int, constraint k foreign key (p) references p (id)
+    on update cascade);
+  create table d (id int primary key, p varchar(10), constraint l foreign key (p)
+    references p (code) on update set null)`
 
 const PLAIN = 'create table t (id int primary key, a varchar(10), b int)'
 
@@ -77,6 +82,48 @@ for (const kind of mysqlServers) {
     ])
   })
 
+  test(`M26 a key that other rows change with halts when it changes, and only then, on ${kind}`, async (t) => {
+    const at = await stand(t, kind, FAMILY)
+    const { db } = at
+    await db.query(`insert into p values (0, 1, 'a'), (0, 2, 'b'); insert into c values (1, 1), (2, 2);
+      insert into d values (1, 'a');
+      update p set v = 1, id = 1, code = 'a' where id = 1; update c set p = 1 where id = 2`)
+    const before = (await at.told()).flat()
+    assert.equal(before.length, 7)
+    for (const [sql, table, what] of [
+      ['update p set id = 7 where id = 1', 'c', /^id of .*\.p changed.*\.c by its foreign key k,/],
+      [`update p set code = 'A' where code = 'a'`, 'd', /^code of .*\.d by its foreign key l,/],
+    ] as const) {
+      const now = await followed(t, db)
+      await db.query(sql)
+      if (kind !== 'mysql-9') await refused(now.read(), 'HF-D413', what)
+      else assert.ok((await now.told()).flat().some((change) => change[1] === table))
+    }
+    if (kind !== 'mysql-9') assert.deepEqual(await toldBeforeHalt(at), before)
+  })
+
+  test(`M26 a foreign key that is gone carries no key on, on ${kind}`, async (t) => {
+    const { db, read, tables, source } = await stand(t, kind, FAMILY)
+    await db.query(`insert into p values (0, 1, 'a'); insert into d values (1, 'a')`)
+    await db.query('alter table d drop foreign key l')
+    await db.query(`update p set code = 'b' where id = 1`)
+    const all = await read()
+    assert.deepEqual(toldBy(all.slice(2)), [
+      [['schema', 'v', 'id', 'code']],
+      [['update', 'p', ['0', '1', 'b']]],
+    ])
+    // A checkpoint behind the statement knows what it did.
+    const [from] = all.slice(2)
+    const [change] = [...(from?.changes ?? [])]
+    const known = tables.map((one) =>
+      change?.kind === 'schema' && one.name === 'p' ? change.to : one,
+    )
+    const rest = await readAll({ source, after: from?.positions ?? new Map(), tables: known })
+    assert.deepEqual(toldBy(rest), [[['update', 'p', ['0', '1', 'b']]]])
+    await db.query('insert into c values (1, 1); update p set id = 9 where id = 1')
+    if (kind !== 'mysql-9') await refused(read(), 'HF-D413', /foreign key k,/)
+  })
+
   test(`M20 a table that is altered beside the log halts at its next row, on ${kind}`, async (t) => {
     const besides = ['alter table t modify b bigint', 'alter table t drop column a']
     // Equal types under other names are told apart where the log names columns.
@@ -112,21 +159,9 @@ for (const kind of mysqlServers) {
       await db.query(`insert into t values (1, 'x', 1)`)
       await db.query(sql)
       await refused(read(), code, what)
-      const before: Change[] = []
-      const stream = source.stream(
-        after,
-        { tables, encoding: 'values' },
-        new AbortController().signal,
-      )
-      try {
-        for await (const burst of stream)
-          for (const item of burst.flatMap(apart))
-            if (item.kind === 'commit') before.push(...item.changes)
-      } catch {
-        // Shown above.
-      }
+      const before = await toldBeforeHalt({ source, tables, after })
       assert.deepEqual(
-        before.map((change) => change.kind),
+        before.map(([kind]) => kind),
         ['insert'],
       )
     })

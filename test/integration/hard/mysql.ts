@@ -8,6 +8,7 @@ import { textsOf } from '../../../src/model/tuple.ts'
 import { openMysqlSource } from '../../../src/source/mysql/index.ts'
 import type { Source } from '../../../src/source/source.ts'
 import { endpointOf } from '../../../testkit/binlog.ts'
+import { apart } from '../../../testkit/memory/runs.ts'
 import {
   type MysqlDatabase,
   type MysqlServer,
@@ -66,6 +67,25 @@ export async function followed(t: TestContext, db: MysqlDatabase): Promise<Stand
 
 export function toldBy(read: readonly Read[]): readonly (readonly Told[])[] {
   return read.map(({ changes }) => [...changes].map(textOf))
+}
+
+/** What a stream that halts has handed on by then. */
+export async function toldBeforeHalt({
+  source,
+  tables,
+  after,
+}: Pick<Stand, 'source' | 'tables' | 'after'>): Promise<readonly Told[]> {
+  const told: Told[] = []
+  const { signal } = new AbortController()
+  const stream = source.stream(after, { tables, encoding: 'values' }, signal)
+  await assert.rejects(async () => {
+    for await (const burst of stream) {
+      for (const item of burst.flatMap(apart)) {
+        if (item.kind === 'commit') told.push(...[...item.changes].map(textOf))
+      }
+    }
+  })
+  return told
 }
 
 function textOf(change: Change): Told {

@@ -8,7 +8,7 @@ import { tableName } from '../../../model/table.ts'
 import { secondsKept } from '../keeping.ts'
 import { Dump } from '../log/dump.ts'
 import { tableId } from '../names.ts'
-import { type Reading, readSource, type Wanted } from '../schema/inspect.ts'
+import { CASCADES, type Reading, readSource, type Wanted } from '../schema/inspect.ts'
 import { logEnd, type Server } from '../server.ts'
 
 export interface PreflightOptions extends Wanted {
@@ -208,27 +208,53 @@ function engineFindings({ tables, systemVersioned }: Reading): Finding[] {
   return findings
 }
 
-const CASCADES = new Set(['CASCADE', 'SET NULL', 'SET DEFAULT'])
-
+/**
+ * Keys of mirrored tables that act by themselves: those that cannot be followed, and those whose
+ * deeds would show at the table that they refer to.
+ */
 function cascadeFindings({ tables, foreignKeys }: Reading): Finding[] {
   const mirrored = new Set(tables.map(({ id }) => id))
   const found = foreignKeys.filter(
     ({ table, onDelete, onUpdate }) =>
       mirrored.has(tableId(table)) && (CASCADES.has(onDelete) || CASCADES.has(onUpdate)),
   )
+  const shows = ({ onDelete, referenced }: MysqlForeignKey): boolean =>
+    !CASCADES.has(onDelete) && mirrored.has(tableId(referenced))
+  return [
+    ...watchedFindings(found.filter(shows)),
+    ...unloggedFindings(found.filter((key) => !shows(key))),
+  ]
+}
+
+function watchedFindings(found: readonly MysqlForeignKey[]): Finding[] {
   if (found.length === 0) return []
-  const words = found.map(({ name, table, onDelete, onUpdate }) => {
-    const rules = [
-      ...(CASCADES.has(onDelete) ? [`ON DELETE ${onDelete}`] : []),
-      ...(CASCADES.has(onUpdate) ? [`ON UPDATE ${onUpdate}`] : []),
-    ]
-    return `${name} of ${tableName(table)} (${rules.join(' ')})`
+  const words = found.map(({ referencedColumns, referenced, ...key }) => {
+    return `${acting(key)} with ${referencedColumns.join(', ')} of ${tableName(referenced)}`
   })
-  const what = `rows that these foreign keys change are not in the log: ${listed(words)}`
+  const what = `rows would change beside the log by these foreign keys: ${listed(words)}`
+  const named = [...new Set(found.map(({ table }) => tableName(table)))]
+  return [warn('HF-S310', 'foreign keys', { what, tables: named })]
+}
+
+function acting(key: Pick<MysqlForeignKey, 'name' | 'table' | 'onDelete' | 'onUpdate'>): string {
+  const { name, table, onDelete, onUpdate } = key
+  const rules = [
+    ...(CASCADES.has(onDelete) ? [`ON DELETE ${onDelete}`] : []),
+    ...(CASCADES.has(onUpdate) ? [`ON UPDATE ${onUpdate}`] : []),
+  ]
+  return `${name} of ${tableName(table)} (${rules.join(' ')})`
+}
+
+function unloggedFindings(found: readonly MysqlForeignKey[]): Finding[] {
+  if (found.length === 0) return []
+  const what = `rows that these foreign keys change are not in the log: ${listed(found.map(acting))}`
   const named = [...new Set(found.map(({ table }) => tableName(table)))]
   const exclude = named.map((name) => `--exclude '${name}'`).join(' ')
+  const leaders = found.filter(({ onDelete }) => !CASCADES.has(onDelete))
+  const missing = [...new Set(leaders.map(({ referenced }) => tableName(referenced)))]
   const todo: Todo[] = [
     { text: `Leave these tables out: ${exclude}` },
+    ...(missing.length === 0 ? [] : [{ text: `Or mirror, too: ${missing.join(', ')}` }]),
     {
       text: 'Or make their keys RESTRICT, and let the application change those rows:',
       sql: found.map(restricted).join('; '),

@@ -25,6 +25,7 @@ export type AlterAction =
   | { readonly kind: 'charset'; readonly charset: string }
   /** Rows that change where others do, which the log may not say. */
   | { readonly kind: 'cascade' }
+  | { readonly kind: 'drop-foreign-key'; readonly name: string }
   /** Rows come or go without the log. */
   | { readonly kind: 'unlogged'; readonly what: string; readonly other: Name | null }
 
@@ -156,15 +157,25 @@ function cascades(words: Words): boolean {
   return false
 }
 
+function droppedForeignKey(words: Words): Actions {
+  words.take('IF', 'EXISTS')
+  const name = words.name()
+  return name === null ? null : [{ kind: 'drop-foreign-key', name }]
+}
+
 function dropping(words: Words): Actions {
   if (words.take('PRIMARY', 'KEY')) return [{ kind: 'drop-index', index: 'PRIMARY' }]
-  if (words.comes('FOREIGN', 'CHECK')) return []
+  if (words.comes('CHECK')) return []
+  if (words.take('FOREIGN', 'KEY')) return droppedForeignKey(words)
   if (words.take('PARTITION')) return unlogged('DROP PARTITION')
   if (words.comes('SYSTEM', 'PERIOD')) return null
-  if (words.take('INDEX') || words.take('KEY') || words.take('CONSTRAINT')) {
+  const constraint = words.take('CONSTRAINT')
+  if (constraint || words.take('INDEX') || words.take('KEY')) {
     words.take('IF', 'EXISTS')
     const index = words.name()
-    return index === null ? null : [{ kind: 'drop-index', index }]
+    if (index === null) return null
+    const key: AlterAction = { kind: 'drop-foreign-key', name: index }
+    return [{ kind: 'drop-index', index }, ...(constraint ? [key] : [])]
   }
   words.take('COLUMN')
   words.take('IF', 'EXISTS')

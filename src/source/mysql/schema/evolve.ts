@@ -80,7 +80,7 @@ function identityNames({ identity, columns }: Table): readonly string[] {
   return identity.by === 'key' ? identity.columns.map((at) => columns[at]?.name ?? '') : []
 }
 
-function same(a: string, b: string): boolean {
+export function same(a: string, b: string): boolean {
   return a.toLowerCase() === b.toLowerCase()
 }
 
@@ -122,6 +122,9 @@ function carryOut(draft: Draft, action: AlterAction): void {
       break
     case 'charset':
       draft.charset = action.charset
+      break
+    // It is noted at the table that it refers to.
+    case 'drop-foreign-key':
       break
     case 'cascade':
       if (draft.given.logsCascades) break

@@ -11,19 +11,22 @@ import type { RowEvent, RowReader } from '../rows/rows.ts'
 import type { TableMap } from '../rows/table-map.ts'
 import { TableRows } from '../rows/table-rows.ts'
 import { charsetsOf } from './declared.ts'
-import { drifted, evolved, type Standing } from './evolve.ts'
-import { type Mark, readMark } from './shape.ts'
+import { drifted, evolved, type Standing, same } from './evolve.ts'
+import { type Follower, type Mark, readMark, writeMark } from './shape.ts'
 
 /** A mirrored table, as the rows at this place of the log are read. */
 export class Followed {
   readonly table: Table
   readonly mark: Mark
+  /** Columns that rows of other tables change with, beside the log. */
+  readonly led: readonly Led[]
   readonly #rows: TableRows
   readonly #declared = (): readonly Declared[] => declaredOf(this.table, this.mark)
 
-  constructor({ table, mark }: Standing, charsets: Charsets) {
+  constructor({ table, mark }: Standing, charsets: Charsets, logsCascades: boolean) {
     this.table = table
     this.mark = mark
+    this.led = logsCascades ? [] : mark.followers.flatMap((follower) => ledBy(table, follower))
     this.#rows = new TableRows(charsets)
   }
 
@@ -31,6 +34,24 @@ export class Followed {
   read(map: TableMap, rows: RowEvent): RowReader {
     return this.#rows.read(map, rows, this.#declared)
   }
+}
+
+/** A column, by its index, and the foreign key that carries its changes on. */
+export interface Led {
+  readonly column: number
+  readonly follower: Follower
+}
+
+function ledBy(table: Table, follower: Follower): readonly Led[] {
+  return follower.columns.map((name) => {
+    const column = table.columns.findIndex((one) => same(one.name, name))
+    if (column >= 0) return { column, follower }
+    throw drifted(
+      'HF-S235',
+      table,
+      `its column ${name}, which ${follower.name} is about, is unknown`,
+    )
+  })
 }
 
 /** The columns of the log: those of the table, and behind them what MariaDB keeps for itself. */
@@ -146,7 +167,9 @@ export class SchemaInForce {
   }
 
   #follow(standing: Standing): void {
-    this.#tables.set(this.#key(standing.table), new Followed(standing, this.#charsets))
+    const { logsCascades } = this.#options
+    const followed = new Followed(standing, this.#charsets, logsCascades)
+    this.#tables.set(this.#key(standing.table), followed)
     this.#byMap = new WeakMap()
     this.#last = null
   }
@@ -166,12 +189,32 @@ export class SchemaInForce {
     const after = evolved(followed, actions, { strict: mode.strict, logsCascades })
     const { table: from } = followed
     const to = after.table
-    if (from.version === to.version && from.mark === to.mark) return []
+    const gone = (actions ?? []).flatMap((action) =>
+      action.kind === 'drop-foreign-key' ? [action.name] : [],
+    )
+    if (from.version === to.version && from.mark === to.mark) return this.#free(to, gone)
     const change: Change = { kind: 'schema', from, to }
     const strange = charsetsOf(to.columns).filter((charset) => !this.#known.has(charset))
-    if (strange.length > 0) return this.#learn(strange, after).then(() => [change])
+    if (strange.length > 0) {
+      return this.#learn(strange, after).then(() => [change, ...this.#free(to, gone)])
+    }
     this.#follow(after)
-    return [change]
+    return [change, ...this.#free(to, gone)]
+  }
+
+  /** Foreign keys of a table that are gone carry on no change of another one. */
+  #free(table: Table, gone: readonly string[]): readonly Change[] {
+    if (gone.length === 0) return []
+    const isGone = ({ schema, table: name, name: key }: Follower): boolean =>
+      this.#key({ schema, name }) === this.#key(table) && gone.some((one) => same(one, key))
+    return [...this.#tables.values()].flatMap(({ table: from, mark }): Change[] => {
+      const followers = mark.followers.filter((follower) => !isGone(follower))
+      if (followers.length === mark.followers.length) return []
+      const after = { ...mark, followers }
+      const to = { ...from, mark: writeMark(after) }
+      this.#follow({ table: to, mark: after })
+      return [{ kind: 'schema', from, to }]
+    })
   }
 
   async #learn(charsets: readonly string[], after: Standing): Promise<void> {

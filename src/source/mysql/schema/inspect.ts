@@ -13,7 +13,7 @@ import { noMatch, select } from '../../select.ts'
 import type { Selection } from '../../source.ts'
 import { isOwnDatabase, namingOf, tableId } from '../names.ts'
 import { type Relation, readForeignKeys, readRelations, readTables } from './catalogue.ts'
-import { nativeOf, tableOf } from './shape.ts'
+import { type Follower, nativeOf, tableOf } from './shape.ts'
 
 /** Where to look, and for what. */
 export interface Wanted {
@@ -90,6 +90,18 @@ function nothing(relations: readonly Relation[], home: string | null): Fault {
   return new Fault('HF-C105', { what, side: 'source' })
 }
 
+/** Rules by which a foreign key changes rows by itself. */
+export const CASCADES: ReadonlySet<string> = new Set(['CASCADE', 'SET NULL', 'SET DEFAULT'])
+
+function followersOf({ id }: MysqlTable, keys: readonly MysqlForeignKey[]): readonly Follower[] {
+  const found = keys.filter(
+    ({ referenced, onUpdate }) => tableId(referenced) === id && CASCADES.has(onUpdate),
+  )
+  return found.map(({ name, table, referencedColumns }) => {
+    return { name, schema: table.schema, table: table.name, columns: referencedColumns }
+  })
+}
+
 /** What a target is told. Throws as `readSource`, and HF-D405. */
 export function blueprintOf(session: Session, reading: Reading): Blueprint {
   const mirrored = new Set(reading.tables.map(({ id }) => id))
@@ -104,6 +116,8 @@ export function blueprintOf(session: Session, reading: Reading): Blueprint {
     omitted: reading.omitted,
   }
   const mariadb = session.version.flavour === 'mariadb'
-  const tables: readonly Table[] = reading.tables.map((table) => tableOf(table, mariadb))
+  const tables: readonly Table[] = reading.tables.map((table) =>
+    tableOf(table, mariadb, followersOf(table, native.foreignKeys)),
+  )
   return { dialect: 'mysql', tables, native, plain: plainOf(native) }
 }

@@ -24,10 +24,35 @@ export interface Mark {
   readonly nulls: readonly string[]
   /** How many columns of MariaDB's own stand behind the others in the log. */
   readonly hidden: number
+  /** Foreign keys of mirrored tables whose rows change with columns of this one. */
+  readonly followers: readonly Follower[]
 }
 
-export function writeMark({ charset, key, generated, nulls, hidden }: Mark): string {
-  return JSON.stringify([charset, key, generated, nulls, hidden])
+/** A foreign key with ON UPDATE CASCADE or SET NULL. */
+export interface Follower {
+  readonly name: string
+  /** Of the table that has it. */
+  readonly schema: string
+  readonly table: string
+  /** Columns of the table that it refers to. */
+  readonly columns: readonly string[]
+}
+
+export function writeMark({ charset, key, generated, nulls, hidden, followers }: Mark): string {
+  const keys = followers.map(({ name, schema, table, columns }) => [
+    name,
+    schema,
+    table,
+    ...columns,
+  ])
+  return JSON.stringify([
+    charset,
+    key,
+    generated,
+    nulls,
+    hidden,
+    ...(keys.length > 0 ? [keys] : []),
+  ])
 }
 
 /** Throws Fault HF-X108 for what `writeMark` has not written. */
@@ -42,19 +67,31 @@ export function readMark(table: Table): Mark {
 function parseMark(text: string): Mark | null {
   try {
     const facts: unknown = JSON.parse(text)
-    if (!Array.isArray(facts) || facts.length !== 5) return null
-    const [charset, key, generated, nulls, hidden]: readonly unknown[] = facts
+    if (!Array.isArray(facts) || facts.length < 5 || facts.length > 6) return null
+    const [charset, key, generated, nulls, hidden, keys = []]: readonly unknown[] = facts
     if (typeof charset !== 'string' || typeof hidden !== 'number') return null
     if (key !== null && typeof key !== 'string') return null
-    if (!Array.isArray(generated) || !Array.isArray(nulls)) return null
-    return { charset, key, generated: generated.map(String), nulls: nulls.map(String), hidden }
+    if (!Array.isArray(generated) || !Array.isArray(nulls) || !Array.isArray(keys)) return null
+    const names = { generated: generated.map(String), nulls: nulls.map(String) }
+    return { charset, key, ...names, hidden, followers: keys.map(followerOf) }
   } catch {
     return null
   }
 }
 
+/** Throws for what is no list. */
+function followerOf(facts: unknown): Follower {
+  if (!Array.isArray(facts)) throw new TypeError('not a list')
+  const [name = '', schema = '', table = '', ...columns] = facts.map(String)
+  return { name, schema, table, columns }
+}
+
 /** The Table that rows of `table` are read with. Throws Fault HF-D405. */
-export function tableOf(table: MysqlTable, mariadb: boolean): Table {
+export function tableOf(
+  table: MysqlTable,
+  mariadb: boolean,
+  followers: readonly Follower[] = [],
+): Table {
   const columns = table.columns.map((column): Column => {
     const native = nativeOf(column)
     return { name: column.name, type: neutralType(native), native, nullable: column.nullable }
@@ -63,12 +100,16 @@ export function tableOf(table: MysqlTable, mariadb: boolean): Table {
   const names = index?.parts.map(({ column }) => column) ?? []
   const at = names.map((name) => columns.findIndex((column) => column.name === name))
   const identity: Identity = index === null ? { by: 'row' } : { by: 'key', columns: at }
-  const mark = writeMark(markOf(table, index, mariadb))
+  const mark = writeMark({ ...markOf(table, index, mariadb), followers })
   const { id, schema, name } = table
   return { id, schema, name, columns, identity, version: versionOf(columns, identity), mark }
 }
 
-function markOf(table: MysqlTable, index: MysqlIndex | null, mariadb: boolean): Mark {
+function markOf(
+  table: MysqlTable,
+  index: MysqlIndex | null,
+  mariadb: boolean,
+): Omit<Mark, 'followers'> {
   const named = (columns: readonly MysqlColumn[]): string[] => columns.map(({ name }) => name)
   // A unique index over values of any length is one over a hidden column with their digest.
   const digests = table.indexes.filter(({ unique, type }) => unique && type === 'HASH')
