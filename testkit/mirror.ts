@@ -30,6 +30,8 @@ export interface MirrorSettings {
   readonly limits?: Partial<MirrorLimits>
   readonly shape?: 'mirror' | 'history'
   readonly rename?: readonly string[]
+  /** Beside those of its URL, as a configuration would give them. */
+  readonly params?: Readonly<Record<string, string>>
 }
 
 /** A mirror in this process, run until it has caught up as often as one likes. */
@@ -70,9 +72,10 @@ let mirrors = 0
 export function mirror(t: TestContext, settings: MirrorSettings): TestMirror {
   const spillDirectory = mkdtempSync(join(tmpdir(), 'holdfast-mirror-'))
   t.after(() => rmSync(spillDirectory, { recursive: true, force: true }))
+  const source = parseUrl(settings.source, 'the source')
   const options: MirrorOptions = {
     name: settings.name ?? `hard_${++mirrors}`,
-    source: parseUrl(settings.source, 'the source'),
+    source: { ...source, params: { ...source.params, ...settings.params } },
     target: parseUrl(settings.target, 'the target'),
     selection: { include: [], exclude: [], keyless: 'refuse', ...settings.selection },
     onExisting: settings.onExisting ?? 'refuse',

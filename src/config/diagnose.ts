@@ -1,10 +1,10 @@
 import type { core } from 'zod'
 import { Fault, type FaultCode, type FaultDetail } from '../model/fault.ts'
 import { excerpt, type Text } from './document.ts'
-import { type SchemaNode, schemaAt, WANTED_DURATION, WANTED_SIZE } from './schema.ts'
+import { type SchemaNode, schemaAt, WANTED_SIZE } from './schema.ts'
 import { suggest } from './suggest.ts'
 import { type Origin, originName, type Path, pathName, type Tree } from './tree.ts'
-import { durationFor } from './units.ts'
+import { durationFor, WANTED_DURATION } from './units.ts'
 
 /** What is needed to say where something stands. */
 export interface Scene {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type Endpoint, Secret } from '../model/endpoint.ts'
 import type { Owned } from './settings.ts'
+import { DURATION, milliseconds, WANTED_DURATION } from './units.ts'
 import { parseUrl } from './url.ts'
 
 const text = z.string().min(1)
@@ -32,6 +33,15 @@ export const kafkaSchema = z.strictObject({
       'with the mirror.',
   ),
   connectors: names.describe('Names of the connectors there that fill the topics.'),
+  transaction_wait: z
+    .string()
+    .regex(DURATION, WANTED_DURATION)
+    .nullable()
+    .default(null)
+    .describe(
+      'How long rows wait for the rest of their transaction where a topic tells of transactions; ' +
+        'null is 30s.',
+    ),
   source_url: address.describe(
     'The database behind the connectors, which holdfast verify compares with the target.',
   ),
@@ -45,11 +55,17 @@ export function brokersUrl({ brokers }: KafkaConfig): string | null {
 }
 
 /** The endpoint with what the keys say, which are over its URL. */
-export function withKafka(base: Endpoint, { registry, sasl }: KafkaConfig): Endpoint {
+export function withKafka(
+  base: Endpoint,
+  { registry, sasl, transaction_wait: wait }: KafkaConfig,
+): Endpoint {
+  const millis = wait === null ? null : milliseconds(wait)
   const params = {
     ...base.params,
     ...(registry === null ? {} : { registry }),
     ...(sasl === null ? {} : { sasl }),
+    // A connector knows no units.
+    ...(millis === null ? {} : { transaction_wait: String(millis) }),
   }
   return { ...base, params }
 }

@@ -2,11 +2,10 @@ import { z } from 'zod'
 import { sourceSchemes } from '../source/registry.ts'
 import { targetSchemes } from '../target/registry.ts'
 import { kafkaSchema } from './kafka.ts'
-import { DURATION, SIZE } from './units.ts'
+import { DURATION, SIZE, WANTED_DURATION } from './units.ts'
 import { TLS_MODES } from './url.ts'
 
-/** Messages by which `diagnose` knows what kind of value was wanted. */
-export const WANTED_DURATION = 'duration'
+/** By which `diagnose` knows what kind of value was wanted. */
 export const WANTED_SIZE = 'size'
 
 const duration = z.string().regex(DURATION, WANTED_DURATION)

@@ -2,6 +2,9 @@
 export const DURATION =
   /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d)|P(?:\d+D)?(?:T(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?)$/
 
+/** By which `diagnose` knows what kind of value was wanted. */
+export const WANTED_DURATION = 'duration'
+
 /** `512`, `64KiB`, `16MiB`, `1.5GiB`, `16MB`. */
 export const SIZE = /^\d+(?:\.\d+)?(?:B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB)?$/
 

@@ -36,6 +36,7 @@ import { EmptySnapshot } from './snapshot.ts'
 import { streamTopics } from './stream.ts'
 import { describeTable, type Reach, type TopicTable } from './tables.ts'
 import { chosenTopics } from './topics.ts'
+import { beginOfTransactions, openWholes, PATIENCE } from './transactions.ts'
 
 /** Connects; faults within seconds when the brokers cannot be reached or entered. */
 export async function openKafkaSource(options: SourceOptions): Promise<Source> {
@@ -191,8 +192,11 @@ class KafkaSource implements Source {
       if (skipped > 0n) this.#options.notice?.(skippedNotice(topic.name, skipped))
     }
     const held = topics.filter(({ table }) => table?.identity.by === 'key')
-    const begins = held.flatMap((one) => one.begins)
-    for (const { topic } of held) this.#followed.add(topic.name)
+    const begins = [
+      ...held.flatMap((one) => one.begins),
+      ...(await beginOfTransactions(this.#reach.cluster, held)),
+    ]
+    for (const { topic } of begins) this.#followed.add(topic)
     return new EmptySnapshot(
       new Map(
         begins.map((one) => [
@@ -212,19 +216,26 @@ class KafkaSource implements Source {
     const places = [...after].map(([lane, position]) => placeOf(lane, position))
     const byTopic = Map.groupBy(places, ({ topic }) => topic)
     const topics = await cluster.describe([...byTopic.keys()])
+    const held = tables.filter(({ id }) => byTopic.has(id))
+    const notice = (text: string): void => this.#options.notice?.(text)
+    const { transaction_wait: patience = PATIENCE } = this.#options.endpoint.params
+    const of = { log: this.#log, topics, tables, places, notice, patience: Number(patience) }
+    const ends = openWholes(of)
+    const wholes = ends?.whole === true ? ends.of : null
     const readings = topics.flatMap((topic) => {
-      const table = tables.find(({ id }) => id === topic.name)
-      const own = byTopic.get(topic.name) ?? []
-      if (table === undefined || own.length === 0) return []
+      const table = held.find(({ id }) => id === topic.name)
+      const here = byTopic.get(topic.name) ?? []
+      if (table === undefined || here.length === 0) return []
       const again = (): void => this.#again(topic.name)
       const { partitions } = topic
-      const of = { log: this.#log, table, places: own, partitions, again }
-      return { topic, reading: new TopicReading(of) }
+      const own = { table, places: here, partitions }
+      return { topic, reading: new TopicReading({ log: this.#log, ...own, again, wholes }) }
     })
+    for (const { reading } of readings) wholes?.join(reading)
     for (const { name } of topics) this.#followed.add(name)
     const decoder = new Decoder({ registry })
     try {
-      yield* streamTopics({ cluster, fetcher, decoder, readings }, signal)
+      yield* streamTopics({ cluster, fetcher, decoder, readings, wholes: ends }, signal)
     } catch (error) {
       throw error instanceof Gathering ? await fromBeginnings(cluster, this.#log, error) : error
     }

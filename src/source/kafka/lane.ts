@@ -41,6 +41,8 @@ export class Lane {
   hold: Hold | null = null
   /** Of the newest change that was passed over for a snapshot which is not carried out yet. */
   replaced: Origin | null = null
+  /** Where the partition ended when the newest answer of the brokers was made. */
+  seen: { readonly poll: number; readonly end: bigint } = { poll: -1, end: 0n }
   /** The key of the record before, where that was a delete; true where only that is known. */
   #gone: Buffer | boolean
   #queue: Entry[] = []
@@ -103,6 +105,18 @@ export class Lane {
     this.applied = this.fetched
   }
 
+  /** The next entry says nothing, or what it said was taken. */
+  skip(): void {
+    const { head } = this
+    if (head !== undefined) this.pass(head)
+  }
+
+  /** True when it was read to an end that was told after this answer, or cannot be read on. */
+  isReadAfter(poll: number): boolean {
+    if (this.full) return true
+    return this.seen.poll > poll && this.head === undefined && this.fetched >= this.seen.end
+  }
+
   /** Nothing waits, and the broker has shown everything before `fetched`. */
   caughtUp(): void {
     if (this.head === undefined) this.applied = this.fetched
@@ -144,8 +158,8 @@ export class Lane {
   }
 
   /** A commit of its own says where it stands. */
-  told(): void {
-    this.#told = this.applied
+  told(offset = this.applied): void {
+    this.#told = offset
   }
 
   #run(places: readonly PlaceAt[]): Run {

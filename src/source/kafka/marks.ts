@@ -17,6 +17,8 @@ export interface Mark {
   readonly at: bigint
   /** The newest number of each origin of global transaction ids. */
   readonly gtids: ReadonlyMap<string, bigint>
+  /** The number of the newest event in its transaction; 0 where the connector does not say it. */
+  readonly total: number
 }
 
 /** Those of the logs that a partition has events of; mostly one. */
@@ -29,15 +31,19 @@ export type Marks = readonly Mark[]
 export type Verdict = 'new' | 'again' | 'back'
 
 /**
- * `shares`: events of its kind may stand at one place, as rows do that one statement adds; the last
- * of them is taken once more.
+ * Whether several events may stand at one place, as rows do that one statement adds: the last of
+ * them is taken once more, unless their partition knows it by its number.
  */
-export function judge(marks: Marks, origin: Origin | null, shares: boolean): Verdict {
+export type Sharing = 'alone' | 'shared'
+
+export function judge(marks: Marks, origin: Origin | null, sharing: Sharing): Verdict {
   const place = origin?.place ?? null
   const mark = place === null ? undefined : marks.find(({ log }) => log === place.log)
   if (origin === null || place === null || mark === undefined) return 'new'
   // Rows of an incremental snapshot are read in between and stand where the stream stands.
   if (origin.snapshot === 'incremental') return 'new'
+  const counted = origin.membership !== null && origin.membership.totalOrder <= mark.total
+  const shares = sharing === 'shared' && !counted
   const told = origin.snapshot === 'no' ? isTold(place, mark, shares) : isToldSnapshot(place, mark)
   if (!told) return 'new'
   const newer = origin.committedAt !== null && origin.committedAt > mark.at
@@ -48,7 +54,7 @@ export function judge(marks: Marks, origin: Origin | null, shares: boolean): Ver
 /** True for a lane that was followed past the event: its newest one came after it. */
 export function isAhead(marks: Marks, origin: Origin | null): boolean {
   const place = origin?.place ?? null
-  if (place === null || judge(marks, origin, false) !== 'again') return false
+  if (place === null || judge(marks, origin, 'alone') !== 'again') return false
   const parts = marks.find(({ log }) => log === place.log)?.parts ?? null
   return parts === null || order(parts, place.parts) !== 0
 }
@@ -179,12 +185,13 @@ export function marked(marks: Marks, origin: Origin | null): Marks {
 }
 
 function first(log: string): Mark {
-  return { log, parts: null, snapshot: null, at: 0n, gtids: NO_GTIDS }
+  return { log, parts: null, snapshot: null, at: 0n, gtids: NO_GTIDS, total: 0 }
 }
 
 const NO_GTIDS: ReadonlyMap<string, bigint> = new Map()
 
-function follow(mark: Mark, { snapshot, committedAt }: Origin, place: Place): Mark {
+function follow(mark: Mark, origin: Origin, place: Place): Mark {
+  const { snapshot, committedAt, membership } = origin
   const { log, parts, gtid } = place
   const at = committedAt !== null && committedAt > mark.at ? committedAt : mark.at
   if (snapshot === 'incremental') return mark
@@ -203,6 +210,7 @@ function follow(mark: Mark, { snapshot, committedAt }: Origin, place: Place): Ma
       parts[0] === null && mark.parts !== null ? [mark.parts[0] ?? null, ...parts.slice(1)] : parts,
     snapshot: taken,
     at,
+    total: membership?.totalOrder ?? 0,
     gtids:
       split === null || known === null || split.number <= known
         ? gtids
@@ -225,14 +233,17 @@ export function isFirst({ snapshot }: Origin): boolean {
 }
 
 const NOTHING = '-'
+/** No origin of global transaction ids is named so: they end in a separator. */
+const TOTAL = 'total'
 
 /** As text, for a checkpoint. */
 export function writeMarks(marks: Marks): string {
   return marks
-    .map(({ log, parts, snapshot, at, gtids }) => {
+    .map(({ log, parts, snapshot, at, gtids, total }) => {
       const ids = [...gtids].map(([origin, number]) => `${encodeURIComponent(origin)}=${number}`)
       const words = [encodeURIComponent(log), writeParts(parts), writeParts(snapshot), String(at)]
-      return [...words, ...ids].join(',')
+      const count = total === 0 ? [] : [`${TOTAL}=${total}`]
+      return [...words, ...count, ...ids].join(',')
     })
     .join(' ')
 }
@@ -248,10 +259,12 @@ export function parseMarks(text: string): Marks | null {
     const [log = '', parts = '', snapshot = '', at = '', ...ids] = word.split(',')
     if (!isParts(parts) || !isParts(snapshot) || !/^\d+$/.test(at)) return null
     const gtids = new Map<string, bigint>()
+    let total = 0
     for (const id of ids) {
       const [, origin = '', number = ''] = /^([^=]+)=(\d+)$/.exec(id) ?? []
       if (number === '') return null
-      gtids.set(decodeURIComponent(origin), BigInt(number))
+      if (origin === TOTAL) total = Number(number)
+      else gtids.set(decodeURIComponent(origin), BigInt(number))
     }
     marks.push({
       log: decodeURIComponent(log),
@@ -259,6 +272,7 @@ export function parseMarks(text: string): Marks | null {
       snapshot: partsOf(snapshot),
       at: BigInt(at),
       gtids,
+      total,
     })
   }
   return marks

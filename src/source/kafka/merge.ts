@@ -1,4 +1,4 @@
-import type { Origin } from '../../dialect/debezium/event.ts'
+import type { Membership, Origin } from '../../dialect/debezium/event.ts'
 import type { Entry, Lane } from './lane.ts'
 import { emission } from './marks.ts'
 
@@ -74,4 +74,9 @@ function isDelete({ event }: Entry): boolean {
 
 export function originOf({ event }: Pick<Entry, 'event'>): Origin | null {
   return 'origin' in event ? event.origin : null
+}
+
+/** The transaction that an entry is of, where it says so. */
+export function memberOf(entry: Entry): Membership | null {
+  return originOf(entry)?.membership ?? null
 }

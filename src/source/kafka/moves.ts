@@ -125,7 +125,7 @@ function nameOf({ origin }: RowEvent, key: Tuple | null): string {
 }
 
 function isTold(marks: Marks, origin: Origin): boolean {
-  return judge(marks, origin, false) === 'again'
+  return judge(marks, origin, 'alone') === 'again'
 }
 
 /** True when something waits in the partition that was told after this. */

@@ -4,6 +4,7 @@ import { findingsAt, listed } from '../../model/findings.ts'
 import { type Table, tableName } from '../../model/table.ts'
 import type { Selection } from '../source.ts'
 import type { TopicTable } from './tables.ts'
+import { tellsTransactions } from './transactions.ts'
 
 const { fail, warn } = findingsAt('source')
 
@@ -25,6 +26,7 @@ export function findingsOf(
 function findingsOfTopic(one: TopicTable, keyless: Selection['keyless']): readonly Finding[] {
   const { topic, table, first } = one
   const { name } = topic
+  if (table === null && tellsTransactions(topic)) return []
   if (table === null) {
     const what = `the topic ${name} holds no row yet and is left out`
     return [warn('HF-K106', name, { what })]

@@ -4,20 +4,21 @@ import {
   type TruncateEvent,
   tupleAt,
 } from '../../dialect/debezium/event.ts'
-import type { Change, SchemaChange, StreamItem } from '../../model/change.ts'
-import { Changes, DELETE, INSERT, type RowSpan, UPDATE } from '../../model/changes.ts'
-import { Fault } from '../../model/fault.ts'
-import type { Positions } from '../../model/position.ts'
-import { type Table, tableName } from '../../model/table.ts'
+import type { Change, StreamItem } from '../../model/change.ts'
+import { DELETE, INSERT } from '../../model/changes.ts'
+import type { Table } from '../../model/table.ts'
 import type { Tuple } from '../../model/tuple.ts'
+import { Handover } from './handover.ts'
 import { type Entry, Lane } from './lane.ts'
 import { isAhead, isInSnapshot, isLast, isOlder, isWhole, judge, marked, order } from './marks.ts'
-import { Merge, originOf } from './merge.ts'
+import { Merge, memberOf, originOf } from './merge.ts'
 import { gone, Moves } from './moves.ts'
-import { type LanePlace, laneOf, positionAt } from './place.ts'
+import type { LanePlace } from './place.ts'
+import { tooLate, wentBack } from './refusals.ts'
 import { isReplaced, Renewal } from './renewal.ts'
 import { Shapes } from './shapes.ts'
 import { concernsAll, Together } from './together.ts'
+import type { Wholes } from './wholes.ts'
 
 export interface ReadingOptions {
   readonly log: string
@@ -28,6 +29,8 @@ export interface ReadingOptions {
   readonly partitions: number
   /** Told of each event that was told before. */
   readonly again: (table: Table) => void
+  /** What puts transactions together that several topics tell of; null where nothing does. */
+  readonly wholes?: Wholes | null
 }
 
 /**
@@ -38,28 +41,35 @@ export interface ReadingOptions {
  */
 export class TopicReading {
   readonly lanes: readonly Lane[]
-  readonly #log: string
   readonly #shapes: Shapes
   readonly #again: (table: Table) => void
   readonly #merge: Merge
   readonly #pairs: Moves
   readonly #together: Together
-  #items: StreamItem[] = []
+  readonly #wholes: Wholes | null
+  readonly #out: Handover
   #renewal: Renewal | null = null
-  /** Columns that the next row brings. */
-  readonly #grown: SchemaChange[] = []
   /** Rows of the first snapshot are on their way. */
   #begins = false
-  #commits = 0
 
-  constructor({ log, table, places, partitions, again }: ReadingOptions) {
-    this.#log = log
+  constructor({ log, table, places, partitions, again, wholes = null }: ReadingOptions) {
     this.#shapes = new Shapes(table)
     this.#again = again
     this.lanes = places.map((place) => new Lane(log, place))
     this.#merge = new Merge(this.lanes)
     this.#pairs = new Moves(this.lanes)
     this.#together = new Together(log, { lanes: this.lanes, topic: table.id, partitions })
+    this.#wholes = wholes
+    this.#out = new Handover(log, {
+      lanes: this.lanes,
+      shapes: this.#shapes,
+      together: this.#together,
+      wholes,
+    })
+  }
+
+  get table(): Table {
+    return this.#shapes.table
   }
 
   get name(): string {
@@ -88,7 +98,7 @@ export class TopicReading {
 
   /** Everything that can go on goes on. What it throws comes after the items before it. */
   drain(items: StreamItem[]): void {
-    this.#items = items
+    this.#out.items = items
     try {
       for (;;) {
         const coming = this.#nextRenewal()
@@ -103,7 +113,8 @@ export class TopicReading {
       for (const lane of this.lanes) {
         if (lane.replaced !== null || this.#renewal?.holds(lane) === true) continue
         lane.caughtUp()
-        lane.progress(items)
+        if (this.#wholes?.isOpen(lane) === true) lane.flush(items)
+        else lane.progress(items)
       }
     }
   }
@@ -113,21 +124,33 @@ export class TopicReading {
     for (let entry = lane.head; entry !== undefined; entry = lane.head) {
       const { event, joined } = entry
       if (joined) {
-        if (event.kind === 'row') lane.marks = marked(lane.marks, event.origin)
-      } else if (event.kind === 'row' || event.kind === 'truncate') {
+        this.#passJoined(lane, entry)
+        continue
+      }
+      if (event.kind === 'row' || event.kind === 'truncate') {
         if (!this.#isAgain(lane, entry, coming)) return
         this.#again(this.#shapes.table)
+        this.#wholes?.passed(this.name, memberOf(entry))
       } else if (event.kind === 'tombstone' && event.key !== null && !lane.isSaid(entry)) return
       lane.pass(entry)
     }
+  }
+
+  #passJoined(lane: Lane, entry: Entry): void {
+    const member = memberOf(entry)
+    lane.marks = marked(lane.marks, originOf(entry))
+    lane.pass(entry)
+    if (member === null || this.#wholes === null) return
+    this.#wholes.passed(this.name, member)
+    this.#wholes.joined(lane, member)
   }
 
   #isAgain(lane: Lane, entry: Entry, coming: Origin | null): boolean {
     const { event } = entry
     const origin = originOf(entry)
     const shares = event.kind === 'row' && event.op !== 'update' && event.op !== 'delete'
-    const verdict = judge(lane.marks, origin, shares)
-    if (verdict === 'back') throw this.#wentBack(lane, entry)
+    const verdict = judge(lane.marks, origin, shares ? 'shared' : 'alone')
+    if (verdict === 'back') throw wentBack(this.#shapes.table, lane, entry)
     if (verdict === 'again') return true
     if (origin === null || !isWhole(origin)) {
       const renewed = this.#renewal?.origin ?? coming
@@ -153,6 +176,7 @@ export class TopicReading {
   /** False when the entry has to wait. */
   #take(lane: Lane, entry: Entry): boolean {
     const { event } = entry
+    if (this.#hasToWait(entry)) return false
     if (concernsAll(event)) this.#together.require(lane, entry)
     if (event.kind === 'row' && event.origin !== null && isWhole(event.origin)) {
       return this.#read(lane, entry, event)
@@ -160,7 +184,7 @@ export class TopicReading {
     if (event.kind === 'truncate') this.#together.requireInOrder(lane, entry)
     this.#settle()
     // No row of a snapshot is carried out later than what came after it.
-    if (this.#begins) for (const one of this.lanes) one.flush(this.#items)
+    if (this.#begins) for (const one of this.lanes) one.flush(this.#out.items)
     this.#begins = false
     if (event.kind === 'row') return this.#row(lane, entry, event)
     if (event.kind === 'truncate') this.#empty(lane, entry, event)
@@ -168,10 +192,17 @@ export class TopicReading {
     return true
   }
 
+  /** What is of no transaction comes after those that its topic has begun to tell of. */
+  #hasToWait(entry: Entry): boolean {
+    const wholes = this.#wholes
+    if (wholes === null || memberOf(entry) !== null) return false
+    return this.lanes.some((lane) => wholes.isOpen(lane))
+  }
+
   #row(lane: Lane, entry: Entry, event: RowEvent): boolean {
     if (event.op === 'delete' && event.newKey !== null) return this.#moves(lane, entry, event)
     if (event.oldKey !== null) return this.#arrives(lane, entry, event)
-    this.#emit(lane, entry, event)
+    this.#out.emit(lane, entry, event)
     return true
   }
 
@@ -182,7 +213,7 @@ export class TopicReading {
       // Which snapshot is the first one is known in all partitions from its first row on.
       if (origin !== null) for (const one of this.lanes) one.expect(origin)
       this.#begins = true
-      this.#emit(lane, entry, event)
+      this.#out.emit(lane, entry, event)
       return true
     }
     if (this.#renewal?.has(origin) !== true) this.#together.requireInOrder(lane, entry)
@@ -204,61 +235,6 @@ export class TopicReading {
     })
   }
 
-  #emit(lane: Lane, entry: Entry, event: RowEvent): void {
-    const { table, buffer, from, to } = this.#fitted(event, lane, entry)
-    lane.marks = marked(lane.marks, event.origin)
-    lane.pass(entry)
-    const at = event.origin?.committedAt ?? null
-    const kind = event.partial || event.op === 'update' ? UPDATE : INSERT
-    const none = { from: -1, to: -1, oldFrom: -1, oldTo: -1 }
-    const span: RowSpan =
-      event.op === 'delete'
-        ? { ...none, kind: DELETE, table, buffer, oldFrom: from, oldTo: to }
-        : { ...none, kind, table, buffer, from, to }
-    if (this.#grown.length === 0) {
-      lane.change(span, at)
-      return
-    }
-    const changes = Changes.empty()
-    changes.add(span)
-    this.#commit([...changes], [lane], at)
-  }
-
-  /** The tuple of an event as the table has its columns. */
-  #fitted(event: RowEvent, lane: Lane, entry: Entry) {
-    let fitted = this.#shapes.of(event.table)
-    if (fitted === null) {
-      this.#together.require(lane, entry)
-      this.#grown.push(this.#shapes.grow(event.table))
-      fitted = this.#shapes.of(event.table)
-    }
-    if (fitted === null) throw new TypeError('a table that was just grown does not fit')
-    const span = event.op === 'delete' ? gone(event) : event.row
-    if (span.from < 0) throw this.#incomplete(event)
-    const { table } = fitted
-    if (fitted.same) return { table, buffer: event.buffer, ...span }
-    const buffer = fitted.fit(event.buffer.subarray(span.from, span.to))
-    return { table, buffer, from: 0, to: buffer.length }
-  }
-
-  /** A commit of its own, after all that was handed on. */
-  #commit(changes: readonly Change[], lanes: readonly Lane[], at: bigint | null): void {
-    for (const lane of this.lanes) lane.flush(this.#items)
-    const transaction = `${this.name} ${this.#commits++}`
-    const positions = this.#positions(lanes)
-    const all = [...this.#grown.splice(0), ...changes]
-    this.#items.push({ kind: 'commit', transaction, changes: all, positions, committedAt: at })
-  }
-
-  #positions(lanes: readonly Lane[]): Positions {
-    return new Map(
-      lanes.map((lane) => {
-        lane.told()
-        return [laneOf(lane), positionAt(this.#log, lane.place)]
-      }),
-    )
-  }
-
   /** A row went, and no delete said so before. */
   #tombstone(lane: Lane, entry: Entry): void {
     const key = entry.event.kind === 'tombstone' ? entry.event.key : null
@@ -274,13 +250,13 @@ export class TopicReading {
     const ahead = this.lanes.find(({ marks }) => {
       return isAhead(marks, event.origin) || isInSnapshot(marks, event.origin)
     })
-    if (ahead !== undefined) throw this.#isLate(lane, entry, ahead)
+    if (ahead !== undefined) throw tooLate(this.#shapes.table, { lane, entry, ahead })
     // Every partition has come past it, so that what it emptied is not told again by any.
     for (const one of this.lanes) one.marks = marked(one.marks, event.origin)
     lane.pass(entry)
     const tables = [this.#shapes.table]
     const change: Change = { kind: 'truncate', tables, restartSequences: false }
-    this.#commit([change], this.lanes, event.origin.committedAt)
+    this.#out.commit(entry, { changes: [change], lanes: this.lanes, at: event.origin.committedAt })
   }
 
   /** True when no partition can have more rows of the snapshot that is taken anew. */
@@ -296,11 +272,11 @@ export class TopicReading {
     if (renewal === null) return
     this.#renewal = null
     for (const lane of this.lanes) {
-      lane.flush(this.#items)
+      lane.flush(this.#out.items)
       lane.marks = marked(marked(lane.marks, lane.replaced), renewal.origin)
       lane.replaced = null
     }
-    this.#items.push(renewal.commit(this.#positions(this.lanes)))
+    this.#out.items.push(renewal.commit(this.#out.positions(this.lanes)))
   }
 
   /** A row of a snapshot that replaces what there is. */
@@ -312,11 +288,11 @@ export class TopicReading {
     if (known === null || order(parts, known.parts) !== 0) this.#begin(lane, origin)
     const renewal = this.#renewal
     if (renewal === null) return
-    const { table, buffer, from, to } = this.#fitted(event, lane, entry)
+    const { table, buffer, from, to } = this.#out.fitted(event, lane, entry)
     lane.marks = marked(lane.marks, origin)
     lane.pass(entry)
-    renewal.grow(this.#items, this.#grown.splice(0))
-    renewal.put(this.#items, lane, {
+    renewal.grow(this.#out.items, this.#out.grown())
+    renewal.put(this.#out.items, lane, {
       kind: INSERT,
       table,
       buffer,
@@ -329,12 +305,12 @@ export class TopicReading {
   }
 
   #begin(lane: Lane, origin: Origin): void {
-    for (const one of this.lanes) one.flush(this.#items)
+    for (const one of this.lanes) one.flush(this.#out.items)
     const lanes = [...(this.#renewal?.lanes ?? []), lane]
-    this.#renewal?.discard(this.#items)
-    const id = `${this.name} ${this.#commits++}`
+    this.#renewal?.discard(this.#out.items)
+    const id = this.#out.id()
     this.#renewal = new Renewal({ id, origin, table: this.#shapes.table, lanes })
-    this.#renewal.empty(this.#items)
+    this.#renewal.empty(this.#out.items)
   }
 
   /** The first half of a change of key: the second one may need the row that is to go. */
@@ -344,17 +320,18 @@ export class TopicReading {
     const key = tupleAt(event, gone(event))
     if (other === null || !other.event.partial || key === null) {
       this.#pairs.deleted(event)
-      this.#emit(lane, entry, event)
+      this.#out.emit(lane, entry, event)
       return true
     }
-    const { table, buffer, from, to } = this.#fitted(other.event, lane, other.entry)
+    const { table, buffer, from, to } = this.#out.fitted(other.event, lane, other.entry)
     other.entry.joined = true
     lane.marks = marked(lane.marks, event.origin)
     lane.pass(entry)
     const changed = buffer.subarray(from, to)
     const { same, fit } = this.#shapes.of(event.table) ?? { same: true, fit: (t: Tuple) => t }
     const change: Change = { kind: 'update', table, row: changed, old: same ? key : fit(key) }
-    this.#commit([change], [lane], event.origin?.committedAt ?? null)
+    const at = event.origin?.committedAt ?? null
+    this.#out.commit(entry, { changes: [change], lanes: [lane], at })
     return true
   }
 
@@ -363,38 +340,10 @@ export class TopicReading {
     if (event.partial && this.#pairs.awaitsDeletion(lane, event)) return false
     this.#pairs.created(event)
     const { origin, partial } = event
-    if (partial && origin !== null && this.#pairs.isRenewed(origin)) lane.pass(entry)
-    else this.#emit(lane, entry, event)
+    if (partial && origin !== null && this.#pairs.isRenewed(origin)) {
+      this.#wholes?.passed(this.name, origin.membership)
+      lane.pass(entry)
+    } else this.#out.emit(lane, entry, event)
     return true
-  }
-
-  #at(lane: Lane, { offset }: Entry): string {
-    return `offset ${offset} of partition ${lane.partition} of the topic ${lane.topic}`
-  }
-
-  #wentBack(lane: Lane, entry: Entry): Fault {
-    const table = tableName(this.#shapes.table)
-    return new Fault('HF-K109', {
-      what: `the record at ${this.#at(lane, entry)} stands before changes of ${table} that were applied, and is newer than they are`,
-      side: 'source',
-      table,
-    })
-  }
-
-  #isLate(lane: Lane, entry: Entry, ahead: Lane): Fault {
-    const table = tableName(this.#shapes.table)
-    return new Fault('HF-K120', {
-      what: `the record at ${this.#at(lane, entry)} tells of all rows of ${table} as they were before changes of partition ${ahead.partition} that were applied`,
-      side: 'source',
-      table,
-    })
-  }
-
-  #incomplete({ op, table }: RowEvent): Fault {
-    return new Fault('HF-K106', {
-      what: `the topic ${this.name} holds a ${op} of ${tableName(table)} without its row`,
-      side: 'source',
-      table: tableName(table),
-    })
   }
 }

@@ -1,10 +1,13 @@
 import { orAborted } from '../../async/abort.ts'
+import { monotonic } from '../../async/clock.ts'
 import type { Decoder } from '../../dialect/debezium/decoder.ts'
 import type { Cluster, Topic } from '../../dialect/kafka/cluster.ts'
 import type { Fetcher, Wanted } from '../../dialect/kafka/fetcher.ts'
 import type { Portion } from '../../dialect/kafka/records.ts'
 import type { StreamItem } from '../../model/change.ts'
+import type { Lane } from './lane.ts'
 import type { TopicReading } from './reading.ts'
+import type { Wholes } from './wholes.ts'
 
 export interface StreamOptions {
   readonly cluster: Cluster
@@ -12,6 +15,8 @@ export interface StreamOptions {
   readonly decoder: Decoder
   /** What is read, with the topics as the cluster describes them. */
   readonly readings: readonly { readonly topic: Topic; readonly reading: TopicReading }[]
+  /** With the topic that tells of transactions; null where none does. */
+  readonly wholes: { readonly topic: Topic; readonly of: Wholes } | null
 }
 
 const LIMITS = { wait: 500, bytes: 16 << 20, partitionBytes: 2 << 20 }
@@ -26,7 +31,7 @@ export async function* streamTopics(
   options: StreamOptions,
   signal: AbortSignal,
 ): AsyncIterable<Items> {
-  const { fetcher, decoder, readings } = options
+  const { fetcher, decoder, readings, wholes } = options
   const byName = new Map(readings.map(({ topic, reading }) => [topic.name, reading]))
   try {
     for (let poll = 0; !signal.aborted; poll++) {
@@ -36,8 +41,9 @@ export async function* streamTopics(
         signal,
       )
       const items: StreamItem[] = []
-      const failed = take(portions, { byName, decoder, items, poll })
+      const failed = take(portions, { byName, wholes: wholes?.of ?? null, decoder, items, poll })
       if (failed === null) await settle(options, { items, signal })
+      if (failed === null) end(options, items)
       if (items.length > 0) yield items
       if (failed !== null) throw failed.error
     }
@@ -47,21 +53,27 @@ export async function* streamTopics(
 }
 
 /** Partitions that have to wait, and have much waiting, are not read on. */
-function wantedOf({ readings }: StreamOptions): readonly Wanted[] {
-  return readings.flatMap(({ topic, reading }) =>
-    reading.lanes
-      .filter(({ full }) => !full)
-      .map(({ partition, fetched }) => ({
-        topic: topic.name,
-        id: topic.id,
-        partition,
-        offset: fetched,
-      })),
-  )
+function wantedOf({ readings, wholes }: StreamOptions): readonly Wanted[] {
+  const read = readings.filter(({ reading }) => wholes === null || wholes.of.reads(reading))
+  const wanted = read.flatMap(({ topic, reading }) => wantedLanes(topic, reading.lanes))
+  return wholes === null ? wanted : [...wanted, ...wantedLanes(wholes.topic, [wholes.of.lane])]
+}
+
+function wantedLanes({ name, id }: Topic, lanes: readonly Lane[]): readonly Wanted[] {
+  const open = lanes.filter(({ full }) => !full)
+  return open.map(({ partition, fetched }) => ({ topic: name, id, partition, offset: fetched }))
+}
+
+/** Ends transactions, after which what waited for them can go on. */
+function end({ readings, wholes }: StreamOptions, items: StreamItem[]): void {
+  while (wholes?.of.drain(items, monotonic()) === true) {
+    for (const { reading } of readings) reading.drain(items)
+  }
 }
 
 interface Intake {
   readonly byName: ReadonlyMap<string, TopicReading>
+  readonly wholes: Wholes | null
   readonly decoder: Decoder
   readonly items: StreamItem[]
   /** The number of this answer. */
@@ -71,13 +83,13 @@ interface Intake {
 /** What stands before a record that cannot be read is carried out; then it is refused. */
 function take(
   portions: readonly Portion[],
-  { byName, decoder, items, poll }: Intake,
+  { byName, wholes, decoder, items, poll }: Intake,
 ): { readonly error: unknown } | null {
   let failed: { readonly error: unknown } | null = null
-  for (const { topic, partition, messages, next } of portions) {
-    const reading = byName.get(topic)
-    const lane = reading?.lanes.find((one) => one.partition === partition)
-    if (reading === undefined || lane === undefined) continue
+  for (const { topic, partition, messages, next, end } of portions) {
+    const lanes = topic === wholes?.lane.topic ? [wholes.lane] : (byName.get(topic)?.lanes ?? [])
+    const lane = lanes.find((one) => one.partition === partition)
+    if (lane === undefined) continue
     try {
       for (const message of messages) {
         const { offset, key } = message
@@ -85,6 +97,7 @@ function take(
         lane.fetched = offset + 1n
       }
       lane.fetched = next
+      lane.seen = { poll, end }
     } catch (error) {
       failed ??= { error }
     }

@@ -79,6 +79,7 @@ async function firstRow(
       const event = decoder.decode(message)
       // Only a record with its key shows how rows are found.
       if (event.kind === 'row') return event
+      if (event.kind === 'transaction' || event.kind === 'ddl') return null
     }
   }
   return null

@@ -92,6 +92,12 @@ suite('the block of a source that is read out of topics', () => {
     assert.equal(refused(of('format: protobuf')).code, 'HF-C004')
   })
 
+  test('how long rows wait for their transaction', () => {
+    const wait = 'kafka: { brokers: [b], transaction_wait: 2m }'
+    assert.equal(one({ source: wait }).source.params['transaction_wait'], '120000')
+    assert.equal(refused({ source: wait.replace('2m', 'long') }).code, 'HF-C004')
+  })
+
   test('each way of SASL', () => {
     for (const sasl of ['plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer']) {
       const { source } = one({ source: `kafka: { brokers: [b], sasl: ${sasl} }` })

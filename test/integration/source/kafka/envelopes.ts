@@ -9,20 +9,35 @@ interface Field {
   readonly default?: string
 }
 
-/** What a connector of PostgreSQL writes of the table `public.t`, as JSON with its schema. */
+/** Where the log of a database stands. */
+export interface Log {
+  lsn: number
+  commit: number | null
+  time: number
+}
+
+/** What a connector of PostgreSQL writes of a table of `public`, as JSON with its schema. */
 export class Envelopes {
   readonly #prefix: string
+  readonly #table: string
+  readonly #log: Log
+  /** Of the records that follow, where the connector tells of transactions. */
+  member: { readonly id: string; readonly total: number; readonly own: number } | null = null
   readonly #fields: Field[] = [
     { type: 'int32', optional: false, field: 'id' },
     { type: 'string', optional: true, field: 'a' },
   ]
-  /** Where the log stands. */
-  lsn = 1000
-  #commit: number | null = null
-  #time = 1_767_225_600_000_000
 
-  constructor(prefix: string) {
+  /** Tables that are given one log are of one database. */
+  constructor(prefix: string, { table = 't', log = newLog() } = {}) {
     this.#prefix = prefix
+    this.#table = table
+    this.#log = log
+  }
+
+  /** Where the log stands. */
+  get lsn(): number {
+    return this.#log.lsn
   }
 
   /** A column that rows have from now on. */
@@ -37,8 +52,8 @@ export class Envelopes {
 
   /** The rows of a snapshot. */
   snapshot(...rows: readonly Cells[]): TestRecord[] {
-    this.lsn += 10
-    this.#commit = null
+    this.#log.lsn += 10
+    this.#log.commit = null
     return rows.map((after, i) => {
       const last = i === rows.length - 1
       const mark = last ? 'last_in_data_collection' : i === 0 ? 'first' : 'true'
@@ -74,14 +89,13 @@ export class Envelopes {
   }
 
   #transaction(): void {
-    this.#commit = this.lsn
-    this.lsn += 10
-    this.#time += 1000
+    this.#log.commit = this.lsn
+    this.#log.lsn += 10
+    this.#log.time += 1000
   }
 
   #record(op: string, row: Cells | null, snapshot: string): TestRecord {
-    const { lsn } = this
-    const commit = this.#commit
+    const { lsn, commit } = this.#log
     const place = {
       lsn,
       sequence: JSON.stringify([commit === null ? null : String(commit), String(lsn)]),
@@ -89,16 +103,22 @@ export class Envelopes {
     const source = {
       connector: 'postgresql',
       name: this.#prefix,
-      ts_us: this.#time,
+      ts_us: this.#log.time,
       snapshot,
       db: 'shop',
       schema: 'public',
-      table: 't',
+      table: this.#table,
       txId: lsn,
       ...place,
     }
     const gone = op === 'd'
-    const payload = { before: gone ? row : null, after: gone ? null : row, source, op, ts_ms: 0 }
+    const { member } = this
+    const transaction =
+      member === null
+        ? null
+        : { id: member.id, total_order: member.total, data_collection_order: member.own }
+    const rows = { before: gone ? row : null, after: gone ? null : row }
+    const payload = { ...rows, source, op, ts_ms: 0, transaction }
     const key = {
       schema: this.#schema('Key', this.#fields.slice(0, 1)),
       payload: { id: row?.['id'] },
@@ -110,7 +130,12 @@ export class Envelopes {
   }
 
   #schema(name: string, fields: readonly Field[]): object {
-    return { type: 'struct', fields, optional: false, name: `${this.#prefix}.public.t.${name}` }
+    return {
+      type: 'struct',
+      fields,
+      optional: false,
+      name: `${this.#prefix}.public.${this.#table}.${name}`,
+    }
   }
 
   #envelope(): object {
@@ -134,7 +159,7 @@ export class Envelopes {
     return {
       type: 'struct',
       optional: false,
-      name: `${this.#prefix}.public.t.Envelope`,
+      name: `${this.#prefix}.public.${this.#table}.Envelope`,
       version: 2,
       fields: [
         { ...row, field: 'before' },
@@ -142,7 +167,65 @@ export class Envelopes {
         source,
         { type: 'string', optional: false, field: 'op' },
         number('ts_ms'),
+        BLOCK,
       ],
     }
   }
+}
+
+function newLog(): Log {
+  return { lsn: 1000, commit: null, time: 1_767_225_600_000_000 }
+}
+
+/** What an event says of its transaction. */
+const BLOCK = {
+  type: 'struct',
+  optional: true,
+  name: 'event.block',
+  field: 'transaction',
+  fields: [
+    { type: 'string', optional: false, field: 'id' },
+    { type: 'int64', optional: false, field: 'total_order' },
+    { type: 'int64', optional: false, field: 'data_collection_order' },
+  ],
+}
+
+const COLLECTION = {
+  type: 'struct',
+  optional: false,
+  fields: [
+    { type: 'string', optional: false, field: 'data_collection' },
+    { type: 'int64', optional: false, field: 'event_count' },
+  ],
+}
+
+const METADATA = {
+  type: 'struct',
+  optional: false,
+  name: 'io.debezium.connector.common.TransactionMetadataValue',
+  fields: [
+    { type: 'string', optional: false, field: 'status' },
+    { type: 'string', optional: false, field: 'id' },
+    { type: 'int64', optional: true, field: 'event_count' },
+    { type: 'array', optional: true, field: 'data_collections', items: COLLECTION },
+    { type: 'int64', optional: false, field: 'ts_ms' },
+  ],
+}
+
+/** A record of the topic of transactions; with the events of each table where it is an end. */
+export function boundary(id: string, counts?: Readonly<Record<string, number>>): TestRecord {
+  const collections = Object.entries(counts ?? {}).map(([table, events]) => {
+    return { data_collection: `public.${table}`, event_count: events }
+  })
+  const ends = {
+    event_count: collections.reduce((sum, one) => sum + one.event_count, 0),
+    data_collections: collections,
+  }
+  const begins = { event_count: null, data_collections: null }
+  const status = counts === undefined ? 'BEGIN' : 'END'
+  const payload = { status, id, ...(counts === undefined ? begins : ends), ts_ms: 0 }
+  const value = JSON.stringify({ schema: METADATA, payload })
+  const fields = [{ type: 'string', optional: false, field: 'id' }]
+  const key = { schema: { type: 'struct', optional: false, fields }, payload: { id } }
+  return { key: JSON.stringify(key), value }
 }

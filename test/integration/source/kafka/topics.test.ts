@@ -245,6 +245,24 @@ suite('a topic as the source of a mirror', () => {
     assert.equal(await rows(), '1 uno, 4 four, 5 five')
   })
 
+  test('K7 a log that went back halts the mirror, until its topic begins with a new snapshot', async (t) => {
+    const { topics, rows, log, anew, catchUp } = await stand(t)
+    await topics.put(TOPIC, log.snapshot({ id: 1, a: 'one' }, { id: 2, a: 'two' }))
+    await topics.put(TOPIC, [log.update({ id: 1, a: 'uno' })])
+    await catchUp()
+    const later = { lsn: 500, commit: null, time: 1_800_000_000_000_000 }
+    const restored = new Envelopes(topics.prefix, { log: later })
+    await topics.put(TOPIC, [restored.update({ id: 1, a: 'back' })])
+    await assert.rejects(catchUp(), halts('HF-K109'))
+    assert.equal(await rows(), '1 uno, 2 two')
+    const before = (await topics.ends(TOPIC))[0]?.offset ?? 0n
+    await topics.put(TOPIC, restored.snapshot({ id: 1, a: 'back' }, { id: 3, a: 'new' }))
+    await topics.put(TOPIC, [restored.update({ id: 3, a: 'newer' })])
+    await topics.cut(TOPIC, 0, before)
+    await anew()
+    assert.equal(await rows(), '1 back, 3 newer')
+  })
+
   test('K8 a row goes by its delete, its tombstone, or both', async (t) => {
     const { topics, rows, log, catchUp } = await stand(t)
     const ids = [1, 2, 3, 4]

@@ -11,6 +11,8 @@ interface Told {
   readonly gtid?: string
   readonly snapshot?: SnapshotMark
   readonly log?: string
+  /** The number in its transaction. */
+  readonly total?: number
 }
 
 function origin({
@@ -19,6 +21,7 @@ function origin({
   gtid,
   snapshot = 'no',
   log = 'mysql/shop/binlog',
+  total,
 }: Told): Origin {
   return {
     connector: log.split('/')[0] ?? '',
@@ -28,7 +31,7 @@ function origin({
     committedAt: at,
     place: { log, parts, gtid: gtid ?? null },
     transactionId: null,
-    membership: null,
+    membership: total === undefined ? null : { id: 'x', totalOrder: total, collectionOrder: total },
   }
 }
 
@@ -41,7 +44,7 @@ suite('what was told before', () => {
   test('is known by its place in the files of a server', () => {
     const marks = after({ parts: [3n, 500n, 1n], at: 9n })
     const verdict = (parts: readonly bigint[], at = 9n) =>
-      judge(marks, origin({ parts, at }), false)
+      judge(marks, origin({ parts, at }), 'alone')
     assert.equal(verdict([3n, 500n, 0n]), 'again')
     assert.equal(verdict([3n, 500n, 1n]), 'again')
     assert.equal(verdict([3n, 500n, 2n]), 'new')
@@ -55,7 +58,7 @@ suite('what was told before', () => {
       { parts: [7n, 10n, 0n], gtid: 'a:5', at: 9n },
       { parts: [7n, 20n, 0n], gtid: 'b:2', at: 9n },
     )
-    const verdict = (gtid: string) => judge(marks, origin({ parts: [1n, 4n, 0n], gtid }), false)
+    const verdict = (gtid: string) => judge(marks, origin({ parts: [1n, 4n, 0n], gtid }), 'alone')
     assert.equal(verdict('a:5'), 'again')
     assert.equal(verdict('b:1'), 'again')
     assert.equal(verdict('a:6'), 'new')
@@ -65,7 +68,7 @@ suite('what was told before', () => {
   test('is known by commits where the log mixes transactions', () => {
     const marks = after({ log: postgres, parts: [30n, 10n] }, { log: postgres, parts: [30n, 40n] })
     const verdict = (parts: readonly (bigint | null)[], shares = false) =>
-      judge(marks, origin({ log: postgres, parts }), shares)
+      judge(marks, origin({ log: postgres, parts }), shares ? 'shared' : 'alone')
     assert.equal(verdict([30n, 10n]), 'again')
     assert.equal(verdict([50n, 20n]), 'new')
     assert.equal(verdict([30n, 40n]), 'again')
@@ -74,9 +77,19 @@ suite('what was told before', () => {
     assert.equal(verdict([null, 20n]), 'again')
   })
 
+  test('is known by its number in its transaction where events share a place', () => {
+    const at = (total: number) => ({ log: postgres, parts: [30n, 40n], total })
+    const marks = after(at(1), at(2))
+    assert.equal(judge(marks, origin(at(2)), 'shared'), 'again')
+    assert.equal(judge(marks, origin(at(3)), 'shared'), 'new')
+  })
+
   test('does not mix the logs of several databases', () => {
     const marks = after({ parts: [9n, 9n, 9n] })
-    assert.equal(judge(marks, origin({ parts: [1n, 1n, 1n], log: 'mysql/other/b' }), false), 'new')
+    assert.equal(
+      judge(marks, origin({ parts: [1n, 1n, 1n], log: 'mysql/other/b' }), 'alone'),
+      'new',
+    )
   })
 
   test('holds snapshots that were passed, and not those that are newer', () => {
@@ -85,7 +98,7 @@ suite('what was told before', () => {
       { parts: [1n, 200n, 0n], at: 6n },
     )
     const verdict = (parts: readonly bigint[], at: bigint) =>
-      judge(marks, origin({ parts, at, snapshot: 'true' }), true)
+      judge(marks, origin({ parts, at, snapshot: 'true' }), 'shared')
     assert.equal(verdict([1n, 100n, 0n], 5n), 'again')
     assert.equal(verdict([1n, 300n, 0n], 7n), 'new')
     assert.equal(verdict([1n, 4n, 0n], 7n), 'new', 'the server was put back')
@@ -95,7 +108,7 @@ suite('what was told before', () => {
     const lane = 'cdc.public.t/3'
     const marks = after(
       { log: postgres, parts: [null, 10n], snapshot: 'first', at: 5n },
-      { log: postgres, parts: [null, 12n], at: 6n },
+      { log: postgres, parts: [null, 12n], at: 6n, total: 4 },
       { parts: [2n, 5n, 1n], gtid: '0-1-7', at: 8n },
     )
     for (const gone of [true, false]) {

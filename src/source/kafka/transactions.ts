@@ -1,0 +1,98 @@
+import type { Cluster, Moment, PlaceOffset, Topic } from '../../dialect/kafka/cluster.ts'
+import type { Table } from '../../model/table.ts'
+import { Lane } from './lane.ts'
+import type { LanePlace } from './place.ts'
+import type { TopicTable } from './tables.ts'
+import { Wholes } from './wholes.ts'
+
+/** What connectors call it after the prefix of their topics (`topic.transaction`). */
+const NAME = 'transaction'
+/** Milliseconds that clocks of databases and of connectors may differ. */
+const APART = 60_000n
+/** Milliseconds to wait for rows that the end of a transaction tells of, and for its end. */
+export const PATIENCE = 30_000
+
+/** Where a mirror of these tables begins to read of their transactions; empty where it does not. */
+export async function beginOfTransactions(
+  cluster: Cluster,
+  held: readonly TopicTable[],
+): Promise<readonly PlaceOffset[]> {
+  const topic = await transactionTopic(
+    cluster,
+    held.flatMap(({ table }) => table ?? []),
+  )
+  return topic === null ? [] : await cluster.offsets([topic], momentOf(held))
+}
+
+interface Streamed {
+  readonly log: string
+  /** Those that are followed here, with what tells of transactions. */
+  readonly topics: readonly Topic[]
+  /** Of the mirror. */
+  readonly tables: readonly Table[]
+  readonly places: readonly LanePlace[]
+  /** Milliseconds to wait for the rest of a transaction. */
+  readonly patience: number
+  readonly notice: (text: string) => void
+}
+
+/** The topic of transactions as it is read. */
+export interface Ends {
+  readonly topic: Topic
+  readonly of: Wholes
+  /** False where only some partitions are followed here: then it is read past and decides nothing. */
+  readonly whole: boolean
+}
+
+/** What keeps transactions whole; null where the mirror has no place in a topic that tells of them. */
+export function openWholes({ topics, tables, places, ...how }: Streamed): Ends | null {
+  const place = places.find((one) => tables.every(({ id }) => id !== one.topic))
+  const topic = topics.find(({ name }) => name === place?.topic)
+  if (topic === undefined || place === undefined) return null
+  const whole = tables.every((table) => {
+    const partitions = topics.find(({ name }) => name === table.id)?.partitions
+    const here = places.filter((one) => one.topic === table.id).length
+    return prefixOf(table) === prefix(topic) && here === partitions
+  })
+  const of = new Wholes({ ...how, lane: new Lane(how.log, place) })
+  return { topic, of, whole }
+}
+
+/**
+ * The topic in which the connector of these tables tells of transactions; null without one, and
+ * where the tables are of several connectors.
+ */
+async function transactionTopic(cluster: Cluster, tables: readonly Table[]): Promise<Topic | null> {
+  const prefixes = new Set(tables.map(prefixOf))
+  const [prefix] = prefixes
+  if (prefixes.size !== 1 || prefix === undefined || prefix === null) return null
+  const [topic] = await cluster.describe([`${prefix}.${NAME}`])
+  return topic?.partitions === 1 ? topic : null
+}
+
+function prefix({ name }: Topic): string {
+  return name.slice(0, -1 - NAME.length)
+}
+
+export function tellsTransactions({ name }: Pick<Topic, 'name'>): boolean {
+  return name.endsWith(`.${NAME}`)
+}
+
+/** `cdc` of the table `public.t` in the topic `cdc.public.t`; null where it is named otherwise. */
+function prefixOf({ id, schema, name }: Table): string | null {
+  const own = `.${schema}.${name}`
+  return id.endsWith(own) ? id.slice(0, -own.length) : null
+}
+
+/** Where the topic of transactions has what comes with the first copy of these tables. */
+function momentOf(tables: readonly TopicTable[]): Moment {
+  if (tables.some(({ skipped }) => skipped === 0n)) return 'begin'
+  const times = tables.map(({ first }) => first?.origin?.committedAt ?? 0n)
+  return momentBefore(times)
+}
+
+function momentBefore(times: readonly bigint[]): Moment {
+  const oldest = times.reduce((a, b) => (a < b ? a : b), times[0] ?? 0n)
+  const millis = oldest / 1000n - APART
+  return millis > 0n ? { millis } : 'begin'
+}
