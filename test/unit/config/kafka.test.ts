@@ -95,7 +95,7 @@ suite('the block of a source that is read out of topics', () => {
   test('how long rows wait for their transaction', () => {
     const wait = 'kafka: { brokers: [b], transaction_wait: 2m }'
     assert.equal(one({ source: wait }).source.params['transaction_wait'], '120000')
-    assert.equal(refused({ source: wait.replace('2m', 'long') }).code, 'HF-C004')
+    assert.equal(refused({ source: wait.replace('2m', 'long') }).code, 'HF-C005')
   })
 
   test('each way of SASL', () => {
