@@ -32,6 +32,7 @@ export interface MirrorSettings {
   readonly rename?: readonly string[]
   /** Beside those of its URL, as a configuration would give them. */
   readonly params?: Readonly<Record<string, string>>
+  readonly metadata?: boolean
 }
 
 /** A mirror in this process, run until it has caught up as often as one likes. */
@@ -81,6 +82,7 @@ export function mirror(t: TestContext, settings: MirrorSettings): TestMirror {
     onExisting: settings.onExisting ?? 'refuse',
     shape: settings.shape ?? 'mirror',
     rename: settings.rename ?? [],
+    metadata: settings.metadata ?? false,
     copyWorkers: 2,
     limits: { ...defaultLimits, ...settings.limits, spillDirectory },
     until: 'caught-up',

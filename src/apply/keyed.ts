@@ -192,7 +192,7 @@ export class KeyedWork {
       return
     }
     const set = presentCells(this.#rows.buffer(entry), this.#rows.from(entry))
-    if (this.#puts && set.length === this.table.columns.length) {
+    if (this.#puts && isWhole(this.#rows.buffer(entry), this.#rows.from(entry))) {
       take(this.#rows, entry, born)
       return
     }

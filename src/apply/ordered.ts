@@ -5,7 +5,7 @@ import type { TableMode } from '../model/checkpoint.ts'
 import type { Table } from '../model/table.ts'
 import type { Tuple } from '../model/tuple.ts'
 import { Tuples } from '../model/tuples.ts'
-import { presentCells } from './cells.ts'
+import { isWhole, presentCells } from './cells.ts'
 import { sameCells } from './keyindex.ts'
 
 /**
@@ -81,7 +81,7 @@ function rowStep(change: RowChange, mode: TableMode): Step | null {
   }
   const set = presentCells(row)
   const moved = old !== null && !sameKey(table, row, old)
-  if (puts && !moved && set.length === table.columns.length && table.identity.by === 'key') {
+  if (puts && !moved && isWhole(row, 0) && table.identity.by === 'key') {
     return { kind: 'insert', table, rows: Tuples.of([row]), existing: 'overwrite' }
   }
   return { kind, table, set, rows: Tuples.of([row]), old: moved ? Tuples.of([old]) : null }

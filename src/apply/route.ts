@@ -4,6 +4,7 @@ import type { TableMode, TableState } from '../model/checkpoint.ts'
 import { type Compare, covers, type Positions } from '../model/position.ts'
 import type { Run } from '../model/run.ts'
 import type { Table } from '../model/table.ts'
+import type { Marker } from './marker.ts'
 
 /** Leaves out of changes what is not for the target. */
 export type Sieve = (changes: Changes) => Changes
@@ -19,9 +20,12 @@ export class Route {
   #behind: readonly Start[]
   /** Ids of the tables of `#behind`; a new set whenever those become fewer. */
   #held: ReadonlySet<string>
+  readonly #marker: Marker | null
 
-  constructor(compare: Compare, states: readonly TableState[]) {
+  /** With a marker each row says what is known of its change. */
+  constructor(compare: Compare, states: readonly TableState[], marker: Marker | null = null) {
     this.#compare = compare
+    this.#marker = marker
     this.#states = new Map(states.map((state) => [state.table.id, state]))
     this.#behind = startsOf(states)
     this.#held = idsOf(this.#behind)
@@ -33,7 +37,15 @@ export class Route {
    * What the target is to see of a transaction that committed at `positions`. Asked in the order of
    * commits; what it returns holds for that transaction whatever is asked after it.
    */
-  at(positions: Positions): Sieve {
+  at(positions: Positions, committedAt: bigint | null = null): Sieve {
+    const passed = this.#passed(positions)
+    const marker = this.#marker
+    if (marker === null) return passed
+    const mark = marker.at(positions, committedAt)
+    return (changes) => mark(passed(changes))
+  }
+
+  #passed(positions: Positions): Sieve {
     if (this.#behind.length === 0) return everything
     const behind = this.#behind.filter(({ at }) => covers(this.#compare, at, positions))
     if (behind.length < this.#behind.length) this.#held = idsOf(behind)
@@ -50,8 +62,16 @@ export class Route {
 
   /** What the target is to see of transactions; asked in their order, too. */
   of(run: Run): Run {
-    if (this.#behind.length === 0) return run
-    return run.map((changes, i) => this.at(run.places.positions(i))(changes))
+    const { places } = run
+    const routed =
+      this.#behind.length === 0
+        ? run
+        : run.map((changes, i) => this.#passed(places.positions(i))(changes))
+    const marker = this.#marker
+    if (marker === null) return routed
+    return routed.map((changes, i) =>
+      marker.at(places.positions(i), places.committedAt(i))(changes),
+    )
   }
 }
 

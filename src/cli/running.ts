@@ -77,10 +77,10 @@ function asUsage(fault: Fault, { until }: Goal, claimed: boolean): Fault {
 /** The engine's options of a mirror with these settings. */
 export function optionsOf(settings: MirrorSettings, goal: Goal): MirrorOptions {
   const { name, source, target, selection, onExisting, shape, rename } = settings
-  const { copyWorkers, catchUp } = settings
+  const { copyWorkers, catchUp, metadata } = settings
   const shared = goal.shared === true
   const limits = shared ? ownSpill(settings.limits) : settings.limits
-  const wanted = { name, source, target, selection, onExisting, shape, rename }
+  const wanted = { name, source, target, selection, onExisting, shape, rename, metadata }
   const mirror = { ...wanted, copyWorkers, limits, catchUp }
   const until = goal.until === undefined ? {} : { until: goal.until }
   return { ...mirror, ...until, snapshotOnly: goal.snapshotOnly, shared, patience: PATIENCE }

@@ -82,6 +82,7 @@ function resolveMirror(
     owned: ownedOf(mirror.source.kafka),
     selection: selectionOf(mirror),
     rename: new Renames(mirror.tables.rename).texts,
+    metadata: mirror.apply.metadata_columns,
     onExisting: target.on_existing,
     shape: target.shape,
     copyWorkers: Math.max(1, Math.min(copy.workers, workers)),

@@ -140,6 +140,14 @@ const apply = z.strictObject({
     .min(1)
     .default('.holdfast/spill')
     .describe('Folder for such transactions; emptied at the start.'),
+  metadata_columns: z
+    .boolean()
+    .default(false)
+    .describe(
+      'True adds columns to each table of the target that say of the last change of a row when ' +
+        'and where it was committed, what it was and when it came: _cdc_captured_at, _cdc_lsn, ' +
+        '_cdc_op and _cdc_received (into PostgreSQL).',
+    ),
 })
 
 const mirror = z.strictObject({

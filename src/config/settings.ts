@@ -28,6 +28,8 @@ export interface MirrorSettings {
   readonly shape: Shape
   /** As `Renames` takes them. */
   readonly rename: readonly string[]
+  /** Tables of the target have columns for metadata. */
+  readonly metadata: boolean
   readonly copyWorkers: number
   readonly catchUp: CatchUp
   readonly limits: MirrorLimits

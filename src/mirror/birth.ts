@@ -1,3 +1,4 @@
+import { wallMicros } from '../async/clock.ts'
 import { point } from '../async/point.ts'
 import { Fault, type Finding } from '../model/fault.ts'
 import { type Table, tableName } from '../model/table.ts'
@@ -62,10 +63,12 @@ export async function birth(ends: Ends): Promise<void> {
   await target.prepare(plan)
   point('target-prepared')
   await source.prepare(tables)
+  const openedAt = wallMicros()
   await using snapshot = await source.snapshot({ keep: true }, signal)
   refuseChangedTables(tables, (await source.inspect()).tables)
   const { positions } = snapshot
-  await target.begin(tables, { positions, source: await source.identity(), first: true })
+  const about = { positions, source: await source.identity(), openedAt }
+  await target.begin(tables, { ...about, first: true })
   point('copy-begun')
   await copy(ends, snapshot, tables)
 }
@@ -73,6 +76,7 @@ export async function birth(ends: Ends): Promise<void> {
 /** Copies tables anew that an earlier process did not finish; the others stay. */
 export async function copyAgain(ends: Ends, tables: readonly Table[]): Promise<void> {
   const { source, target, signal } = ends
+  const openedAt = wallMicros()
   await using snapshot = await source.snapshot({ keep: false }, signal)
   const now = new Map((await source.inspect()).tables.map((table) => [table.id, table]))
   refuseChangedTables(
@@ -80,7 +84,8 @@ export async function copyAgain(ends: Ends, tables: readonly Table[]): Promise<v
     tables.flatMap(({ id }) => now.get(id) ?? []),
   )
   const { positions } = snapshot
-  await target.begin(tables, { positions, source: await source.identity(), first: false })
+  const about = { positions, source: await source.identity(), openedAt }
+  await target.begin(tables, { ...about, first: false })
   point('copy-begun')
   await copy(ends, snapshot, tables)
 }

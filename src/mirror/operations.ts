@@ -16,10 +16,10 @@ async function sourceOf(options: MirrorOptions): Promise<Source> {
 }
 
 async function targetOf(options: MirrorOptions, source: Source | null): Promise<Target> {
-  const { target: endpoint, name: mirror, rename = [] } = options
+  const { target: endpoint, name: mirror, rename = [], metadata = false } = options
   const position = (lane: string, token: string): Position =>
     source === null ? { log: lane, order: 0n, token } : source.position(lane, token)
-  return openTarget({ endpoint, mirror, position, rename })
+  return openTarget({ endpoint, mirror, position, rename, metadata })
 }
 
 /** Would it work? Changes nothing. */

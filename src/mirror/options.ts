@@ -30,6 +30,8 @@ export interface MirrorOptions {
   readonly shape?: Shape
   /** Names that differ at the target, as `Renames` takes them. */
   readonly rename?: readonly string[]
+  /** Rows of the target say what is known of their last change. */
+  readonly metadata?: boolean
   readonly copyWorkers: number
   readonly limits: MirrorLimits
   /** Not given, the source has its own idea. */

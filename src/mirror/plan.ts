@@ -31,12 +31,14 @@ function modeOf(
 
 /** What a mirror was set up with and must be resumed with. */
 export function settingsOf(options: MirrorOptions): Readonly<Record<string, unknown>> {
-  const { selection, onExisting, shape = 'mirror', rename = [] } = options
-  return { ...selection, onExisting, shape, rename }
+  const { selection, onExisting, shape = 'mirror', rename = [], metadata = false } = options
+  return { ...selection, onExisting, shape, rename, metadata }
 }
 
 /** Refuses what only some targets can do. */
-export function refuseShape(target: Target, { shape = 'mirror' }: MirrorOptions): void {
+export function refuseShape(target: Target, options: MirrorOptions): void {
+  const { shape = 'mirror', metadata = false } = options
+  if (metadata) target.metadata?.('values')
   if (shape === 'mirror' || target.traits.history === true) return
   throw new Fault('HF-T254', {
     what: `target.shape is ${shape}, and ${target.label} can only hold rows as they are`,

@@ -88,10 +88,13 @@ function refuseOlderLog(source: Source, applied: Positions, head: Positions): vo
   }
 }
 
+/** What holds where a checkpoint does not speak of it. */
+const UNSAID = { shape: 'mirror', rename: [], metadata: false }
+
 /** A mirror goes on with what it was set up with; other wishes need another mirror. */
 export function refuseOtherSettings(checkpoint: Checkpoint, options: MirrorOptions): void {
   const wanted = settingsOf(options)
-  const changed = Object.entries({ shape: 'mirror', rename: [], ...checkpoint.settings }).filter(
+  const changed = Object.entries({ ...UNSAID, ...checkpoint.settings }).filter(
     ([name, value]) => name in wanted && JSON.stringify(wanted[name]) !== JSON.stringify(value),
   )
   if (changed.length === 0 || isDefault(options)) return
@@ -105,8 +108,9 @@ export function refuseOtherSettings(checkpoint: Checkpoint, options: MirrorOptio
 
 /** True when the user chose nothing, so that what was chosen at the beginning holds. */
 export function isDefault(options: MirrorOptions): boolean {
-  const { selection, onExisting, shape = 'mirror', rename = [] } = options
+  const { selection, onExisting, shape = 'mirror', rename = [], metadata = false } = options
   return (
+    !metadata &&
     rename.length === 0 &&
     selection.include.length === 0 &&
     selection.exclude.length === 0 &&

@@ -36,6 +36,7 @@ export async function session(run: Run): Promise<MirrorOutcome> {
     mirror: options.name,
     position: (lane, token): Position => source.position(lane, token),
     rename: options.rename ?? [],
+    metadata: options.metadata ?? false,
   })
   refuseSamePlace(source, target)
   refuseShape(target, options)

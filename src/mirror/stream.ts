@@ -1,3 +1,4 @@
+import { Marker } from '../apply/marker.ts'
 import { Route } from '../apply/route.ts'
 import { anyOf } from '../async/abort.ts'
 import { point } from '../async/point.ts'
@@ -42,15 +43,16 @@ export async function streamMirror(all: Streaming): Promise<MirrorOutcome> {
     tables.map(({ table }) => table),
   )
   const mirrors = checkpoint.settings['shape'] !== 'history'
+  const marker = markerOf(all, encoding)
   const flow = batches({
     stream: (signal) => read(all, encoding, { signal, lost }),
     after: positions,
-    route: new Route(compare, tables),
+    route: new Route(compare, tables, marker),
     compare,
     limits: streamLimits(run.options.limits),
     awaited: course.awaited,
     drain: anyOf(all.drain, course.arrived),
-    growing: run.grownInVain !== true && mirrors && target.traits.growing === true,
+    growing: mayGrow(all) && mirrors && marker === null,
   })
   await follow({ source, target, batches: flow, encoding, watch: course.watch, lost }).catch(
     (error: unknown) => {
@@ -61,6 +63,17 @@ export async function streamMirror(all: Streaming): Promise<MirrorOutcome> {
   lost.throwIfAborted()
   await vigil.conclude()
   return { ended: course.arrived.aborted ? 'caught-up' : 'drained', positions: course.durable }
+}
+
+/** What a transaction that grows commits as is not known while its rows are written. */
+function mayGrow({ run, target }: Streaming): boolean {
+  return run.grownInVain !== true && target.traits.growing === true
+}
+
+/** Null where rows are what the source's rows are. */
+function markerOf({ target, checkpoint }: Streaming, encoding: string): Marker | null {
+  const cells = checkpoint.settings['metadata'] === true ? target.metadata?.(encoding) : undefined
+  return cells === undefined ? null : new Marker(cells)
 }
 
 /** The source's stream; ends with the reason when the mirror has lost what it needs to go on. */

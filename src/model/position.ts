@@ -16,6 +16,8 @@ export interface Position {
    * came yet, and in logs that cannot go back.
    */
   readonly landmark?: string
+  /** The place in few words, for people; the token says it unless given. */
+  readonly shown?: string
 }
 
 /** An independently ordered part of a source's log; its name is stable across restarts. */
@@ -98,6 +100,11 @@ export function advance(base: Positions, over: Positions): Positions {
   const merged = new Map(base)
   for (const [lane, place] of over) merged.set(lane, place)
   return merged
+}
+
+/** The place of a transaction in few words: of each lane, which is mostly one. */
+export function shownAt(positions: Positions): string {
+  return [...positions.values()].map(({ shown, token }) => shown ?? token).join(' ')
 }
 
 /** What people read: the token of each lane, the lane named only when there are several. */

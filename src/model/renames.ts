@@ -158,7 +158,7 @@ function refused(what: string, why: string): Fault {
 export function asSource(table: Table): Table {
   const { called, ...rest } = table
   if (called === undefined) return table
-  const columns = rest.columns.map((column, i) => {
+  const columns = rest.columns.slice(0, called.columns.length).map((column, i) => {
     return { ...column, name: called.columns[i] ?? column.name }
   })
   return { ...rest, schema: called.schema, name: called.name, columns }

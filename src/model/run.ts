@@ -79,7 +79,8 @@ export class Run {
   map(of: (changes: Changes, index: number) => Changes): Run {
     const all = Changes.empty()
     const ends = this.#ends.map((_, i) => {
-      for (const change of of(this.changesOf(i), i)) all.push(change)
+      const changes = of(this.changesOf(i), i)
+      for (let at = 0; at < changes.length; at++) all.take(changes, at)
       return all.length
     })
     return new Run(all, ends, this.places)

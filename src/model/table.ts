@@ -36,11 +36,11 @@ export interface Table {
   readonly version: string
   /** What its source noted of the moment to recognise later changes by; only the source reads it. */
   readonly mark?: string
-  /** What the source calls it, where this is the table of a target that has other names for it. */
+  /** What the source calls it, where the target has other names or further columns for it. */
   readonly called?: {
     readonly schema: string
     readonly name: string
-    /** Of each column. */
+    /** Of each column that comes from there; what is behind them is the target's (metadata.ts). */
     readonly columns: readonly string[]
   }
 }

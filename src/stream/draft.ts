@@ -58,7 +58,8 @@ export class Draft {
       return
     }
     const { last } = run
-    this.#spill = spill === null ? null : { spill, sieve: this.#route.at(last) }
+    const committedAt = run.places.committedAt(run.length - 1)
+    this.#spill = spill === null ? null : { spill, sieve: this.#route.at(last, committedAt) }
     this.#runs.push(spill === null ? this.#route.of(run) : run)
     this.positions = advance(this.positions, last)
     this.count += count

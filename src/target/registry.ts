@@ -22,5 +22,5 @@ export async function openTarget(options: TargetOptions): Promise<Target> {
     })
   }
   const open = await load()
-  return new RenamedTarget(await open(options), options.rename ?? [])
+  return new RenamedTarget(await open(options), options)
 }

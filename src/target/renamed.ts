@@ -1,29 +1,41 @@
 import type { Batch, Part, Step, Stretch } from '../model/batch.ts'
 import type { Changes } from '../model/changes.ts'
 import type { Checkpoint, TableState } from '../model/checkpoint.ts'
-import type { Fault, Finding } from '../model/fault.ts'
+import { Fault, type Finding } from '../model/fault.ts'
+import { type MetadataCells, withMetadata } from '../model/metadata.ts'
 import type { Positions } from '../model/position.ts'
 import type { Described, Recipe, TargetReader } from '../model/reader.ts'
 import { asSource, Renames } from '../model/renames.ts'
 import type { Sequence, Table, Vocabulary } from '../model/table.ts'
-import type { Claim, ClaimRequest, Membership, Target, TargetPlan, TargetTraits } from './target.ts'
+import type {
+  Claim,
+  ClaimRequest,
+  Membership,
+  Target,
+  TargetOptions,
+  TargetPlan,
+  TargetTraits,
+} from './target.ts'
 import { joined } from './tenured.ts'
 
 type ToTarget = (table: Table) => Table
 
 /**
- * A target that knows tables and columns by names of its own. Everybody else speaks of them as the
- * source does; what is said to the target is translated table by table, never row by row.
+ * A target that knows tables and columns by names of its own, and that may hold columns for
+ * metadata behind them. Everybody else speaks of them as the source does; what is said to the
+ * target is translated table by table, never row by row.
  */
 export class RenamedTarget implements Target {
   readonly #inner: Target
   #renames: Renames
+  #metadata: boolean
   #known = new WeakMap<Table, Table>()
 
-  /** `texts` as Renames takes them; what the state of the mirror says goes before. */
-  constructor(inner: Target, texts: readonly string[]) {
+  /** What the state of the mirror says goes before what is given here. */
+  constructor(inner: Target, given: Pick<TargetOptions, 'rename' | 'metadata'>) {
     this.#inner = inner
-    this.#renames = new Renames(texts)
+    this.#renames = new Renames(given.rename ?? [])
+    this.#metadata = given.metadata === true
   }
 
   get traits(): TargetTraits {
@@ -36,14 +48,22 @@ export class RenamedTarget implements Target {
     return this.#inner.place
   }
 
+  get #same(): boolean {
+    return this.#renames.isEmpty && !this.#metadata
+  }
+
   readonly #of: ToTarget = (table) => {
-    if (this.#renames.isEmpty) return table
+    if (this.#same) return table
     const known = this.#known.get(table)
     if (known !== undefined) return known
-    const made = this.#renames.of(table)
+    const named = this.#renames.of(table)
+    const made = this.#metadata ? withMetadata(named) : named
     this.#known.set(table, made)
     return made
   }
+
+  /** The same without what is no column of the source: what is compared. */
+  readonly #compared: ToTarget = (table) => this.#renames.of(table)
 
   #read<T extends Checkpoint | null>(checkpoint: T): T {
     if (checkpoint === null) return checkpoint
@@ -52,13 +72,18 @@ export class RenamedTarget implements Target {
       this.#renames = new Renames(texts)
       this.#known = new WeakMap()
     }
+    const metadata = checkpoint.settings['metadata']
+    if (typeof metadata === 'boolean' && metadata !== this.#metadata) {
+      this.#metadata = metadata
+      this.#known = new WeakMap()
+    }
     return asSourceSays(checkpoint)
   }
 
   #planned(plan: TargetPlan): TargetPlan {
     const { blueprint } = plan
     this.#renames.refuse(blueprint.tables)
-    if (this.#renames.isEmpty) return plan
+    if (this.#same) return plan
     const tables = plan.tables.map((planned) => {
       const table = this.#of(planned.table)
       return { ...planned, table, target: { schema: table.schema, name: table.name } }
@@ -80,6 +105,14 @@ export class RenamedTarget implements Target {
     readonly copy: readonly string[]
   } {
     return this.#inner.encodings(this.#of(table))
+  }
+  metadata(encoding: string): MetadataCells {
+    const cells = this.#inner.metadata?.(encoding)
+    if (cells !== undefined) return cells
+    throw new Fault('HF-T254', {
+      what: `apply.metadata_columns is true, and ${this.label} has no columns for metadata`,
+      side: 'target',
+    })
   }
   identity(): Promise<Readonly<Record<string, string>>> {
     return this.#inner.identity()
@@ -129,7 +162,7 @@ export class RenamedTarget implements Target {
     return this.#inner.finish()
   }
   apply(batch: Batch, encoding: string): Promise<void> {
-    const named = this.#renames.isEmpty ? batch : new RenamedBatch(batch, this.#of)
+    const named = this.#same ? batch : new RenamedBatch(batch, this.#of)
     return this.#inner.apply(named, encoding)
   }
   durable(): Promise<Positions> {
@@ -145,8 +178,8 @@ export class RenamedTarget implements Target {
     return this.#inner.learn(vocabularies)
   }
   async reader(tables: readonly TableState[], signal: AbortSignal): Promise<TargetReader> {
-    const named = tables.map((state) => ({ ...state, table: this.#of(state.table) }))
-    return new RenamedReader(await this.#inner.reader(named, signal), this.#of)
+    const named = tables.map((state) => ({ ...state, table: this.#compared(state.table) }))
+    return new RenamedReader(await this.#inner.reader(named, signal), this.#compared)
   }
   destroy(): Promise<readonly string[]> {
     return this.#inner.destroy()

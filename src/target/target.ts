@@ -2,6 +2,7 @@ import type { Batch } from '../model/batch.ts'
 import type { Checkpoint, Identities, TableMode, TableState } from '../model/checkpoint.ts'
 import type { Endpoint } from '../model/endpoint.ts'
 import type { Fault, Finding } from '../model/fault.ts'
+import type { MetadataCells } from '../model/metadata.ts'
 import type { Lane, Position, Positions } from '../model/position.ts'
 import type { TargetReader } from '../model/reader.ts'
 import type { Blueprint, Sequence, Table, Vocabulary } from '../model/table.ts'
@@ -13,6 +14,8 @@ export interface TargetOptions {
   readonly position: (lane: string, token: string) => Position
   /** What is called otherwise here, as `Renames` takes it; the mirror's state goes before. */
   readonly rename?: readonly string[]
+  /** Rows say what is known of their last change; the mirror's state goes before. */
+  readonly metadata?: boolean
 }
 
 /** Facts that the core may branch on. It never asks who the target is. */
@@ -103,6 +106,11 @@ export interface Target extends AsyncDisposable {
   preflight(plan: TargetPlan): Promise<readonly Finding[]>
   /** Encodings that rows of this table can be taken in; `values` is always among them. */
   encodings(table: Table): { readonly stream: readonly string[]; readonly copy: readonly string[] }
+  /**
+   * The cells of columns of METADATA in an encoding of the stream; of a row of the first copy they
+   * come from the target itself. Left out where tables hold nothing but the source's columns.
+   */
+  metadata?(encoding: string): MetadataCells
   /** Facts about the target itself, for people (`HF-` identity of its state included). */
   identity(): Promise<Readonly<Record<string, string>>>
 
@@ -123,6 +131,7 @@ export interface Target extends AsyncDisposable {
   /**
    * Records that these tables are now copied from a snapshot at `positions`: they are emptied of
    * what an earlier attempt copied. `first` also makes `positions` and `source` the checkpoint's.
+   * `openedAt`: when the snapshot was opened, microseconds since 1970.
    */
   begin(
     tables: readonly Table[],
@@ -130,6 +139,7 @@ export interface Target extends AsyncDisposable {
       readonly positions: Positions
       readonly source: Identities
       readonly first: boolean
+      readonly openedAt?: bigint
     },
   ): Promise<void>
   /**

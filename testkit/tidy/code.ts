@@ -146,11 +146,14 @@ function wordsOf(text: string): readonly string[] {
   return apart.toLowerCase().match(/[a-z]+/g) ?? []
 }
 
+/** The column of a place is called so wherever the log is from. */
+const METADATA_PLACE = '_cdc_lsn'
+
 // The texts of faults speak to people about their database; they are data of the connectors.
 function names({ path, report }: Look): VisitorObject {
   if (!core.includes(placeOf(path).layer) || path.startsWith('src/model/catalogue/')) return {}
   const check = (at: Span, text: unknown): void => {
-    if (typeof text !== 'string') return
+    if (typeof text !== 'string' || text === METADATA_PLACE) return
     const word = wordsOf(text).find((one) => database.has(one))
     if (word !== undefined) report(at, `the name of a database or of its parts: ${word}`)
   }

@@ -100,7 +100,7 @@ export const dataFaults = {
     class: 'data',
     severity: 'error',
     exit: 1,
-    why: 'tables.rename gives a column the name, or a place inside of the name, that another column of the table has at the target.',
+    why: 'tables.rename gives a column the name, or a place inside of the name, that another column of the table has at the target; or apply.metadata_columns adds a column whose name the table has already.',
     safe: 'Nothing after it was applied: the target stands at the last transaction before, and the source keeps what follows.',
     todo: [
       {

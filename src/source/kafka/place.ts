@@ -62,6 +62,9 @@ class TopicPosition implements Position {
   get token(): string {
     return writePlace(this.place)
   }
+  get shown(): string {
+    return `${laneOf(this.place)}:${this.place.offset}`
+  }
 }
 
 export function positionAt(log: string, place: LanePlace): Position {

@@ -301,6 +301,11 @@ class PassedPosition implements Known {
     return writePlace(this.place)
   }
 
+  get shown(): string {
+    const { file, position } = this.#facts.at
+    return `${file}:${position}`
+  }
+
   /** Where it is in the files, for comparisons that need no more. */
   get file(): FilePlace {
     return this.#facts.at

@@ -47,7 +47,8 @@ export class Places {
   position(place: Place): Position {
     const { at } = place
     const order = at === null || at.server !== this.#server.key ? 0n : this.ruler.at(at)
-    const position = { log: this.log, order, token: writePlace(place) }
+    const shown = at === null ? {} : { shown: `${at.file}:${at.position}` }
+    const position = { log: this.log, order, token: writePlace(place), ...shown }
     this.#places.set(position, place)
     return position
   }

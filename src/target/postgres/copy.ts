@@ -9,6 +9,7 @@ import { type Recode, writeRows } from './apply/rows.ts'
 import { copySql, overwriteSql, Stages } from './apply/stage.ts'
 import { columnList } from './apply/statements.ts'
 import { BINARY_COPY, VALUES } from './config.ts'
+import { ownIndexes } from './metadata.ts'
 import { refusal } from './refusal.ts'
 import { type Link, transactionSettings } from './sessions.ts'
 import { STATE } from './state/state.ts'
@@ -90,7 +91,8 @@ async function send(pipe: Pipe, copy: ChunkCopy, frozen: boolean): Promise<void>
   }
   const into = copy.overwrite ? new Stages(false).ready(pipe, binding, 'update') : binding.name
   const form = encoding === BINARY_COPY ? 'binary' : 'text'
-  pipe.statement(copySql(into, columnList(binding), { form, frozen }), { keep: true })
+  const columns = columnList(binding, ownIndexes(binding))
+  pipe.statement(copySql(into, columns, { form, frozen }), { keep: true })
   pipe.copyBegins()
   const frames = new Unframer()
   for await (const bytes of copy.data) {
@@ -109,7 +111,9 @@ async function send(pipe: Pipe, copy: ChunkCopy, frozen: boolean): Promise<void>
 async function end(pipe: Pipe, copy: ChunkCopy, rows: number): Promise<void> {
   const { binding, mirror, epoch, of } = copy
   if (copy.overwrite)
-    pipe.statement(overwriteSql(binding, new Stages(false).nameOf(binding, 'update')))
+    pipe.statement(
+      overwriteSql(binding, new Stages(false).nameOf(binding, 'update'), ownIndexes(binding)),
+    )
   pipe.statement(`SELECT ${STATE}.mark($1, $2, $3, $4, $5)`, {
     params: [mirror, binding.table.id, epoch.toString(), String(rows), String(of)],
   })

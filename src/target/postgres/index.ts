@@ -3,6 +3,7 @@ import { sqlstateOf } from '../../dialect/postgres/errors.ts'
 import { describePlace, type Place, readPlace, versionText } from '../../dialect/postgres/place.ts'
 import type { Checkpoint, TableState } from '../../model/checkpoint.ts'
 import type { Finding } from '../../model/fault.ts'
+import type { MetadataCells } from '../../model/metadata.ts'
 import type { TargetReader } from '../../model/reader.ts'
 import type { Table } from '../../model/table.ts'
 import { purposeOf, type Taken } from '../claiming.ts'
@@ -18,6 +19,7 @@ import type {
 import { Tenured } from '../tenured.ts'
 import { preflightTarget } from './check/preflight.ts'
 import { type Encodings, encodingsOf } from './encodings.ts'
+import { metadataCells } from './metadata.ts'
 import { openTargetReader } from './reader.ts'
 import { nativeSchema } from './schema/ddl.ts'
 import { type Link, openLink } from './sessions.ts'
@@ -75,6 +77,10 @@ class PostgresTarget extends Tenured<PostgresTenure> implements Target {
   encodings(table: Table): Encodings {
     const schema = this.#plan === null ? null : nativeSchema(this.#plan.blueprint)
     return encodingsOf(table, schema, this.#link.session.version)
+  }
+
+  metadata(encoding: string): MetadataCells {
+    return metadataCells(encoding)
   }
 
   async identity(): Promise<Readonly<Record<string, string>>> {

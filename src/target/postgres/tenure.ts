@@ -4,7 +4,7 @@ import type { Session } from '../../dialect/postgres/connect.ts'
 import type { Batch, Step } from '../../model/batch.ts'
 import type { Checkpoint, Identities, TableState } from '../../model/checkpoint.ts'
 import type { Fault, Todo } from '../../model/fault.ts'
-import type { Lane, Positions } from '../../model/position.ts'
+import { type Lane, type Positions, shownAt } from '../../model/position.ts'
 import type { Sequence, Table, Vocabulary } from '../../model/table.ts'
 import { purposeOf } from '../claiming.ts'
 import { toEmpty } from '../emptying.ts'
@@ -15,6 +15,7 @@ import type { Tenure } from '../tenured.ts'
 import { Applier } from './apply/apply.ts'
 import { Bindings } from './apply/bindings.ts'
 import { copyChunk, emptySql, heldRows } from './copy.ts'
+import { defaultsSql, noDefaultsSql } from './metadata.ts'
 import { refusal } from './refusal.ts'
 import { addColumn, createKey, createSchema } from './schema/ddl.ts'
 import { buildSettings, finishSchema } from './schema/finish.ts'
@@ -180,11 +181,17 @@ export class PostgresTenure implements Tenure {
       readonly positions: Positions
       readonly source: Identities
       readonly first: boolean
+      readonly openedAt?: bigint
     },
   ): Promise<void> {
-    const { positions, source, first } = snapshot
+    const { positions, source, first, openedAt: capturedAt = null } = snapshot
+    const about = { capturedAt, place: shownAt(positions), op: 'r' } as const
     await this.#hold.write(async (session) => {
       await this.#empty(session, tables)
+      for (const table of tables) {
+        const sql = defaultsSql(this.#bindings.of(table), about)
+        if (sql !== null) await session.query(sql)
+      }
       const ids = tables.map((table) => table.id)
       await stored.recordBegin(session, this.#mirror, { ids, positions })
       if (!first) return
@@ -245,6 +252,8 @@ export class PostgresTenure implements Tenure {
     return this.#hold.aside(async (session) => {
       await session.query(buildSettings)
       if (this.#plan !== null) await createKey(session, this.#plan, table)
+      const sql = noDefaultsSql(this.#bindings.of(table))
+      if (sql !== null) await session.query(sql)
       await stored.recordCopied(session, this.#mirror, table.id)
     })
   }

@@ -32,6 +32,7 @@ const settings: MirrorSettings = {
   onExisting: 'refuse',
   shape: 'mirror',
   rename: [],
+  metadata: false,
   copyWorkers: 4,
   catchUp: { distance: null, millis: 0, memory: 0 },
   limits: { batchRows: 1, batchBytes: 2, memoryBytes: 3, spillDirectory: '/tmp' },

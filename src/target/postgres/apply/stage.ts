@@ -91,12 +91,12 @@ export function copySql(
   return `COPY ${name}${list} FROM STDIN (FORMAT ${how.form}, ENCODING 'UTF8'${freeze})`
 }
 
-/** Merges a stage of whole rows into the table. */
-export function overwriteSql(binding: Binding, stage: string): string {
-  const columns = columnList(binding)
+/** Merges a stage of whole rows into the table; columns that are not given get their defaults. */
+export function overwriteSql(binding: Binding, stage: string, given?: readonly number[]): string {
+  const columns = columnList(binding, given)
   return (
     `INSERT INTO ${binding.name} (${columns}) OVERRIDING SYSTEM VALUE ` +
-    `SELECT ${columns} FROM ${stage}${onConflict(binding)}`
+    `SELECT ${columns} FROM ${stage}${onConflict(binding, given)}`
   )
 }
 

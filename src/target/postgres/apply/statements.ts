@@ -1,4 +1,5 @@
 import { ident, literal } from '../../../dialect/postgres/quote.ts'
+import { ownColumns } from '../../../model/metadata.ts'
 import { type Identity, tableName } from '../../../model/table.ts'
 import { STATE } from '../state/state.ts'
 import type { Binding, TargetColumn } from './columns.ts'
@@ -98,14 +99,14 @@ export function clearStatement(binding: Binding): Statement {
 }
 
 /** What makes an INSERT into a table with a key overwrite the row that is there. */
-export function onConflict(binding: Binding): string {
+export function onConflict(binding: Binding, given?: readonly number[]): string {
   const key = keyOf(binding.table.identity)
   if (key.length === 0) return ''
-  const rest = binding.columns.flatMap((column, i) =>
-    key.includes(i) || column.always
-      ? []
-      : [`${ident(column.name)} = excluded.${ident(column.name)}`],
-  )
+  const rest = binding.columns.flatMap((column, i) => {
+    if (key.includes(i) || column.always) return []
+    const name = ident(column.name)
+    return [`${name} = ${given?.includes(i) === false ? 'DEFAULT' : `excluded.${name}`}`]
+  })
   const action = rest.length === 0 ? 'DO NOTHING' : `DO UPDATE SET ${rest.join(', ')}`
   return ` ON CONFLICT (${columnList(binding, key)}) ${action}`
 }
@@ -184,7 +185,8 @@ function found(binding: Binding, params: Params, of: 'row' | 'old'): string {
   if (key.length > 0) {
     return key.map((i) => sameKey(columnAt(binding, i), params.add(of, i))).join(' AND ')
   }
-  const same = binding.columns.map((column, i) => sameValue(column, params.add(of, i)))
+  const own = binding.columns.slice(0, ownColumns(binding.table))
+  const same = own.map((column, i) => sameValue(column, params.add(of, i)))
   const where = same.length === 0 ? 'true' : same.join(' AND ')
   return `t.ctid = (SELECT ctid FROM ${binding.only}${binding.name} AS s WHERE ${where} LIMIT 1)`
 }

@@ -4,6 +4,7 @@ import { typeIndex } from '../../../dialect/postgres/types.ts'
 import type { TableMode } from '../../../model/checkpoint.ts'
 import type { Finding, Todo } from '../../../model/fault.ts'
 import { findingsAt, listed } from '../../../model/findings.ts'
+import { ownColumns } from '../../../model/metadata.ts'
 import { type Table, tableName } from '../../../model/table.ts'
 import { key } from '../schema/existing.ts'
 import { columnMismatch, generatedMismatch } from './compare.ts'
@@ -108,10 +109,15 @@ function owners(text: string, sql: string): Todo {
   return { text, sql, at: 'target', as: 'owner' }
 }
 
-function accessFindings({ found }: Planned, facts: TargetFacts): Finding[] {
+function accessFindings({ table, found }: Planned, facts: TargetFacts): Finding[] {
   const subject = tableName(found)
   const role = ident(facts.role)
   const findings: Finding[] = []
+  if (!found.owned && ownColumns(table) < table.columns.length) {
+    const what = `columns for metadata need the owner of ${subject} at the target, and ${facts.role} is not`
+    const sql = `ALTER TABLE ${qualified(found)} OWNER TO ${role}`
+    findings.push(fail('HF-T232', subject, { what, todo: [owners('Let it own the table.', sql)] }))
+  }
   if (found.lacks.length > 0) {
     const what = `${facts.role} lacks ${found.lacks.join(', ')} on ${subject} at the target`
     const sql = `GRANT ${found.lacks.join(', ')} ON ${qualified(found)} TO ${role}`

@@ -6,6 +6,7 @@ import type { TargetPlan } from '../../target.ts'
 import { attachPartition, createTable, ownSequence } from './ddl-tables.ts'
 import { createSequence, createType, ownTypes } from './ddl-types.ts'
 import { type Existing, key, readExisting, textArray } from './existing.ts'
+import { withMetadataColumns } from './metadata.ts'
 import { createNeutralTable, neutralSql } from './neutral.ts'
 import { renamedSchema } from './renamed.ts'
 
@@ -15,7 +16,10 @@ const schemas = new WeakMap<Blueprint, PgSchema>()
 export function nativeSchema(blueprint: Blueprint): PgSchema | null {
   if (blueprint.dialect !== 'postgres') return null
   // The connector that names itself `postgres` puts nothing else there.
-  const schema = schemas.get(blueprint) ?? renamedSchema(blueprint.native as PgSchema, blueprint)
+  const known = schemas.get(blueprint)
+  if (known !== undefined) return known
+  const renamed = renamedSchema(blueprint.native as PgSchema, blueprint)
+  const schema = withMetadataColumns(renamed, blueprint)
   schemas.set(blueprint, schema)
   return schema
 }

@@ -35,7 +35,7 @@ async function stand(t: TestContext, { partitions = 1 } = {}) {
     return found.map((row) => Object.values(row).join(' ')).join(', ')
   }
   const log = new Envelopes(topics.prefix)
-  return { topics, target, rows, log, anew, catchUp: () => made.catchUp() }
+  return { topics, target, rows, log, anew, ends, catchUp: () => made.catchUp() }
 }
 
 const halts = (code: string) => (error: unknown) => {
@@ -45,6 +45,35 @@ const halts = (code: string) => (error: unknown) => {
 }
 
 suite('a topic as the source of a mirror', () => {
+  test('rows say what record they were last changed by, and when that was committed', async (t) => {
+    const { topics, target, log, ends } = await stand(t)
+    const made = mirror(t, { ...ends, metadata: true })
+    await topics.put(
+      TOPIC,
+      log.snapshot({ id: 1, a: 'one' }, { id: 2, a: 'two' }, { id: 5, a: 'five' }),
+    )
+    await made.catchUp()
+    await topics.put(TOPIC, [
+      log.create({ id: 3, a: 'three' }),
+      log.update({ id: 1, a: null }),
+      ...log.remove(2),
+    ])
+    await made.catchUp()
+    const found = await target.query(
+      `select concat_ws(' ', id, a, _cdc_op, _cdc_lsn, _cdc_captured_at at time zone 'UTC',
+         _cdc_received > _cdc_captured_at) as said from public.t order by id`,
+    )
+    const topic = topics.name(TOPIC)
+    assert.deepEqual(
+      found.map(({ said }) => said),
+      [
+        `1 u ${topic}/0:5 2026-01-01 00:00:00.002 t`,
+        `3 three c ${topic}/0:4 2026-01-01 00:00:00.001 t`,
+        `5 five c ${topic}/0:3 2026-01-01 00:00:00 t`,
+      ],
+    )
+  })
+
   test('a snapshot is the first copy, and what comes after it is followed', async (t) => {
     const { topics, rows, log, catchUp } = await stand(t)
     await topics.put(TOPIC, log.snapshot({ id: 1, a: 'one' }, { id: 2, a: 'two' }))
