@@ -100,8 +100,10 @@ function commandOf(message: Buffer): Document {
     else {
       const end = section.indexOf(0, 4)
       const documents: Document[] = []
-      for (let from = end + 1; from < length; from += section.readInt32LE(from)) {
-        documents.push(BSON.deserialize(section.subarray(from)))
+      for (let from = end + 1; from < length; ) {
+        const to = from + section.readInt32LE(from)
+        documents.push(BSON.deserialize(section.subarray(from, to)))
+        from = to
       }
       command[section.toString('utf8', 4, end)] = documents
     }

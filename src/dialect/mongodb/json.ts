@@ -30,6 +30,12 @@ export const jsonDocument: Codec = {
       throw error
     }
   },
+  put(out, name, { bytes, from, to }) {
+    const value = this.write(bytes.subarray(from, to))
+    if (value === null) return false
+    out.value(name, value)
+    return true
+  },
   read(value) {
     try {
       return printed(value)

@@ -1,8 +1,10 @@
+import { isUtf8 } from 'node:buffer'
 import { Binary, Decimal128, Double, Int32, Long, UUID } from 'mongodb'
 import { doubleText, singleText } from '../../model/floats.ts'
 import type { Type } from '../../model/value.ts'
+import { type Bson, type Span, spanOf } from './bson.ts'
 import { jsonDocument } from './json.ts'
-import { dateOf, momentText } from './moments.ts'
+import { millisOf, momentText } from './moments.ts'
 
 /** How JSON stands in documents that its source has parsed; what it has not is always a string. */
 export type JsonForm = 'text' | 'document'
@@ -13,6 +15,8 @@ export interface Codec {
   readonly as: string
   /** From the canonical text (model/value.ts); null when the form cannot hold it. */
   write(text: Buffer): unknown
+  /** The same as an element of a document; false, with nothing written, for what it cannot hold. */
+  put(out: Bson, name: Buffer, text: Span): boolean
   /** The canonical text; null for what `write` does not make. */
   read(value: unknown): string | Buffer | null
 }
@@ -24,19 +28,32 @@ const DATE_DIGITS = 3
 
 const text: Codec = {
   as: 'string',
-  write: (from) => from.toString('utf8'),
+  write: (from) => (isUtf8(from) ? from.toString('utf8') : null),
+  put: (out, name, from) => out.text(name, from),
   read: (value) => (typeof value === 'string' ? value : null),
 }
 
 const bool: Codec = {
   as: 'bool',
-  write: (from) => from.toString('latin1') === 't',
+  write: (from) => isTrue(spanOf(from)),
+  put(out, name, from) {
+    out.bool(name, isTrue(from))
+    return true
+  },
   read: (value) => (typeof value === 'boolean' ? (value ? 't' : 'f') : null),
+}
+
+function isTrue({ bytes, from, to }: Span): boolean {
+  return to - from === 1 && bytes[from] === TRUE
 }
 
 const bytes: Codec = {
   as: 'binary',
   write: (from) => new Binary(Buffer.from(from)),
+  put(out, name, from) {
+    out.binary(name, Binary.SUBTYPE_DEFAULT, from)
+    return true
+  },
   read: (value) => (value instanceof Binary && value.sub_type === 0 ? bufferOf(value) : null),
 }
 
@@ -47,77 +64,114 @@ function bufferOf(value: Binary): Buffer {
 const uuid: Codec = {
   as: 'uuid',
   write: (from) => new UUID(from.toString('latin1')),
+  put(out, name, { bytes, from, to }) {
+    const digits = bytes.toString('latin1', from, to).replaceAll('-', '')
+    const value = Buffer.from(digits, 'hex')
+    if (value.length !== UUID_BYTES) return false
+    out.binary(name, Binary.SUBTYPE_UUID, spanOf(value))
+    return true
+  },
   read: (value) => {
     if (!(value instanceof Binary) || value.sub_type !== Binary.SUBTYPE_UUID) return null
     return value.toUUID().toHexString(true)
   },
 }
 
+const UUID_BYTES = 16
+const TRUE = 0x74
 const WORD = 0x100000000
 const MINUS = 0x2d
 const POINT = 0x2e
 const ZERO = 0x30
 
 /** A number of few digits: its digits as a whole number, and how many of them are behind the point. */
-interface ShortNumber {
-  readonly digits: number
-  readonly scale: number
-  readonly negative: boolean
-}
+const short = { digits: 0, scale: 0, negative: false }
 
 /** Digits that a double holds, whichever they are. */
 const SHORT = 15
 
-/** Null for what is no such number; by hand, since it is read for every value. */
-function shortNumber(text: Buffer): ShortNumber | null {
-  const { length } = text
-  const negative = text[0] === MINUS
-  const from = negative ? 1 : 0
-  if (length === from || length - from > SHORT) return null
-  let [digits, point] = [0, length]
-  for (let at = from; at < length; at++) {
-    const digit = (text[at] ?? 0) - ZERO
-    if (text[at] === POINT && point === length && at > from && at < length - 1) point = at
-    else if (digit < 0 || digit > 9) return null
+/** Reads into `short`; false for what is no such number. By hand, since it is read for every value. */
+function isShort({ bytes, from, to }: Span): boolean {
+  const negative = bytes[from] === MINUS
+  const first = negative ? from + 1 : from
+  if (to === first || to - first > SHORT) return false
+  let [digits, point] = [0, to]
+  for (let at = first; at < to; at++) {
+    const digit = (bytes[at] ?? 0) - ZERO
+    if (bytes[at] === POINT && point === to && at > first && at < to - 1) point = at
+    else if (digit < 0 || digit > 9) return false
     else digits = digits * 10 + digit
   }
-  return { digits, scale: Math.max(0, length - 1 - point), negative }
+  short.digits = digits
+  short.scale = Math.max(0, to - 1 - point)
+  short.negative = negative
+  return true
+}
+
+/** The same for a whole number, which is `shortWhole` then. */
+function isShortWhole(text: Span): boolean {
+  return isShort(text) && short.scale === 0
+}
+
+function shortWhole(): number {
+  return short.negative ? -short.digits : short.digits
 }
 
 /** Half of the exponents are below zero (IEEE 754-2008, decimal128). */
 const EXPONENT_BIAS = 6176
 
-/** In the binary form of IEEE 754: sign, exponent, and the digits as a whole number. */
-function shortDecimal({ digits, scale, negative }: ShortNumber): Decimal128 {
+/** Sign and exponent of `short`, where the binary form of IEEE 754 has them. */
+function shortUpper(): number {
+  return ((EXPONENT_BIAS - short.scale) << 17) | (short.negative ? 1 << 31 : 0)
+}
+
+function shortDecimal(): Decimal128 {
   const bytes = Buffer.alloc(16)
-  bytes.writeUInt32LE(digits % WORD, 0)
-  bytes.writeUInt32LE(Math.floor(digits / WORD), 4)
-  bytes.writeUInt32LE((((EXPONENT_BIAS - scale) << 17) | (negative ? 1 << 31 : 0)) >>> 0, 12)
+  bytes.writeUInt32LE(short.digits % WORD, 0)
+  bytes.writeUInt32LE(Math.floor(short.digits / WORD), 4)
+  bytes.writeInt32LE(shortUpper(), 12)
   return new Decimal128(bytes)
+}
+
+function latin1({ bytes, from, to }: Span): string {
+  return bytes.toString('latin1', from, to)
 }
 
 const int: Codec = {
   as: 'int',
   write: (from) => new Int32(Number(from.toString('latin1'))),
+  put(out, name, from) {
+    out.int(name, isShortWhole(from) ? shortWhole() : Number(latin1(from)))
+    return true
+  },
   read: (value) => (value instanceof Int32 ? String(value.value) : null),
 }
 
 const long: Codec = {
   as: 'long',
-  write: (from) => {
-    const short = shortNumber(from)
-    if (short === null || short.scale > 0) return Long.fromString(from.toString('latin1'))
-    const number = short.negative ? -short.digits : short.digits
+  write(from) {
+    if (!isShortWhole(spanOf(from))) return Long.fromString(from.toString('latin1'))
+    const number = shortWhole()
     return new Long((number % WORD) | 0, Math.floor(number / WORD) | 0)
+  },
+  put(out, name, from) {
+    if (isShortWhole(from)) out.long(name, shortWhole())
+    else out.value(name, Long.fromString(latin1(from)))
+    return true
   },
   read: (value) => (value instanceof Long ? value.toString() : null),
 }
 
 const decimal: Codec = {
   as: 'decimal',
-  write: (from) => {
-    const short = shortNumber(from)
-    return short === null ? Decimal128.fromString(from.toString('latin1')) : shortDecimal(short)
+  write(from) {
+    if (!isShort(spanOf(from))) return Decimal128.fromString(from.toString('latin1'))
+    return shortDecimal()
+  },
+  put(out, name, from) {
+    if (isShort(from)) out.decimal(name, short.digits, shortUpper())
+    else out.value(name, Decimal128.fromString(latin1(from)))
+    return true
   },
   read: (value) => (value instanceof Decimal128 ? plainDecimal(value.toString()) : null),
 }
@@ -137,6 +191,10 @@ function plainDecimal(printed: string): string {
 const double: Codec = {
   as: 'double',
   write: (from) => new Double(Number(from.toString('latin1'))),
+  put(out, name, from) {
+    out.double(name, Number(latin1(from)))
+    return true
+  },
   read: (value) => (value instanceof Double ? doubleText(value.value) : null),
 }
 
@@ -144,13 +202,26 @@ const double: Codec = {
 const single: Codec = {
   as: 'double',
   write: (from) => new Double(Math.fround(Number(from.toString('latin1')))),
+  put(out, name, from) {
+    out.double(name, Math.fround(Number(latin1(from))))
+    return true
+  },
   read: (value) => (value instanceof Double ? singleText(value.value) : null),
 }
 
 function date(zone: string): Codec {
   return {
     as: 'date',
-    write: (from) => dateOf(from.toString('latin1')),
+    write(from) {
+      const millis = millisOf(spanOf(from))
+      return Number.isNaN(millis) ? null : new Date(millis)
+    },
+    put(out, name, from) {
+      const millis = millisOf(from)
+      if (Number.isNaN(millis)) return false
+      out.date(name, millis)
+      return true
+    },
     read: (value) => (value instanceof Date ? momentText(value, zone) : null),
   }
 }

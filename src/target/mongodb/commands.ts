@@ -1,5 +1,7 @@
 import type { ClientSession, Db, Document } from 'mongodb'
+import { Bson } from '../../dialect/mongodb/bson.ts'
 import { faultOf } from '../../dialect/mongodb/errors.ts'
+import { sequenceOf } from '../../dialect/mongodb/sequence.ts'
 import { Fault } from '../../model/fault.ts'
 import { COMMAND_MS } from './config.ts'
 
@@ -29,10 +31,14 @@ export interface Writing {
   readonly send: <T>(command: () => Promise<T>) => Promise<T>
 }
 
-type Body =
-  | { readonly kind: 'insert'; readonly documents: readonly unknown[] }
-  | { readonly kind: 'update'; readonly updates: readonly Document[] }
-  | { readonly kind: 'delete'; readonly deletes: readonly Document[] }
+interface Body {
+  readonly kind: keyof typeof FIELDS
+  /** Of a table’s rows they are written already. */
+  readonly what: readonly unknown[] | Bson
+}
+
+/** What a command of each kind calls what it holds. */
+const FIELDS = { insert: 'documents', update: 'updates', delete: 'deletes' } as const
 
 /**
  * One command that writes documents of a collection in no order, bounded in time and on disk at a
@@ -40,9 +46,14 @@ type Body =
  * and retry what must not be sent again once the claim is lost. Throws Fault for what is no error of
  * a single document.
  */
-export async function write(on: Writing, collection: string, body: Body): Promise<Written> {
-  const { kind, ...documents } = body
-  const command = { [kind]: collection, ...documents, ordered: false, maxTimeMS: COMMAND_MS }
+export async function write(
+  on: Writing,
+  collection: string,
+  { kind, what }: Body,
+): Promise<Written> {
+  const field = FIELDS[kind]
+  const held = what instanceof Bson ? sequenceOf(field, what) : what
+  const command = { [kind]: collection, [field]: held, ordered: false, maxTimeMS: COMMAND_MS }
   try {
     const { session, db } = on
     const answer = await on.send(() =>

@@ -80,7 +80,7 @@ class HistoryWork {
     this.#waiting = []
     this.#bytes = 0
     if (documents.length === 0) return
-    const { errors } = await write(this.#on, CHANGES, { kind: 'insert', documents })
+    const { errors } = await write(this.#on, CHANGES, { kind: 'insert', what: documents })
     const again = this.#on.session === null
     const real = errors.find(({ code, ofId }) => !(again && code === DUPLICATE && ofId))
     if (real === undefined) return
@@ -229,7 +229,7 @@ export async function loadHistory(
     if (row.length > LARGE) refuseTooLarge(document, table)
     return document
   })
-  const { errors } = await write(on, CHANGES, { kind: 'insert', documents })
+  const { errors } = await write(on, CHANGES, { kind: 'insert', what: documents })
   const [first] = errors
   if (first !== undefined) throw refusal(first, { label: on.label, table: tableName(table) })
 }

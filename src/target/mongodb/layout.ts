@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { BSON, type Document } from 'mongodb'
+import { type Bson, elementName } from '../../dialect/mongodb/bson.ts'
 import { type Codec, codecOf, type JsonForm, keyCodecOf } from '../../dialect/mongodb/values.ts'
 import { Fault } from '../../model/fault.ts'
 import { type Table, tableName } from '../../model/table.ts'
@@ -18,8 +19,12 @@ const LARGE = LARGEST_DOCUMENT >> 1
 /** Room for the id and the mark of a document, whose key may stand in it a second time. */
 const SPARE = 64 << 10
 
-const offsets: number[] = []
 const EMPTY = Buffer.alloc(0)
+const offsets: number[] = []
+/** Of the value that is being written. */
+const span: { bytes: Buffer; from: number; to: number } = { bytes: EMPTY, from: 0, to: 0 }
+/** Elements that each document begins with. */
+const NAMES = { id: elementName('_id'), mark: elementName(MARK), at: elementName('at') }
 
 /** How rows of a table and documents become one another; cells are those of the encoding `values`. */
 export class Layout {
@@ -30,6 +35,7 @@ export class Layout {
   /** Where a column stands by itself, null. */
   readonly #paths: readonly (readonly string[] | null)[]
   readonly #nests: boolean
+  readonly #names: readonly Buffer[]
   /** Indexes of all columns in the order of their names. */
   readonly #byName: readonly number[]
 
@@ -41,6 +47,7 @@ export class Layout {
     this.#keyCodecs = columns.map(({ type }) => keyCodecOf(type))
     const paths = columns.map((_, i) => pathOf(table, i))
     this.#paths = paths.map((path) => (path.length > 1 ? path : null))
+    this.#names = columns.map(({ name }) => elementName(name))
     this.#nests = this.#paths.some((path) => path !== null)
     this.#byName = columns
       .map((_, i) => i)
@@ -52,12 +59,61 @@ export class Layout {
     return this.#into(new Map(), tuple)
   }
 
-  /** The document of a row: its id, its mark, its columns. Throws HF-T251. */
-  document(tuple: Tuple, { id, stamp }: { readonly id: unknown; readonly stamp: string }): Fields {
-    const head = documentHead(id, { at: stamp })
-    if (!this.#nests) return this.#into(head, tuple)
-    for (const [name, value] of this.nested(this.fields(tuple))) head.set(name, value)
-    return head
+  /** Writes the document of a whole row: its id, its mark, its columns. Throws HF-T251. */
+  put(out: Bson, { row, stamp }: { readonly row: Tuple; readonly stamp: string }): void {
+    if (this.#nests) {
+      const document = documentHead(this.id(row), { at: stamp })
+      for (const [name, value] of this.nested(this.fields(row))) document.set(name, value)
+      out.document(BSON.serialize(document))
+      return
+    }
+    const count = locate(row, offsets)
+    out.begin()
+    this.#putId(out, row)
+    out.enter(NAMES.mark)
+    out.ascii(NAMES.at, stamp)
+    out.end()
+    for (let i = 0; i < count; i++) this.#putCell(out, row, i)
+    if (out.end() > LARGEST_DOCUMENT - SPARE) throw this.#tooLarge()
+  }
+
+  /** Writes what the document of a row is found by, as the element `_id`. */
+  putId(out: Bson, row: Tuple): void {
+    locate(row, offsets)
+    this.#putId(out, row)
+  }
+
+  /** `offsets` are those of the row. */
+  #putId(out: Bson, row: Tuple): void {
+    if (this.key === null || (this.#nests && this.key.length > 1)) {
+      out.value(NAMES.id, this.id(row))
+      return
+    }
+    if (this.key.length > 1) out.enter(NAMES.id)
+    for (const i of this.key) {
+      const name = this.key.length > 1 ? this.#names[i] : NAMES.id
+      span.bytes = row
+      span.from = (offsets[i] ?? 0) + 5
+      span.to = offsets[i + 1] ?? 0
+      const is = this.#keyCodecs[i]?.put(out, name ?? NAMES.id, span)
+      if (is !== true) throw this.#unlike(i)
+    }
+    if (this.key.length > 1) out.end()
+  }
+
+  #putCell(out: Bson, row: Tuple, i: number): void {
+    const from = offsets[i] ?? 0
+    const kind = row[from]
+    const name = this.#names[i] ?? NAMES.id
+    if (kind === UNCHANGED) return
+    if (kind === NULL) {
+      out.null(name)
+      return
+    }
+    span.bytes = row
+    span.from = from + 5
+    span.to = offsets[i + 1] ?? 0
+    if (this.#codecs[i]?.put(out, name, span) !== true) throw this.#unlike(i)
   }
 
   #into(fields: Fields, tuple: Tuple): Fields {
@@ -94,8 +150,11 @@ export class Layout {
   }
 
   #refuseTooLarge(fields: Fields): void {
-    if (BSON.serialize(fields).length <= LARGEST_DOCUMENT - SPARE) return
-    throw new Fault('HF-T251', {
+    if (BSON.serialize(fields).length > LARGEST_DOCUMENT - SPARE) throw this.#tooLarge()
+  }
+
+  #tooLarge(): Fault {
+    return new Fault('HF-T251', {
       what: `a row of ${tableName(this.table)} is larger than a document can be, ${LARGEST_DOCUMENT >> 20} MB`,
       side: 'target',
       table: tableName(this.table),
@@ -127,7 +186,7 @@ export class Layout {
     const [only = 0] = this.key
     if (this.key.length > 1) return this.nested(this.keyFields(tuple))
     locate(tuple, offsets)
-    return this.#keyCodecs[only]?.write(tuple.subarray((offsets[only] ?? 0) + 5, offsets[only + 1]))
+    return this.#writeKey(tuple, only)
   }
 
   /** The cells of the key as they stand in the id. */
@@ -135,8 +194,7 @@ export class Layout {
     locate(tuple, offsets)
     const fields: Fields = new Map()
     for (const i of this.key ?? []) {
-      const from = offsets[i] ?? 0
-      fields.set(this.#name(i), this.#keyCodecs[i]?.write(tuple.subarray(from + 5, offsets[i + 1])))
+      fields.set(this.#name(i), this.#writeKey(tuple, i))
     }
     return fields
   }
@@ -163,8 +221,20 @@ export class Layout {
 
   #write(cell: Buffer, column: number): unknown {
     const value = this.#codecs[column]?.write(cell) ?? null
-    if (value !== null) return value
-    throw new Fault('HF-T251', {
+    if (value === null) throw this.#unlike(column)
+    return value
+  }
+
+  /** `offsets` are those of the tuple. */
+  #writeKey(tuple: Tuple, column: number): unknown {
+    const text = tuple.subarray((offsets[column] ?? 0) + 5, offsets[column + 1])
+    const value = this.#keyCodecs[column]?.write(text) ?? null
+    if (value === null) throw this.#unlike(column)
+    return value
+  }
+
+  #unlike(column: number): Fault {
+    return new Fault('HF-T251', {
       what: `a ${this.#codecs[column]?.as ?? 'value'} cannot hold a value of the column ${this.#name(column)} of ${tableName(this.table)}`,
       side: 'target',
       table: tableName(this.table),

@@ -1,4 +1,5 @@
 import type { Document } from 'mongodb'
+import { Bson } from '../../dialect/mongodb/bson.ts'
 import { faultOf } from '../../dialect/mongodb/errors.ts'
 import type { Batch, Stretch } from '../../model/batch.ts'
 import type { RowChange } from '../../model/change.ts'
@@ -11,7 +12,7 @@ import { COMMAND_BYTES, COMMAND_DOCUMENTS, MARK } from './config.ts'
 import { raw } from './fold.ts'
 import { completed, type Layout } from './layout.ts'
 import { Gathered } from './pending.ts'
-import { olderThan } from './send.ts'
+import { BESIDE, documentOf, olderThan } from './send.ts'
 import { Sending } from './sending.ts'
 import { onlyPlace, stampsOf } from './stamp.ts'
 
@@ -219,7 +220,7 @@ export async function sweep(on: Writing, collection: string, which: Document): P
       })
     if (ids.length === 0) return
     const q = { _id: { $in: ids.map(({ _id }) => _id) } }
-    await write(on, collection, { kind: 'delete', deletes: [{ q, limit: 0 }] })
+    await write(on, collection, { kind: 'delete', what: [{ q, limit: 0 }] })
   }
 }
 
@@ -237,21 +238,22 @@ export async function load(
 ): Promise<void> {
   const { layout, collection, mode } = place
   if (layout.key !== null && mode !== 'merge') {
-    const documents = rows.map((row) => layout.document(row, { id: layout.id(row), stamp }))
-    const { errors } = await write(on, collection, { kind: 'insert', documents })
+    const what = new Bson(rows.reduce((room, row) => room + BESIDE + row.length, 0))
+    for (const row of rows) layout.put(what, { row, stamp })
+    const { errors } = await write(on, collection, { kind: 'insert', what })
     const [first] = errors
     if (first !== undefined) throw refusedCopy(on, layout.table, first.code)
     return
   }
   const updates = layout.key === null ? counted(layout, rows, stamp) : merged(layout, rows, stamp)
-  const { errors } = await write(on, collection, { kind: 'update', updates })
+  const { errors } = await write(on, collection, { kind: 'update', what: updates })
   // Two workers made the document of equal rows at the same time: the loser counts on.
   const again = errors.filter(({ code, ofId }) => code === 11000 && ofId)
   const [real] = errors.filter((error) => !again.includes(error))
   if (real !== undefined) throw refusedCopy(on, layout.table, real.code)
   const left = again.flatMap(({ index }) => updates[index] ?? [])
   if (left.length === 0) return
-  const second = await write(on, collection, { kind: 'update', updates: left })
+  const second = await write(on, collection, { kind: 'update', what: left })
   const [still] = second.errors
   if (still !== undefined) throw refusedCopy(on, layout.table, still.code)
 }
@@ -260,7 +262,8 @@ function merged(layout: Layout, rows: readonly Tuple[], stamp: string): Document
   const last = new Map(rows.map((row) => [layout.place(row), row]))
   return [...last.values()].map((row) => {
     const id = layout.id(row)
-    return { q: { _id: id }, u: layout.document(row, { id, stamp }), upsert: true }
+    const u = documentOf(id, { at: stamp }, layout.nested(layout.fields(row)))
+    return { q: { _id: id }, u, upsert: true }
   })
 }
 

@@ -4,7 +4,8 @@ import type { Fields, Layout } from './layout.ts'
 /** What becomes of one document. */
 export interface Op {
   readonly layout: Layout
-  readonly id: unknown
+  /** A row that the document is found by. */
+  readonly key: Tuple
   /** Of the last change that it is made of. */
   stamp: string
   kind: 'put' | 'patch' | 'drop'
@@ -53,8 +54,7 @@ export class Gathered implements Pending {
     const place = layout.place(row)
     const known = this.ops.get(place)
     if (known === undefined) {
-      const id = layout.id(row)
-      this.ops.set(place, { layout, id, stamp, kind: 'put', row, fields: null, before })
+      this.ops.set(place, { layout, key: row, stamp, kind: 'put', row, fields: null, before })
     } else {
       if (!follows(known, before)) return false
       known.kind = 'put'
@@ -74,8 +74,7 @@ export class Gathered implements Pending {
     const fields = layout.fields(row)
     if (known === undefined) {
       const before = 'present'
-      const id = layout.id(row)
-      this.ops.set(place, { layout, id, stamp, kind: 'patch', row: null, fields, before })
+      this.ops.set(place, { layout, key: row, stamp, kind: 'patch', row: null, fields, before })
     } else {
       if (known.kind === 'drop') return false
       if (known.row !== null) known.fields = layout.fields(known.row)
@@ -98,8 +97,8 @@ export class Gathered implements Pending {
     const place = layout.place(row)
     const known = this.ops.get(place)
     if (known === undefined) {
-      const id = layout.id(row)
-      this.ops.set(place, { layout, id, stamp, kind: 'drop', row: null, fields: null, before })
+      const op = { layout, key: row, stamp, row: null, fields: null, before } as const
+      this.ops.set(place, { ...op, kind: 'drop' })
     } else {
       if (known.kind === 'drop') return before === 'either'
       known.kind = 'drop'

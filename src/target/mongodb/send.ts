@@ -1,4 +1,5 @@
-import type { Document } from 'mongodb'
+import { BSON, type Document } from 'mongodb'
+import { Bson, elementName } from '../../dialect/mongodb/bson.ts'
 import { Fault } from '../../model/fault.ts'
 import { tableName } from '../../model/table.ts'
 import {
@@ -42,8 +43,8 @@ async function sendGuarded(on: Writing, collection: string, ops: readonly Op[]):
   const gone = ops.filter(({ kind }) => kind === 'drop')
   const there = ops.filter(({ kind }) => kind !== 'drop')
   if (gone.length > 0) {
-    const deletes = gone.map(({ id, stamp }) => ({ q: { _id: id, ...olderThan(stamp) }, limit: 1 }))
-    noErrors(on, await write(on, collection, { kind: 'delete', deletes }), gone)
+    const what = gone.map((op) => ({ q: { _id: idOf(op), ...olderThan(op.stamp) }, limit: 1 }))
+    noErrors(on, await write(on, collection, { kind: 'delete', what }), gone)
   }
   const born = there.filter(({ before }) => before === 'absent')
   const known = await sendBorn(on, collection, born)
@@ -60,8 +61,7 @@ async function sendBorn(
   born: readonly Op[],
 ): Promise<readonly Op[]> {
   if (born.length === 0) return []
-  const documents = born.map((op) => wholeOf(op))
-  const { errors } = await write(on, collection, { kind: 'insert', documents })
+  const { errors } = await write(on, collection, { kind: 'insert', what: documentsOf(born) })
   const isKnown = ({ code, ofId }: WriteError): boolean => code === DUPLICATE && ofId
   const real = errors.filter((error) => !isKnown(error))
   noErrors(on, { matched: 0, errors: real }, born)
@@ -71,27 +71,90 @@ async function sendBorn(
 /** Writes over documents that are older than the change, and makes those that are missing. */
 async function sendOver(on: Writing, collection: string, ops: readonly Op[]): Promise<void> {
   if (ops.length === 0) return
-  const updates = ops.map((op) => ({
-    q: { _id: op.id, ...olderThan(op.stamp) },
-    ...changeOf(op),
-    upsert: op.kind === 'put',
-  }))
-  const { errors } = await write(on, collection, { kind: 'update', updates })
+  const { errors } = await write(on, collection, { kind: 'update', what: updatesOf(ops, true) })
   // The document is there and is not older: this change, or a later one, has arrived before.
   const real = errors.filter(({ code, ofId }) => code !== DUPLICATE || !ofId)
   noErrors(on, { matched: 0, errors: real }, ops)
 }
 
-function wholeOf(op: Op): Fields {
-  const { layout, id, stamp, row, fields } = op
-  if (row !== null) return layout.document(row, op)
-  return documentOf(id, { at: stamp }, layout.nested(fields ?? new Map()))
+function idOf({ layout, key }: Op): unknown {
+  return layout.id(key)
 }
 
-function changeOf(op: Op): Document {
-  if (op.kind === 'put') return { u: wholeOf(op) }
+/** Bytes that an operation is taken to need beside those of its row. */
+export const BESIDE = 200
+
+function roomFor(ops: readonly Op[]): Bson {
+  return new Bson(ops.reduce((room, { row }) => room + BESIDE + (row?.length ?? 0), 0))
+}
+
+function documentsOf(ops: readonly Op[]): Bson {
+  const out = roomFor(ops)
+  for (const op of ops) putWhole(out, op)
+  return out
+}
+
+/** The document as it will be. */
+function putWhole(out: Bson, op: Op): void {
+  const { layout, stamp, row, fields } = op
+  if (row !== null) layout.put(out, { row, stamp })
+  else
+    out.document(
+      BSON.serialize(documentOf(idOf(op), { at: stamp }, layout.nested(fields ?? new Map()))),
+    )
+}
+
+/** `guarded`: documents that stand where the change is, or past it, are passed over. */
+function updatesOf(ops: readonly Op[], guarded: boolean): Bson {
+  const out = roomFor(ops)
+  for (const op of ops) {
+    const upsert = guarded ? op.kind === 'put' : op.before === 'either'
+    if (op.kind === 'put') putUpdate(out, op, { guarded, upsert })
+    else out.document(BSON.serialize(patchOf(op, { guarded, upsert })))
+  }
+  return out
+}
+
+interface How {
+  readonly guarded: boolean
+  /** A document that is not there is made. */
+  readonly upsert: boolean
+}
+
+function patchOf(op: Op, { guarded, upsert }: How): Document {
+  const q = { _id: idOf(op), ...(guarded ? olderThan(op.stamp) : {}) }
   const set = new Map<string, unknown>([...(op.fields ?? []), [`${MARK}.at`, op.stamp]])
-  return { u: { $set: set } }
+  return { q, u: { $set: set }, upsert }
+}
+
+const NAMES = {
+  q: elementName('q'),
+  u: elementName('u'),
+  upsert: elementName('upsert'),
+  at: elementName(`${MARK}.at`),
+  not: elementName('$not'),
+  gte: elementName('$gte'),
+}
+
+function putUpdate(out: Bson, op: Op, { guarded, upsert }: How): void {
+  out.begin()
+  out.enter(NAMES.q)
+  op.layout.putId(out, op.key)
+  if (guarded) putOlder(out, op.stamp)
+  out.end()
+  out.field(NAMES.u)
+  putWhole(out, op)
+  out.bool(NAMES.upsert, upsert)
+  out.end()
+}
+
+/** What `olderThan` says. */
+function putOlder(out: Bson, stamp: string): void {
+  out.enter(NAMES.at)
+  out.enter(NAMES.not)
+  out.ascii(NAMES.gte, stamp)
+  out.end()
+  out.end()
 }
 
 async function sendCounted(on: Writing, collection: string, ops: readonly Op[]): Promise<void> {
@@ -99,23 +162,18 @@ async function sendCounted(on: Writing, collection: string, ops: readonly Op[]):
   const changed = ops.filter(({ kind, before }) => kind !== 'drop' && before !== 'absent')
   const born = ops.filter(({ kind, before }) => kind !== 'drop' && before === 'absent')
   if (gone.length > 0) {
-    const deletes = gone.map(({ id }) => ({ q: { _id: id }, limit: 1 }))
-    const written = await write(on, collection, { kind: 'delete', deletes })
+    const what = gone.map((op) => ({ q: { _id: idOf(op) }, limit: 1 }))
+    const written = await write(on, collection, { kind: 'delete', what })
     const free = gone.every(({ before }) => before === 'either')
     expect(on, gone, { written, wanted: free ? written.matched : gone.length })
   }
   if (changed.length > 0) {
-    const updates = changed.map((op) => ({
-      q: { _id: op.id },
-      ...changeOf(op),
-      upsert: op.before === 'either',
-    }))
-    const written = await write(on, collection, { kind: 'update', updates })
+    const what = updatesOf(changed, false)
+    const written = await write(on, collection, { kind: 'update', what })
     expect(on, changed, { written, wanted: changed.length })
   }
   if (born.length > 0) {
-    const documents = born.map((op) => wholeOf(op))
-    const written = await write(on, collection, { kind: 'insert', documents })
+    const written = await write(on, collection, { kind: 'insert', what: documentsOf(born) })
     expect(on, born, { written, wanted: born.length })
   }
 }

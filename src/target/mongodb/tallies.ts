@@ -35,12 +35,13 @@ export async function settleTallies(
     const u = documentOf(id, { at: next.at, count: next.count }, fields)
     updates.push({ q, u, upsert: known === null })
   }
-  for (const [count, body] of [
-    [deletes.length, { kind: 'delete', deletes }],
-    [updates.length, { kind: 'update', updates }],
+  for (const [kind, what] of [
+    ['delete', deletes],
+    ['update', updates],
   ] as const) {
+    const count = what.length
     if (count === 0) continue
-    const { errors, matched } = await write(on, collection, body)
+    const { errors, matched } = await write(on, collection, { kind, what })
     const table = tableOf(tallies)
     const [error] = errors
     if (error !== undefined) throw refusal(error, { label: on.label, table })

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { BSON } from 'mongodb'
-import { codecOf, keyCodecOf } from '../../../../src/dialect/mongodb/values.ts'
+import { Bson, elementName } from '../../../../src/dialect/mongodb/bson.ts'
+import { type Codec, codecOf, keyCodecOf } from '../../../../src/dialect/mongodb/values.ts'
 import type { Type } from '../../../../src/model/value.ts'
 
 const options = { promoteValues: false, promoteLongs: false, promoteBuffers: false }
@@ -12,8 +13,32 @@ function stored(value: unknown): unknown {
   return BSON.deserialize(BSON.serialize({ value }), options)['value']
 }
 
+/** Bytes around a cell, which must not matter to whoever writes it. */
+const AROUND = Buffer.from('19-.')
+
+/** A document of one field as the codec writes it by itself. */
+function put(codec: Codec, text: Buffer): Buffer | null {
+  const out = new Bson(0)
+  const bytes = Buffer.concat([AROUND, text, AROUND])
+  const span = { bytes, from: AROUND.length, to: AROUND.length + text.length }
+  out.begin()
+  const held = codec.put(out, elementName('größe'), span)
+  assert.equal(out.end(), out.bytes.length)
+  if (!held) assert.equal(out.bytes.length, 5, 'nothing is written of what cannot be held')
+  return held ? out.bytes : null
+}
+
+/** What it writes by itself is what the library makes of its value, byte by byte. */
+function alike(codec: Codec, text: Buffer): void {
+  const value = codec.write(text)
+  const made = value === null ? null : BSON.serialize({ größe: value })
+  assert.deepEqual(put(codec, text), made && Buffer.from(made), text.toString('latin1'))
+}
+
 function same(type: Type, text: string | Buffer, as?: string): void {
   const codec = codecOf(type)
+  alike(codec, Buffer.from(text))
+  alike(keyCodecOf(type), Buffer.from(text))
   const read = codec.read(stored(codec.write(Buffer.from(text))))
   if (typeof text === 'string') assert.equal(String(read), text)
   else assert.deepEqual(read, text)
@@ -113,9 +138,34 @@ test('numbers of any size read back the same', () => {
 })
 
 test('a moment that no date holds is refused, not bent', () => {
-  const { write } = codecOf(moment('timestamp', 3))
-  for (const text of ['infinity', '-infinity', '294276-12-31 00:00:00', '2024-01-01 00:00:00.0001'])
-    assert.equal(write(Buffer.from(text)), null, text)
+  const codec = codecOf(moment('timestamp', 3))
+  for (const text of [
+    'infinity',
+    '-infinity',
+    '294276-12-31 00:00:00',
+    '2024-01-01 00:00:00.0001',
+  ]) {
+    assert.equal(codec.write(Buffer.from(text)), null, text)
+    assert.equal(put(codec, Buffer.from(text)), null, text)
+  }
+})
+
+test('text of any length is kept, bytes that are none are refused, not bent', () => {
+  const text = codecOf({ kind: 'text' })
+  const property = fc.property(fc.string({ unit: 'binary', maxLength: 120 }), (one) => {
+    same({ kind: 'text' }, one, 'string')
+    const broken = Buffer.concat([Buffer.from(one), Buffer.from([0xc3])])
+    assert.equal(text.write(broken), null)
+    assert.equal(put(text, broken), null)
+  })
+  fc.assert(property, { numRuns: 200 })
+})
+
+test('documents of JSON are written as the library writes them', () => {
+  const codec = codecOf({ kind: 'json', binary: true }, 'document')
+  for (const text of ['{}', '[1, 2.50, "é", null]', '{"a": {"b": [true]}}', '7', '{"a":1}']) {
+    alike(codec, Buffer.from(text))
+  }
 })
 
 test('values of another form are not taken for one', () => {

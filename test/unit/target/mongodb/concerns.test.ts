@@ -17,7 +17,7 @@ test('G10 what is written waits for a majority and its disk, what is read a majo
   assert.equal(on.transactions, true)
   assert.equal(await new MirrorState(on, 'm').read(), null)
   const writing = { ...on, session: null, send: <T>(command: () => Promise<T>) => command() }
-  await write(writing, 'rows', { kind: 'insert', documents: [{ _id: 1 }] })
+  await write(writing, 'rows', { kind: 'insert', what: [{ _id: 1 }] })
   const [, read, written] = peer.commands
   assert.equal(read?.['find'], '_holdfast')
   assert.deepEqual(read?.['readConcern'], { level: 'majority' })

@@ -54,7 +54,7 @@ function plain(client: MongoClient, session: ClientSession): Promise<unknown> {
 function asSent(client: MongoClient, session: ClientSession): Promise<unknown> {
   const send = <T>(command: () => Promise<T>): Promise<T> => command()
   const on = { db: client.db('shop'), label: 'there', session, send }
-  return write(on, 'rows', { kind: 'insert', documents })
+  return write(on, 'rows', { kind: 'insert', what: documents })
 }
 
 /** Runs a transaction of one insert; `stands` is what a look finds after a commit in doubt. */
