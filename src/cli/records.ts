@@ -54,6 +54,8 @@ function restOf(event: MirrorEvent, follower: Follower): Record<string, unknown>
       return { fault: faultData(event.fault), retry_ms: event.retryInMillis }
     case 'way':
       return { way: event.way, why: event.why }
+    case 'wholeness':
+      return { whole: event.whole, why: event.why }
     case 'connectors':
       return { connectors: event.connectors.map(connectorStatus) }
     case 'notice':

@@ -3,7 +3,7 @@ import type { TableMode, TableState } from '../model/checkpoint.ts'
 import type { Fault } from '../model/fault.ts'
 import type { Phase } from '../model/phase.ts'
 import type { Positions } from '../model/position.ts'
-import type { LogAge, Way } from '../source/source.ts'
+import type { LogAge, Way, Wholeness } from '../source/source.ts'
 
 /** What a mirror tells while it works; everything that is shown derives from these. */
 export type MirrorEvent =
@@ -44,6 +44,7 @@ export type MirrorEvent =
   | { readonly kind: 'fault'; readonly fault: Fault; readonly retryInMillis: number | null }
   | { readonly kind: 'notice'; readonly text: string }
   | ({ readonly kind: 'way' } & Way)
+  | ({ readonly kind: 'wholeness' } & Wholeness)
   | { readonly kind: 'connectors'; readonly connectors: readonly ConnectorProgress[] }
 
 /** What fills the source and belongs to the mirror: a connector of another program. */
@@ -101,6 +102,8 @@ export interface Progress {
   readonly levelAt: bigint | null
   /** How the source's log is read; null until it is. */
   readonly way: Way | null
+  /** Whether transactions are seen as wholes at the target; null until that is known. */
+  readonly wholeness: Wholeness | null
   /** Those that belong to the mirror; none where it has none. */
   readonly connectors: readonly ConnectorProgress[]
   readonly fault: Fault | null
@@ -133,6 +136,7 @@ export function startProgress(mirror: string, now: bigint): Progress {
     headAt: null,
     levelAt: null,
     way: null,
+    wholeness: null,
     connectors: [],
     fault: null,
   }
@@ -189,6 +193,8 @@ export function reduce(progress: Progress, event: MirrorEvent, now: bigint): Pro
       }
     case 'way':
       return { ...progress, way: { way: event.way, why: event.why } }
+    case 'wholeness':
+      return { ...progress, wholeness: { whole: event.whole, why: event.why } }
     case 'connectors':
       return { ...progress, connectors: event.connectors }
     case 'notice':

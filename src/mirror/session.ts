@@ -4,7 +4,7 @@ import { Fault } from '../model/fault.ts'
 import { Gathering } from '../model/gathering.ts'
 import type { Position, Positions } from '../model/position.ts'
 import { openSource } from '../source/registry.ts'
-import type { Source } from '../source/source.ts'
+import type { Source, Wholeness } from '../source/source.ts'
 import { openTarget } from '../target/registry.ts'
 import type { Claim, Target } from '../target/target.ts'
 import { setBack } from './back.ts'
@@ -28,6 +28,7 @@ export async function session(run: Run): Promise<MirrorOutcome> {
     ...(options.catchUp === undefined ? {} : { catchUp: options.catchUp }),
     notice: (text) => watch({ kind: 'notice', text }),
     way: (way) => watch({ kind: 'way', ...way }),
+    wholeness: (told) => tell(told),
   })
   // Also while the target is away, which is when the source's log grows.
   watch({ kind: 'log', ...(await source.log()) })
@@ -38,6 +39,9 @@ export async function session(run: Run): Promise<MirrorOutcome> {
     rename: options.rename ?? [],
     metadata: options.metadata ?? false,
   })
+  const tell = (told: Wholeness): void => watch({ kind: 'wholeness', ...seen(told, target) })
+  if (source.traits.wholeTransactions)
+    tell({ whole: true, why: 'as the log of the source has them' })
   refuseSamePlace(source, target)
   refuseShape(target, options)
   watch({ kind: 'opened', source: source.label, target: target.label })
@@ -58,6 +62,11 @@ export async function session(run: Run): Promise<MirrorOutcome> {
     return { ended: 'snapshot', positions: checkpoint.positions }
   }
   return await stream({ run, source, target, claim, checkpoint, drain: run.drain })
+}
+
+/** What of it readers of the target see. */
+function seen(told: Wholeness, { traits, label }: Target): Wholeness {
+  return traits.transactional ? told : { whole: false, why: `${label} knows no transactions` }
 }
 
 /** Follows all lanes; those that the source wants set back first, as often as it does. */

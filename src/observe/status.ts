@@ -76,6 +76,8 @@ export interface Status {
   readonly lag: { readonly seconds: number; readonly bytes: number } | null
   /** How the source's log is read now, and why so; null while it is not. */
   readonly reading: { readonly way: 'stream' | 'windows'; readonly why: string } | null
+  /** Whether readers of the target see whole transactions of the source; null until that is known. */
+  readonly transactions: { readonly whole: boolean; readonly why: string } | null
   /** What the source keeps for the mirror, and how long it keeps what the mirror needs next. */
   readonly log: {
     readonly retained_bytes: number | null
@@ -133,6 +135,7 @@ export function runningStatus(follower: Follower): Status {
     positions: positionsOf(progress),
     lag: lag === null ? null : { seconds: lag.seconds, bytes: Number(lag.bytes) },
     reading: reads(progress.phase) ? progress.way : null,
+    transactions: progress.wholeness,
     log: {
       retained_bytes: progress.retainedBytes,
       limit_bytes: progress.limitBytes,
@@ -181,6 +184,7 @@ export function storedStatus(
     positions: { applied, durable: applied, head: null },
     lag: null,
     reading: null,
+    transactions: null,
     log: { retained_bytes: null, limit_bytes: null, age_seconds: null, limit_seconds: null },
     counters: {},
     tables,

@@ -30,6 +30,12 @@ export interface Way {
   readonly why: string
 }
 
+/** Whether what one transaction of the source changed is handed on together, and why. */
+export interface Wholeness {
+  readonly whole: boolean
+  readonly why: string
+}
+
 export interface SourceOptions {
   readonly endpoint: Endpoint
   /** Names what the source keeps for this mirror. */
@@ -40,6 +46,8 @@ export interface SourceOptions {
   readonly notice?: (text: string) => void
   /** Told whenever the log is read in another way, or for another reason. */
   readonly way?: (way: Way) => void
+  /** Told whenever that changes, where `wholeTransactions` is not true of all that it reads. */
+  readonly wholeness?: (wholeness: Wholeness) => void
 }
 
 /** How much a table holds, roughly; null where there is no telling. */

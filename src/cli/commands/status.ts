@@ -112,6 +112,7 @@ export function statusText(status: Status, paint: Paint): string {
   const place = `applied ${positions.applied ?? 'nothing'} · durable ${positions.durable ?? 'nothing'}`
   row('position', positions.head === null ? place : `${place} · source at ${positions.head}`)
   if (reading !== null) row('reading', reading.why)
+  if (status.transactions !== null) row('order', orderWords(status.transactions))
   if (log.retained_bytes !== null) row('log', logWords(log.retained_bytes, log))
   const waiting = status.tables.filter((table) => !table.copied)
   for (const table of waiting.slice(0, 10)) {
@@ -120,6 +121,11 @@ export function statusText(status: Status, paint: Paint): string {
   }
   if (waiting.length > 10) row('', `and ${waiting.length - 10} more tables`)
   return lines.join('\n')
+}
+
+function orderWords({ whole, why }: { readonly whole: boolean; readonly why: string }): string {
+  if (whole) return `whole transactions, in the order of their commits: ${why}`
+  return `each row in its order, transactions in pieces, all of it in the end: ${why}`
 }
 
 function lagWords(lag: { readonly seconds: number; readonly bytes: number }): string {

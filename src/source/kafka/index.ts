@@ -18,6 +18,7 @@ import type {
   Source,
   SourceOptions,
   SourceTraits,
+  Wholeness,
 } from '../source.ts'
 import { Ageing } from './ageing.ts'
 import { fromBeginnings } from './back.ts'
@@ -36,7 +37,7 @@ import { EmptySnapshot } from './snapshot.ts'
 import { streamTopics } from './stream.ts'
 import { describeTable, type Reach, type TopicTable } from './tables.ts'
 import { chosenTopics } from './topics.ts'
-import { beginOfTransactions, openWholes, PATIENCE } from './transactions.ts'
+import { beginOfTransactions, openWholes, PATIENCE, wholenessOf } from './transactions.ts'
 
 /** Connects; faults within seconds when the brokers cannot be reached or entered. */
 export async function openKafkaSource(options: SourceOptions): Promise<Source> {
@@ -192,10 +193,9 @@ class KafkaSource implements Source {
       if (skipped > 0n) this.#options.notice?.(skippedNotice(topic.name, skipped))
     }
     const held = topics.filter(({ table }) => table?.identity.by === 'key')
-    const begins = [
-      ...held.flatMap((one) => one.begins),
-      ...(await beginOfTransactions(this.#reach.cluster, held)),
-    ]
+    const transactions = await beginOfTransactions(this.#reach.cluster, held)
+    if (transactions.length === 0 && held.length > 1) this.#options.notice?.(APART)
+    const begins = [...held.flatMap((one) => one.begins), ...transactions]
     for (const { topic } of begins) this.#followed.add(topic)
     return new EmptySnapshot(
       new Map(
@@ -219,8 +219,11 @@ class KafkaSource implements Source {
     const held = tables.filter(({ id }) => byTopic.has(id))
     const notice = (text: string): void => this.#options.notice?.(text)
     const { transaction_wait: patience = PATIENCE } = this.#options.endpoint.params
-    const of = { log: this.#log, topics, tables, places, notice, patience: Number(patience) }
-    const ends = openWholes(of)
+    const wholeness = (told: Wholeness): void => this.#options.wholeness?.(told)
+    const all = { topics, tables, places }
+    const how = { log: this.#log, notice, wholeness, patience: Number(patience) }
+    const ends = openWholes({ ...all, ...how })
+    wholeness(await wholenessOf(cluster, ends, all))
     const wholes = ends?.whole === true ? ends.of : null
     const readings = topics.flatMap((topic) => {
       const table = held.find(({ id }) => id === topic.name)
@@ -325,6 +328,9 @@ class KafkaSource implements Source {
     await this.#reach.cluster[Symbol.asyncDispose]()
   }
 }
+
+const APART =
+  'no topic tells of the transactions of all tables: each row is followed in its order, and tables follow each other at their own pace'
 
 function skippedNotice(topic: string, records: bigint): string {
   return `${records} records of the topic ${topic} are not read: a snapshot came after them`

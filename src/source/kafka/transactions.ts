@@ -1,5 +1,6 @@
 import type { Cluster, Moment, PlaceOffset, Topic } from '../../dialect/kafka/cluster.ts'
 import type { Table } from '../../model/table.ts'
+import type { Wholeness } from '../source.ts'
 import { Lane } from './lane.ts'
 import type { LanePlace } from './place.ts'
 import type { TopicTable } from './tables.ts'
@@ -34,6 +35,7 @@ interface Streamed {
   /** Milliseconds to wait for the rest of a transaction. */
   readonly patience: number
   readonly notice: (text: string) => void
+  readonly wholeness: (wholeness: Wholeness) => void
 }
 
 /** The topic of transactions as it is read. */
@@ -44,18 +46,42 @@ export interface Ends {
   readonly whole: boolean
 }
 
+/** What is followed here, seen from whoever reads the target. */
+export async function wholenessOf(
+  cluster: Cluster,
+  ends: Ends | null,
+  all: Pick<Streamed, 'topics' | 'tables' | 'places'>,
+): Promise<Wholeness> {
+  if (ends?.whole === true) return ends.of.wholeness
+  const pieces = (why: string): Wholeness => ({ whole: false, why })
+  if (!isComplete(all)) return pieces('other processes follow some of the partitions')
+  if (new Set(all.tables.map(prefixOf)).size > 1)
+    return pieces('the tables are of several connectors')
+  const topic = await transactionTopic(cluster, all.tables)
+  if (topic === null) return pieces('no topic tells where transactions end')
+  return pieces(`the topic ${topic.name} was not there when the mirror was made`)
+}
+
+/** True when all partitions of all tables are followed here. */
+function isComplete({
+  topics,
+  tables,
+  places,
+}: Pick<Streamed, 'topics' | 'tables' | 'places'>): boolean {
+  return tables.every(({ id }) => {
+    const partitions = topics.find(({ name }) => name === id)?.partitions
+    return places.filter(({ topic }) => topic === id).length === partitions
+  })
+}
+
 /** What keeps transactions whole; null where the mirror has no place in a topic that tells of them. */
 export function openWholes({ topics, tables, places, ...how }: Streamed): Ends | null {
   const place = places.find((one) => tables.every(({ id }) => id !== one.topic))
   const topic = topics.find(({ name }) => name === place?.topic)
   if (topic === undefined || place === undefined) return null
-  const whole = tables.every((table) => {
-    const partitions = topics.find(({ name }) => name === table.id)?.partitions
-    const here = places.filter((one) => one.topic === table.id).length
-    return prefixOf(table) === prefix(topic) && here === partitions
-  })
   const of = new Wholes({ ...how, lane: new Lane(how.log, place) })
-  return { topic, of, whole }
+  const all = tables.every((table) => prefixOf(table) === prefix(topic))
+  return { topic, of, whole: all && isComplete({ topics, tables, places }) }
 }
 
 /**

@@ -2,6 +2,7 @@ import type { Membership, TransactionEvent } from '../../dialect/debezium/event.
 import type { Change, StreamItem } from '../../model/change.ts'
 import { Changes, type RowSpan } from '../../model/changes.ts'
 import type { Table } from '../../model/table.ts'
+import type { Wholeness } from '../source.ts'
 import type { Lane } from './lane.ts'
 import { type LanePlace, laneOf, positionAt } from './place.ts'
 
@@ -19,6 +20,8 @@ export interface WholesOptions {
   /** Milliseconds to wait for what is missing of a transaction. */
   readonly patience: number
   readonly notice: (text: string) => void
+  /** Told when that changes. */
+  readonly wholeness: (wholeness: Wholeness) => void
 }
 
 /** A transaction of which rows have come. */
@@ -96,6 +99,10 @@ export class Wholes {
   constructor(options: WholesOptions) {
     this.#options = options
     this.lane = options.lane
+  }
+
+  get wholeness(): Wholeness {
+    return { whole: true, why: `the topic ${this.lane.topic} tells where they end` }
   }
 
   join(member: Member): void {
@@ -255,6 +262,7 @@ export class Wholes {
   }
 
   #tear(why: string): void {
+    if (this.#torn === 0) this.#options.wholeness({ whole: false, why })
     this.#torn = TRUST
     this.#tears++
     if (!/^10*$/.test(String(this.#tears))) return
@@ -267,6 +275,7 @@ export class Wholes {
     this.#wait = null
     if (this.#torn === 0 || --this.#torn > 0) return
     this.#options.notice('transactions are applied as wholes again')
+    this.#options.wholeness(this.wholeness)
   }
 
   #opened(id: string): Open {

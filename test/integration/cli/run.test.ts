@@ -118,6 +118,7 @@ test('a running mirror can be asked; SIGTERM applies what was read and ends with
     active: true,
     connector_name: 'holdfast_default',
   })
+  assert.equal(healthy.transactions.whole, true)
   assert.ok(healthy.statistics.rows_synced >= 501)
   assert.deepEqual(healthy.tables, [
     {

@@ -182,7 +182,7 @@ class Reader {
     }
     const lane = new Lane(LOG, place(`${ENDS}/0`))
     const notice = (text: string): void => void this.notices.push(text)
-    const wholes = new Wholes({ log: LOG, lane, patience: PATIENCE, notice })
+    const wholes = new Wholes({ log: LOG, lane, patience: PATIENCE, notice, wholeness: () => {} })
     this.#readings = tables.map((table) => {
       const own = [...this.#shop.lanes.keys()].filter((name) => name.startsWith(`${table.id}/`))
       const places = own.map(place)
