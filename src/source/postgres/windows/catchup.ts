@@ -57,7 +57,7 @@ export class CatchUp implements AsyncDisposable {
   #advancedAt = monotonic()
   #failed: { readonly error: unknown } | null = null
   #planned: Lsn
-  /** What read the newest window: its copy stands at the window's end. */
+  /** What reads the newest window. */
   #newest: LogReader | null = null
   #span = firstWindow()
   /** Some window has been read. */
@@ -112,25 +112,34 @@ export class CatchUp implements AsyncDisposable {
   }
 
   async *#windows(signal: AbortSignal): AsyncGenerator<Piece, void, undefined> {
-    for (let current = await this.#plan(this.#newest); current !== null; ) {
+    /** Begun, in the order of the log. */
+    const begun: Planned[] = []
+    for (;;) {
+      await this.#begin(begun)
+      const current = begun.shift()
+      if (current === undefined) return
       const { window } = current
-      let next: Planned | null = null
-      let planned = false
       // Nothing is named that is on its way: it would be held until the next one has come.
       while (await window.some(signal)) {
         if (this.#failed !== null) throw this.#failed.error
-        // Once, and not for each piece: the source is asked where its log ends.
-        if (!planned && this.#mayOverlap) {
-          planned = true
-          next = await this.#plan(current.reader)
-        }
         yield window.take()
       }
       yield { through: window.to, asked: false }
       point('window-read')
       this.#learn(current)
-      this.#newest = current.reader
-      current = next ?? (await this.#plan(current.reader))
+    }
+  }
+
+  /**
+   * As many windows as there are readers, as soon as one of them is free: while one is applied the
+   * next is decoded, and where the target waits for a window, two are decoded at once.
+   */
+  async #begin(begun: Planned[]): Promise<void> {
+    const most = this.#mayOverlap ? this.#readers.length : 1
+    while (begun.length < most) {
+      const next = await this.#plan()
+      if (next === null) return
+      begun.push(next)
     }
   }
 
@@ -158,8 +167,8 @@ export class CatchUp implements AsyncDisposable {
   }
 
   /**
-   * While one window is applied the next is decoded. Not before the first has shown how much comes
-   * of how much log, and not where a transaction is so large that it needs all the memory.
+   * Not before the first window has shown how much comes of how much log, and not where a
+   * transaction is so large that it needs all the memory.
    */
   get #mayOverlap(): boolean {
     return this.#known && !this.#large && this.#readers.length > 1
@@ -187,17 +196,17 @@ export class CatchUp implements AsyncDisposable {
     await this.#keeper[Symbol.asyncDispose]()
   }
 
-  /** Two windows have results at a time, but one of them only is being decoded. */
+  /** Each reader may be decoding, and hold a result. */
   get #memory(): ReaderMemory {
     const { memory } = this.#options.settings
     // A result that goes to a file costs far less than a transaction that does.
     if (this.#large) return { decoding: (memory / 8) * 7, result: memory / 8 }
     const decoding = memory / 8
-    return { decoding, result: (memory - decoding) / this.#readers.length }
+    return { decoding, result: memory / this.#readers.length - decoding }
   }
 
-  /** The window behind that of `after`, begun; null when too little is left. */
-  async #plan(after: LogReader | null): Promise<Planned | null> {
+  /** The window behind the newest one, begun; null when too little is left. */
+  async #plan(): Promise<Planned | null> {
     const { settings, head } = this.#options
     const from = this.#planned
     const end = await head()
@@ -210,8 +219,10 @@ export class CatchUp implements AsyncDisposable {
     const page = pageAfter(wanted)
     const to = last || page > end ? end : page
     this.#planned = to
+    const after = this.#newest
     const reader = this.#readers.find((one) => one !== after) ?? this.#readers[0]
     if (reader === undefined) return null
+    this.#newest = reader
     const place = { from, to, memory: this.#memory, after, held: this.#large }
     return { window: reader.window(place), reader, log: Number(to - from) }
   }

@@ -16,19 +16,21 @@ const whim: Whim = given === 'never' || given === 'always' || given === 'random'
 
 /** Windows of a tested catch-up are so small that there are many of them. */
 const SMALL_WINDOW = 64 << 10
-const FIRST_WINDOW = 16 << 20
+/** Nothing is applied before its end; and so much shows how much comes of how much log. */
+const FIRST_WINDOW = 4 << 20
+const SMALLEST_WINDOW = 16 << 20
 const LARGEST_WINDOW = 1 << 30
 /**
- * While one window is decoded the one before is applied, so that none should be larger than is
+ * While windows are decoded the one before is applied, so that none should be larger than is
  * needed; but each also decodes what lies before it, which should not be more than itself.
  */
 const STEADY_WINDOW = 64 << 20
 /** So much is left to the stream at the end. */
 const STREAMED = 4 << 20
 /** A window may be so many times as large as the one before. */
-const GROWTH = 8
+const GROWTH = 16
 /** The same after one in which nothing committed: what began there is decoded again by each. */
-const GROWTH_EMPTY = 16
+const GROWTH_EMPTY = 64
 /** What a result's row takes beside the message, bytes. */
 const ROW_OVERHEAD = 80
 
@@ -92,7 +94,7 @@ export function nextWindow(
   const fitting = density === 0 ? LARGEST_WINDOW : is.memory / density
   const growth = is.messages === 0 ? GROWTH_EMPTY : GROWTH
   const steady = is.messages === 0 ? LARGEST_WINDOW : Math.max(STEADY_WINDOW, is.before + is.log)
-  return Math.min(Math.max(fitting, FIRST_WINDOW), span * growth, steady)
+  return Math.min(Math.max(fitting, SMALLEST_WINDOW), span * growth, steady)
 }
 
 /**

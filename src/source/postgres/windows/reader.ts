@@ -47,7 +47,7 @@ export interface WindowPlace {
   readonly from: Lsn
   readonly to: Lsn
   readonly memory: ReaderMemory
-  /** The reader of the window before, when that has been decoded: its copy stands at `from`. */
+  /** The reader of the window before: its copy stands at `from` once that has been decoded. */
   readonly after: LogReader | null
   /** A transaction that lasts keeps decoding where it begins: moving the copy is in vain. */
   readonly held: boolean
@@ -65,6 +65,8 @@ export class LogReader implements AsyncDisposable {
   #copy: string
   /** What the copy holds begins here. */
   #confirmed: Lsn
+  /** The copy is there for the newest window, and stays until the next one. */
+  #prepared: Promise<void> = Promise.resolve()
   /** Where decoding began for the newest window, and how much lay before the window's start. */
   restart: Lsn = 0n
   before = 0
@@ -107,15 +109,14 @@ export class LogReader implements AsyncDisposable {
 
   /** Begins to read the commits whose records start at or after `from` and before `to`. */
   window(place: WindowPlace): Window {
-    const { to, after } = place
+    const { to } = place
+    const prepared = this.#prepare(place)
+    this.#prepared = prepared.catch(() => undefined)
     return new Window(this.#session, {
       to,
       label: { slot: this.#options.slot, label: this.#session.label },
       sql: () => this.#sql(to),
-      before: async () => {
-        if (after !== null && after !== this) await this.#follow(after)
-        await this.#stand(place)
-      },
+      before: prepared,
     })
   }
 
@@ -123,6 +124,15 @@ export class LogReader implements AsyncDisposable {
     // What the server still sends nobody wants, and it does not listen while it sends.
     this.#session.client.connection.stream.destroy()
     await this.#session[Symbol.asyncDispose]()
+  }
+
+  async #prepare(place: WindowPlace): Promise<void> {
+    const { after } = place
+    if (after !== null && after !== this) {
+      await after.#prepared
+      await this.#follow(after)
+    }
+    await this.#stand(place)
   }
 
   /** Moves the copy to `from`; what committed before is not sent again. */
@@ -150,8 +160,8 @@ export class LogReader implements AsyncDisposable {
   }
 
   /**
-   * Goes on where another reader's window ended. Moving the own copy there would decode all of it,
-   * while the other one has been moved by its window.
+   * Goes on where another reader stands. Moving the own copy there would decode all of it, while
+   * the other one has been moved by its windows.
    */
   async #follow(other: LogReader): Promise<void> {
     await this.#session.query('SELECT pg_drop_replication_slot($1)', [this.#copy])
@@ -216,7 +226,7 @@ interface WindowOptions {
   readonly label: { readonly slot: string; readonly label: string }
   readonly sql: () => string
   /** What must be done before the query. */
-  readonly before: () => Promise<void>
+  readonly before: Promise<void>
 }
 
 /** The messages between two places in the log, on their way. */
@@ -272,7 +282,7 @@ export class Window {
   }
 
   async #ask(): Promise<void> {
-    await this.#options.before()
+    await this.#options.before
     this.#session.lost.throwIfAborted()
     this.#wire = new Wire(this.#session.client, {
       take: ({ tag, body }) => this.#other(tag, body),
