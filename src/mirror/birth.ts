@@ -77,8 +77,8 @@ export async function birth(ends: Ends): Promise<void> {
 export async function copyAgain(ends: Ends, tables: readonly Table[]): Promise<void> {
   const { source, target, signal } = ends
   const openedAt = wallMicros()
-  await using snapshot = await source.snapshot({ keep: false }, signal)
-  const now = new Map((await source.inspect()).tables.map((table) => [table.id, table]))
+  await using snapshot = await source.snapshot({ keep: false, tables }, signal)
+  const now = new Map((await source.inspect(tables)).tables.map((table) => [table.id, table]))
   refuseChangedTables(
     tables,
     tables.flatMap(({ id }) => now.get(id) ?? []),

@@ -67,6 +67,8 @@ export interface Run {
   goal: Positions | null
   /** Set once a transaction was not read to its end with the target at work: not tried again. */
   grownInVain?: true
+  /** Ids of tables that came and could not be taken in. */
+  leftOut?: Set<string>
   /** True once the mirror was claimed: from then on transient faults are retried for good. */
   opened: boolean
   /** Those of the registries unless given. */

@@ -8,7 +8,7 @@ import type { MirrorOptions } from './options.ts'
 /** What is to stand at the target, from what the source holds and what the user chose. */
 export function planOf(
   blueprint: Blueprint,
-  options: MirrorOptions,
+  options: Pick<MirrorOptions, 'onExisting' | 'shape'>,
   { retells = false }: Pick<SourceTraits, 'retells'> = {},
 ): TargetPlan {
   const { onExisting } = options

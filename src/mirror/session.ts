@@ -9,6 +9,7 @@ import { openTarget } from '../target/registry.ts'
 import type { Claim, Target } from '../target/target.ts'
 import { setBack } from './back.ts'
 import { birth, copyAgain, type Ends, preflight, refuseFailures } from './birth.ts'
+import { Latecomers } from './later.ts'
 import type { MirrorOptions, MirrorOutcome, Run } from './options.ts'
 import { refuseSamePlace, refuseShape, settingsOf } from './plan.ts'
 import { tableProgress } from './progress.ts'
@@ -18,6 +19,14 @@ import { type Streaming, streamMirror } from './stream.ts'
 
 /** From opening both ends to closing them; throws the Fault that ended it. */
 export async function session(run: Run): Promise<MirrorOutcome> {
+  for (;;) {
+    const outcome = await once(run)
+    if (outcome !== null) return outcome
+  }
+}
+
+/** Null where both ends are to be opened anew, and nothing has failed. */
+async function once(run: Run): Promise<MirrorOutcome | null> {
   const { options, watch } = run
   const connectors = run.connectors ?? { openSource, openTarget }
   watch({ kind: 'phase', phase: 'preparing', reason: null })
@@ -47,7 +56,11 @@ export async function session(run: Run): Promise<MirrorOutcome> {
   watch({ kind: 'opened', source: source.label, target: target.label })
   if (options.shared === true) refuseUnshareable({ source, target }, options)
   const known = await refuseBeforehand(run, source, target)
-  if (options.shared === true) return await shareMirror({ run, source, target }, found)
+  // A source may follow what the checkpoint names, whatever is selected.
+  for (const [lane, { token }] of known?.positions ?? []) source.position(lane, token)
+  run.leftOut ??= new Set()
+  const later = new Latecomers({ source, target, watch }, run.leftOut)
+  if (options.shared === true) return await shareMirror({ run, source, target, later }, found)
   run.goal ??= await goalOf(options, source)
   await using claim = await target.claim(
     { settings: chosen(known, options), patience: options.patience },
@@ -56,12 +69,14 @@ export async function session(run: Run): Promise<MirrorOutcome> {
   run.opened = true
   const signal = anyOf(run.drain, claim.lost)
   const ends: Ends = { options, source, target, watch, signal }
-  const checkpoint = await prepared(ends, claim)
+  const checkpoint = await prepared(ends, claim, later)
+  run.goal = await fullGoal(run, source, checkpoint)
   if (options.snapshotOnly === true) {
     await target.finish()
     return { ended: 'snapshot', positions: checkpoint.positions }
   }
-  return await stream({ run, source, target, claim, checkpoint, drain: run.drain })
+  const streaming = { run, source, target, claim, checkpoint, drain: run.drain }
+  return await stream(streaming, later)
 }
 
 /** What of it readers of the target see. */
@@ -69,12 +84,19 @@ function seen(told: Wholeness, { traits, label }: Target): Wholeness {
   return traits.transactional ? told : { whole: false, why: `${label} knows no transactions` }
 }
 
-/** Follows all lanes; those that the source wants set back first, as often as it does. */
-async function stream(all: Streaming): Promise<MirrorOutcome> {
-  const { source, target } = all
+/**
+ * Follows all lanes; those that the source wants set back first, as often as it does, and with
+ * those of tables that come.
+ */
+async function stream(all: Streaming, later: Latecomers): Promise<MirrorOutcome> {
+  const { run, source, target, claim, drain } = all
+  const signal = anyOf(drain, claim.lost)
   for (let { checkpoint } = all; ; checkpoint = await read(target)) {
     try {
-      return await streamMirror({ ...all, checkpoint })
+      const outcome = await untilCome({ ...all, checkpoint }, later)
+      if (outcome.ended !== 'drained' || drain.aborted) return outcome
+      const { options, watch } = run
+      await later.admit({ options, source, target, watch, signal }, checkpoint)
     } catch (error) {
       if (!(error instanceof Gathering)) throw error
       await setBack({ source, target }, checkpoint, error.back)
@@ -82,13 +104,19 @@ async function stream(all: Streaming): Promise<MirrorOutcome> {
   }
 }
 
-/** Makes a mirror that several processes then share: the tables and their copies, once. */
-async function found({ run, source, target }: SharedEnds): Promise<void> {
+/** Ends reading where tables have come; what was read is applied first. */
+async function untilCome(all: Streaming, later: Latecomers): Promise<MirrorOutcome> {
+  await using lookout = later.lookout(all.checkpoint)
+  return await streamMirror({ ...all, drain: anyOf(all.drain, lookout.found) })
+}
+
+/** Makes a mirror that several processes then share: the tables and their copies, once each. */
+async function found({ run, source, target, later }: SharedEnds): Promise<void> {
   const { options, watch } = run
   const settings = chosen(await target.checkpoint(), options)
   await using claim = await target.claim({ settings, patience: 0 }, run.drain)
   const signal = anyOf(run.drain, claim.lost)
-  await prepared({ options, source, target, watch, signal }, claim)
+  await prepared({ options, source, target, watch, signal }, claim, later)
   await target.finish()
 }
 
@@ -124,8 +152,22 @@ async function goalOf(options: MirrorOptions, source: Source): Promise<Positions
   return new Map([...lanes.keys()].map((lane) => [lane, source.position(lane, position)]))
 }
 
-/** The checkpoint with every table copied: from nothing, or from where an earlier process stood. */
-async function prepared(ends: Ends, claim: Claim): Promise<Checkpoint> {
+/** The same in all lanes: those of tables that were just taken in were not asked for yet. */
+async function fullGoal(
+  { goal, options }: Run,
+  source: Source,
+  { positions }: Checkpoint,
+): Promise<Positions | null> {
+  if (goal === null || options.until !== 'caught-up') return goal
+  if ([...positions.keys()].every((lane) => goal.has(lane))) return goal
+  return new Map([...(await source.fence()), ...goal])
+}
+
+/**
+ * The checkpoint with every table copied: from nothing, or from where an earlier process stood, and
+ * with those that have come since.
+ */
+async function prepared(ends: Ends, claim: Claim, later: Latecomers): Promise<Checkpoint> {
   const { source, target, watch } = ends
   const known = claim.checkpoint
   if (known === null || known.positions.size === 0) {
@@ -139,12 +181,10 @@ async function prepared(ends: Ends, claim: Claim): Promise<Checkpoint> {
   )
   watch({ kind: 'tables', tables: tableProgress(counted) })
   const unfinished = known.tables.filter(({ state }) => state !== 'copied')
-  if (unfinished.length === 0) return known
-  await copyAgain(
-    ends,
-    unfinished.map(({ table }) => table),
-  )
-  return read(target)
+  const rest = unfinished.map(({ table }) => table)
+  if (rest.length > 0) await copyAgain(ends, rest)
+  const whole = rest.length > 0 ? await read(target) : known
+  return (await later.admit(ends, whole)) ? await read(target) : whole
 }
 
 async function read(target: Target): Promise<Checkpoint> {

@@ -8,6 +8,7 @@ import type { Source } from '../source/source.ts'
 import type { Held, Membership, Target } from '../target/target.ts'
 import { joined } from '../target/tenured.ts'
 import { setBack } from './back.ts'
+import type { Latecomers } from './later.ts'
 import type { MirrorOptions, MirrorOutcome, Run } from './options.ts'
 import { tableProgress } from './progress.ts'
 import { compareLogs } from './resume.ts'
@@ -24,6 +25,7 @@ export interface SharedEnds {
   readonly run: Run
   readonly source: Source
   readonly target: Target
+  readonly later: Latecomers
 }
 
 /** Throws HF-C116 where several processes cannot follow the lanes of one mirror. */
@@ -43,20 +45,23 @@ export function refuseUnshareable(
 
 /**
  * Follows its share of the lanes beside other processes that were started alike. One of them, which
- * claims the mirror for that long, makes it with `found`.
+ * claims the mirror for that long, makes it with `found`. Null when tables have come, which one of
+ * them takes in while nobody shares it.
  */
 export async function shareMirror(
   ends: SharedEnds,
   found: (ends: SharedEnds) => Promise<void>,
-): Promise<MirrorOutcome> {
-  const { run, target } = ends
-  const { options } = run
+): Promise<MirrorOutcome | null> {
+  const { run, target, later } = ends
   await whole(ends, found)
-  const request = { settings: {}, patience: options.patience }
+  const request = { settings: {}, patience: run.options.patience }
   await using membership = await joined(target, request, run.drain)
   run.opened = true
   try {
-    return await new Terms(ends, membership).follow()
+    const checkpoint = await target.checkpoint()
+    if (checkpoint === null) return null
+    await using lookout = later.lookout(checkpoint)
+    return await new Terms(ends, membership).follow(lookout.found)
   } catch (error) {
     throw left(membership.lost.aborted ? membership.lost.reason : error)
   }
@@ -71,16 +76,24 @@ function left(error: unknown): unknown {
   })
 }
 
-/** Resolves when the mirror stands: by this process, or by another one. */
+/**
+ * Resolves when the mirror stands with all tables that have come: by this process, or by another
+ * one. What has come waits where others share the mirror and do not notice.
+ */
 async function whole(ends: SharedEnds, found: (ends: SharedEnds) => Promise<void>): Promise<void> {
-  const { run, target } = ends
+  const { run, target, later } = ends
   const until = monotonic() + FOUNDING
-  while (!isWhole(await target.checkpoint())) {
+  for (;;) {
+    const known = await target.checkpoint()
+    const stands = isWhole(known)
+    if (known !== null && stands && (await later.come(known)) === null) return
     try {
       await found(ends)
     } catch (error) {
-      const held = error instanceof Fault && error.code === 'HF-X101'
-      if (!held || monotonic() > until) throw error
+      if (!(error instanceof Fault) || error.code !== 'HF-X101') throw error
+      const over = monotonic() > until
+      if (over && known !== null && stands) await later.refuse(known, error)
+      else if (over) throw error
       await sleep(AGAIN, run.drain)
     }
   }
@@ -103,19 +116,21 @@ class Terms {
     this.#membership = membership
   }
 
-  async follow(): Promise<MirrorOutcome> {
+  /** Null where `come` was aborted. */
+  async follow(come: AbortSignal): Promise<MirrorOutcome | null> {
     const { run, target } = this.#ends
     for (;;) {
+      if (come.aborted && !run.drain.aborted) return null
       if (run.drain.aborted) return { ended: 'drained', positions: await target.durable() }
       const held = await this.#membership.settle(this.#gathering?.lanes ?? [])
       if (held.wanted.length === 0) this.#gathering = null
-      const outcome = await this.#term(held)
+      const outcome = await this.#term(held, come)
       if (outcome !== null && run.drain.aborted) return outcome
     }
   }
 
   /** Until lanes are to be given up or taken. */
-  async #term(held: Held): Promise<MirrorOutcome | null> {
+  async #term(held: Held, come: AbortSignal): Promise<MirrorOutcome | null> {
     const { run, source, target } = this.#ends
     const { checkpoint } = held
     const claim = this.#membership
@@ -130,7 +145,7 @@ class Terms {
       over.abort()
     }
     const looks = every(LOOK, look, (error) => over.abort(asFault(error)))
-    const drain = anyOf(run.drain, over.signal)
+    const drain = anyOf(run.drain, come, over.signal)
     const positions = new Map([...checkpoint.positions].filter(([lane]) => lanes.has(lane)))
     const own = { ...checkpoint, positions }
     let outcome: MirrorOutcome | null = null

@@ -1,7 +1,7 @@
 import type { StreamItem } from '../model/change.ts'
 import type { Identities } from '../model/checkpoint.ts'
 import type { Endpoint } from '../model/endpoint.ts'
-import type { FaultCode, Finding } from '../model/fault.ts'
+import type { Fault, FaultCode, Finding } from '../model/fault.ts'
 import type { Comparison, Position, Positions } from '../model/position.ts'
 import type { Present, SourceReader } from '../model/reader.ts'
 import type { Blueprint, Sequence, Table, Vocabulary } from '../model/table.ts'
@@ -113,6 +113,14 @@ export interface LogAge {
   readonly remedy: string
 }
 
+/** Tables that came to be after a mirror had chosen its own. */
+export interface Later {
+  /** Those that can be followed from their beginning. */
+  readonly blueprint: Blueprint
+  /** Why others cannot, each by its name. */
+  readonly refused: readonly Fault[]
+}
+
 /** Listens for words that the database behind a source signs. */
 export interface Hearing {
   /**
@@ -142,8 +150,11 @@ export interface Source extends AsyncDisposable {
     readonly fresh: boolean
     readonly target?: string
   }): Promise<readonly Finding[]>
-  /** The selected tables and what surrounds them. */
-  inspect(): Promise<Blueprint>
+  /**
+   * The selected tables and what surrounds them. `tables`: nothing but these need be read, which
+   * were inspected before.
+   */
+  inspect(tables?: readonly Table[]): Promise<Blueprint>
   /** Of each of these tables, in their order; cheap, whatever they hold. */
   estimates(tables: readonly Table[]): Promise<readonly Estimate[]>
   /** Encodings that rows of this table can be read in, best first; `values` is always among them. */
@@ -173,9 +184,19 @@ export interface Source extends AsyncDisposable {
   prepare(tables: readonly Table[]): Promise<void>
   /**
    * Opens a view. `keep: true` is the first one: from its position on the log is kept for the
-   * mirror. `keep: false` is for tables to be copied anew beside a log that is kept already.
+   * mirror. `keep: false` is for tables to be copied anew beside a log that is kept already, and
+   * for those that came `later`, whose lanes are followed from then on. `tables`: nothing but
+   * these will be read.
    */
-  snapshot(options: { readonly keep: boolean }, signal: AbortSignal): Promise<Snapshot>
+  snapshot(
+    options: { readonly keep: boolean; readonly tables?: readonly Table[] },
+    signal: AbortSignal,
+  ): Promise<Snapshot>
+  /**
+   * Of a source whose tables may come to be while it is followed: those that `selection` means
+   * beside the ones that are `known`. Cheap while none has come.
+   */
+  later?(selection: Selection, known: readonly Table[]): Promise<Later>
 
   /**
    * Everything committed after `after`, in order, in bursts of what has arrived. Reading stops

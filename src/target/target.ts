@@ -27,6 +27,8 @@ export interface TargetTraits {
   readonly transactionalDdl: boolean
   /** Its batches may be growing: it asks for their positions after their parts. */
   readonly growing?: boolean
+  /** Only a log of one lane can be followed into it. */
+  readonly oneLane?: boolean
   /** Several processes may write a mirror, each the lanes that it holds: `join` is there. */
   readonly shared?: boolean
   /** It can keep each change instead of rows that are what the source's rows are. */
@@ -130,7 +132,8 @@ export interface Target extends AsyncDisposable {
   prepare(plan: TargetPlan): Promise<void>
   /**
    * Records that these tables are now copied from a snapshot at `positions`: they are emptied of
-   * what an earlier attempt copied. `first` also makes `positions` and `source` the checkpoint's.
+   * what an earlier attempt copied. `first` also makes `positions` and `source` the checkpoint's;
+   * without it lanes that the checkpoint lacks become its, and with them the facts that it lacks.
    * `openedAt`: when the snapshot was opened, microseconds since 1970.
    */
   begin(

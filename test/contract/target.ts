@@ -304,6 +304,30 @@ export function describeTarget(
       await on.same()
     })
 
+    test('lanes that begin with a table become the checkpoint’s; those that it has stay', async (t) => {
+      const on = await bench(t, fixture)
+      const { target, tables } = on
+      if (target.traits.oneLane === true) return t.skip('it follows one lane')
+      const before = (await target.checkpoint()) ?? assert.fail()
+      const [place] = before.positions.values()
+      assert.ok(place !== undefined)
+      const fact = (value: string) => ({ value, changed: 'HF-L106' })
+      const other = { ...place, token: `${place.token}0`, order: place.order + 9n }
+      const [lane] = before.positions.keys()
+      const positions = new Map([[lane ?? '', other] as const, ['more', place] as const])
+      const facts = Object.fromEntries(Object.keys(before.source).map((name) => [name, fact('?')]))
+      const source = { ...facts, more: fact('1') }
+      await target.begin(tables.slice(0, 1), { positions, source, first: false })
+      const after = (await target.checkpoint()) ?? assert.fail()
+      const tokens = (all: Positions) => [...all].map(([name, { token }]) => [name, token]).sort()
+      assert.deepEqual(
+        tokens(after.positions),
+        tokens(new Map([...before.positions, ['more', place]])),
+      )
+      assert.deepEqual(after.source, { ...before.source, more: fact('1') })
+      assert.deepEqual(tokens(await target.durable()), tokens(after.positions))
+    })
+
     test('its state can be removed, and removed again; the rows stay', async (t) => {
       const on = await bench(t, fixture)
       assert.deepEqual((await on.target.mirrors()).length, 1)

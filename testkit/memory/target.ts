@@ -135,7 +135,13 @@ export class MemoryTarget implements Target {
         if (record?.state === 'copying' && record.mode !== 'merge') t.rows.empty(id)
         t.changeTable(mirror, id, { state: 'copying', start, chunks: [], rowsCopied: 0 })
       }
+      const { positions, source } = this.#record(t)
+      const more = start.filter(({ lane }) => !positions.some((known) => known.lane === lane))
       if (snapshot.first) t.change(mirror, { positions: start, source: snapshot.source })
+      else if (more.length > 0) {
+        const facts = { ...snapshot.source, ...source }
+        t.change(mirror, { positions: [...positions, ...more], source: facts })
+      }
     })
   }
 

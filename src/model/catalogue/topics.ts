@@ -46,7 +46,7 @@ export const topicFaults = {
     severity: 'critical',
     exit: 1,
     why: 'With more partitions keys move to other ones, and which change of a row came last can no longer be told from where it stands.',
-    safe: 'Nothing was read since; the target stands where it stood.',
+    safe: 'No record of the new partitions was applied, and none of the others was passed over.',
     todo: mirrorAnew,
   },
   'HF-K105': {

@@ -13,7 +13,9 @@ import type { Blueprint, Sequence, Table, Vocabulary } from '../../model/table.t
 import type {
   Estimate,
   Hearing,
+  Later,
   LogState,
+  Selection,
   Snapshot,
   Source,
   SourceOptions,
@@ -23,6 +25,7 @@ import type {
 import { Ageing } from './ageing.ts'
 import { fromBeginnings } from './back.ts'
 import { hearMessages } from './hearing.ts'
+import { Latecomers } from './later.ts'
 import {
   comparePositions,
   laneOf,
@@ -36,7 +39,7 @@ import { TopicReading } from './reading.ts'
 import { EmptySnapshot } from './snapshot.ts'
 import { streamTopics } from './stream.ts'
 import { describeTable, type Reach, type TopicTable } from './tables.ts'
-import { chosenTopics } from './topics.ts'
+import { chosenTopics, requireSame } from './topics.ts'
 import { beginOfTransactions, openWholes, PATIENCE, wholenessOf } from './transactions.ts'
 
 /** Connects; faults within seconds when the brokers cannot be reached or entered. */
@@ -76,8 +79,13 @@ class KafkaSource implements Source {
   readonly #quiet = new AbortController()
   readonly #tickers: readonly Ticker[]
   readonly #ageing: Ageing
+  readonly #latecomers: Latecomers
+  /** Where partitions ended when their topics came later, by their lanes. */
+  readonly #ends = new Map<string, bigint>()
+  /** As they were when their facts were told first, which is what the checkpoint has. */
+  readonly #told = new Map<string, Topic>()
   #durable: Positions | null = null
-  #told: Positions | null = null
+  #committed: Positions | null = null
 
   constructor(
     options: SourceOptions,
@@ -94,6 +102,7 @@ class KafkaSource implements Source {
     this.label = `Kafka at ${cluster.label}`
     this.place = `kafka:${cluster.id}`
     this.#ageing = new Ageing(cluster)
+    this.#latecomers = new Latecomers(this.#reach)
     // Neither decides anything: what fails now is done the next time.
     const work: readonly (readonly [number, () => Promise<void>])[] = [
       [TELL, () => this.#tell()],
@@ -108,10 +117,15 @@ class KafkaSource implements Source {
     return await chosenTopics(cluster, this.#options.selection)
   }
 
-  async #tables(): Promise<readonly TopicTable[]> {
+  /** Of these tables; of all that are followed or chosen, unless given. */
+  async #tables(of?: readonly Table[]): Promise<readonly TopicTable[]> {
     const { signal } = this.#quiet
     const found: TopicTable[] = []
-    for (const topic of await this.#topics()) {
+    const topics =
+      of === undefined
+        ? await this.#topics()
+        : await this.#reach.cluster.describe(of.map(({ id }) => id).sort())
+    for (const topic of topics) {
       const known =
         this.#described.get(topic.id) ?? (await describeTable(this.#reach, topic, signal))
       if (known.table !== null) this.#described.set(topic.id, known)
@@ -124,15 +138,27 @@ class KafkaSource implements Source {
     return findingsOf(await this.#tables(), this.#options.selection)
   }
 
-  async inspect(): Promise<Blueprint> {
-    const topics = await this.#tables()
+  async inspect(of?: readonly Table[]): Promise<Blueprint> {
+    const topics = await this.#tables(of)
     requireTables(topics)
     const tables = topics.flatMap(({ table }) => (table === null ? [] : [table]))
-    return {
-      dialect: this.traits.dialect,
-      tables: tables.filter(({ identity }) => identity.by === 'key'),
-      native: null,
+    return this.#blueprint(tables.filter(({ identity }) => identity.by === 'key'))
+  }
+
+  #blueprint(tables: readonly Table[]): Blueprint {
+    return { dialect: this.traits.dialect, tables, native: null }
+  }
+
+  async later(selection: Selection, known: readonly Table[]): Promise<Later> {
+    const names = new Set(known.map(({ id }) => id))
+    const { tables, refused } = await this.#latecomers.find(selection, names, this.#quiet.signal)
+    for (const { found, notices } of tables) {
+      const { topic } = found
+      if (!this.#described.has(topic.id)) for (const text of notices) this.#options.notice?.(text)
+      this.#described.set(topic.id, found)
     }
+    const those = tables.flatMap(({ found: { table } }) => (table === null ? [] : [table]))
+    return { blueprint: this.#blueprint(those), refused }
   }
 
   async estimates(tables: readonly Table[]): Promise<readonly Estimate[]> {
@@ -145,6 +171,9 @@ class KafkaSource implements Source {
 
   async identity(): Promise<Identities> {
     const topics = await this.#topics()
+    for (const topic of topics) {
+      if (!this.#told.has(topic.name)) this.#told.set(topic.name, topic)
+    }
     return Object.fromEntries(
       topics.flatMap(({ name, id, partitions }) => [
         [`topic ${name}`, { value: id, changed: 'HF-K103' }],
@@ -185,17 +214,25 @@ class KafkaSource implements Source {
   async prepare(_tables: readonly Table[]): Promise<void> {}
 
   /** What came before the first record that there is: nothing. The stream brings all rows. */
-  async snapshot(): Promise<Snapshot> {
-    const topics = await this.#tables()
+  async snapshot({ tables }: Parameters<Source['snapshot']>[0]): Promise<Snapshot> {
+    const topics = await this.#tables(tables)
     for (const { topic, table, lacking, skipped } of topics) {
       if (table === null) continue
       if (lacking !== null) throw new Fault('HF-K107', { what: lacking, side: 'source' })
       if (skipped > 0n) this.#options.notice?.(skippedNotice(topic.name, skipped))
     }
     const held = topics.filter(({ table }) => table?.identity.by === 'key')
-    const transactions = await beginOfTransactions(this.#reach.cluster, held)
-    if (transactions.length === 0 && held.length > 1) this.#options.notice?.(APART)
-    const begins = [...held.flatMap((one) => one.begins), ...transactions]
+    const { cluster } = this.#reach
+    const begins = held.flatMap((one) => one.begins)
+    // Whether transactions are told is decided with the first copy.
+    if (tables === undefined) {
+      const transactions = await beginOfTransactions(cluster, held)
+      if (transactions.length === 0 && held.length > 1) this.#options.notice?.(APART)
+      begins.push(...transactions)
+    } else {
+      const found = held.map(({ topic }) => topic)
+      for (const one of await cluster.offsets(found, 'end')) this.#ends.set(laneOf(one), one.offset)
+    }
     for (const { topic } of begins) this.#followed.add(topic)
     return new EmptySnapshot(
       new Map(
@@ -234,7 +271,10 @@ class KafkaSource implements Source {
       const own = { table, places: here, partitions }
       return { topic, reading: new TopicReading({ log: this.#log, ...own, again, wholes }) }
     })
-    for (const { reading } of readings) wholes?.join(reading)
+    for (const { reading } of readings) {
+      wholes?.join(reading)
+      for (const lane of reading.lanes) lane.apart = this.#ends.get(laneOf(lane)) ?? 0n
+    }
     for (const { name } of topics) this.#followed.add(name)
     const decoder = new Decoder({ registry })
     try {
@@ -264,10 +304,10 @@ class KafkaSource implements Source {
   /** Offsets at the brokers are for other tools to see; nobody here reads them. */
   async #tell(): Promise<void> {
     const durable = this.#durable
-    if (durable === null || durable === this.#told) return
+    if (durable === null || durable === this.#committed) return
     const offsets = [...durable].map(([lane, position]) => placeOf(lane, position))
     await this.#reach.cluster.commit(this.#group, offsets)
-    this.#told = durable
+    this.#committed = durable
   }
 
   /** Says that records which were not read come near the end of their time. */
@@ -289,8 +329,11 @@ class KafkaSource implements Source {
     return await this.#positions(await this.#topics(), 'end')
   }
 
-  /** A topic that is gone, was made again or has more partitions is noticed by its identity. */
-  async look(_tables: readonly Table[]): Promise<void> {}
+  /** A topic that is gone, was made again or has more partitions. */
+  async look(_tables: readonly Table[]): Promise<void> {
+    const told = [...this.#told.values()]
+    requireSame(told, await this.#reach.cluster.describe([...this.#told.keys()]))
+  }
 
   async sequences(): Promise<readonly Sequence[]> {
     return []

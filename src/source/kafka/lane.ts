@@ -14,6 +14,8 @@ export interface Entry {
   readonly poll: number
   /** It was carried out together with another one. */
   joined: boolean
+  /** It is applied by itself, whatever transaction it names. */
+  readonly apart?: boolean
 }
 
 /** What waits until every partition was read up to here; null: not known yet. */
@@ -37,6 +39,8 @@ export class Lane {
   /** The next record after those that were handed on or passed over. */
   applied: bigint
   marks: Marks
+  /** Records before are applied one by one: their transactions may have ended long ago. */
+  apart = 0n
   /** Why its next entry has to wait. */
   hold: Hold | null = null
   /** Of the newest change that was passed over for a snapshot which is not carried out yet. */

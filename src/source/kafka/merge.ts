@@ -76,7 +76,7 @@ export function originOf({ event }: Pick<Entry, 'event'>): Origin | null {
   return 'origin' in event ? event.origin : null
 }
 
-/** The transaction that an entry is of, where it says so. */
+/** The transaction that an entry is applied with, which it names. */
 export function memberOf(entry: Entry): Membership | null {
-  return originOf(entry)?.membership ?? null
+  return entry.apart === true ? null : (originOf(entry)?.membership ?? null)
 }

@@ -23,12 +23,16 @@ export function findingsOf(
   return [...findings, fail('HF-K106', 'topics', { what })]
 }
 
-function findingsOfTopic(one: TopicTable, keyless: Selection['keyless']): readonly Finding[] {
+/** The same of one topic. */
+export function findingsOfTopic(
+  one: TopicTable,
+  keyless: Selection['keyless'],
+): readonly Finding[] {
   const { topic, table, first } = one
   const { name } = topic
   if (table === null && tellsTransactions(topic)) return []
   if (table === null) {
-    const what = `the topic ${name} holds no row yet and is left out`
+    const what = `the topic ${name} holds no row yet: its table is made once one comes`
     return [warn('HF-K106', name, { what })]
   }
   const found: Finding[] = []

@@ -6,6 +6,7 @@ import type { Fetcher, Wanted } from '../../dialect/kafka/fetcher.ts'
 import type { Portion } from '../../dialect/kafka/records.ts'
 import type { StreamItem } from '../../model/change.ts'
 import type { Lane } from './lane.ts'
+import { memberOf } from './merge.ts'
 import type { TopicReading } from './reading.ts'
 import type { Wholes } from './wholes.ts'
 
@@ -93,7 +94,13 @@ function take(
     try {
       for (const message of messages) {
         const { offset, key } = message
-        lane.push({ offset, key, event: decoder.decode(message), poll, joined: false })
+        const entry = { offset, key, event: decoder.decode(message), poll, joined: false }
+        if (offset >= lane.apart) lane.push(entry)
+        else {
+          // The transaction that it names has to know that it came.
+          wholes?.passed(topic, memberOf(entry))
+          lane.push({ ...entry, apart: true })
+        }
         lane.fetched = offset + 1n
       }
       lane.fetched = next

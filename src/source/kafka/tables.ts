@@ -67,7 +67,8 @@ function startOf({ first, places }: Beginning, oldest: readonly PlaceOffset[]) {
   return { first, table: first.table, begins: places, skipped }
 }
 
-async function firstRow(
+/** The first row of the stretch; null where it holds none. */
+export async function firstRow(
   logs: Logs,
   stretch: Stretch,
   signal: AbortSignal,

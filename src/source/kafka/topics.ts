@@ -13,26 +13,43 @@ import type { Selection } from '../source.ts'
 /** Topics that brokers and workers keep for themselves. */
 const OWN = /^(?:__|_connect|connect-|_schemas$)/
 
+type Patterns = Pick<Selection, 'include' | 'exclude'>
+
 /** The topics that the patterns mean, in the order of their names. Throws HF-K105, HF-C105. */
 export async function chosenTopics(
   cluster: Cluster,
-  { include, exclude }: Pick<Selection, 'include' | 'exclude'>,
+  patterns: Patterns,
 ): Promise<readonly Topic[]> {
+  const { include } = patterns
   if (include.length === 0) {
     throw new Fault('HF-K105', { what: 'no pattern says which topics are meant', side: 'source' })
   }
-  const wanted = include.map((text) => ({ text, fits: topicPattern(text) }))
-  const unwanted = exclude.map(topicPattern)
-  const names = (await cluster.names()).filter((name) => !OWN.test(name))
-  const unmatched = wanted.filter(({ fits }) => !names.some(fits)).map(({ text }) => text)
+  const names = await namesOf(cluster)
+  const unmatched = include.filter((text) => !names.some(topicPattern(text)))
   if (unmatched.length > 0) {
     const what = `no topic matches ${unmatched.map((text) => JSON.stringify(text)).join(' or ')}`
     throw new Fault('HF-C105', { what, side: 'source' })
   }
-  const chosen = names.filter(
-    (name) => wanted.some(({ fits }) => fits(name)) && !unwanted.some((fits) => fits(name)),
+  return await cluster.describe(matching(names, patterns))
+}
+
+/** The names that the patterns mean, of topics that there are. */
+export async function matchingNames(
+  cluster: Cluster,
+  patterns: Patterns,
+): Promise<readonly string[]> {
+  return matching(await namesOf(cluster), patterns)
+}
+
+async function namesOf(cluster: Cluster): Promise<readonly string[]> {
+  return (await cluster.names()).filter((name) => !OWN.test(name))
+}
+
+function matching(names: readonly string[], { include, exclude }: Patterns): readonly string[] {
+  const [wanted, unwanted] = [include.map(topicPattern), exclude.map(topicPattern)]
+  return names.filter(
+    (name) => wanted.some((fits) => fits(name)) && !unwanted.some((fits) => fits(name)),
   )
-  return await cluster.describe(chosen)
 }
 
 /** What reads topics. */
@@ -64,5 +81,24 @@ export async function* recordsBetween(
       yield portion.messages.filter((one) => one.offset < end)
       offset = portion.next
     }
+  }
+}
+
+/**
+ * Throws HF-K103, HF-K104 where a topic is not what it was. A broker that has just come back may
+ * not know of all of it yet: what is gone is noticed by whoever reads it.
+ */
+export function requireSame(before: readonly Topic[], now: readonly Topic[]): void {
+  for (const { name, id, partitions } of before) {
+    const topic = now.find((one) => one.name === name)
+    if (topic === undefined) continue
+    if (topic.id !== id) {
+      throw new Fault('HF-K103', { what: `the topic ${name} was made again`, side: 'source' })
+    }
+    if (topic.partitions <= partitions) continue
+    throw new Fault('HF-K104', {
+      what: `the topic ${name} had ${partitions} partitions and has ${topic.partitions}`,
+      side: 'source',
+    })
   }
 }

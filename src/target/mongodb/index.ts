@@ -48,6 +48,7 @@ class MongoTarget extends Tenured<MongoTenure> implements Target {
       transactional: on.transactions,
       transactionalDdl: on.transactions,
       history: true,
+      oneLane: true,
     }
     this.label = `MongoDB ${on.version} at ${on.label}/${databaseName}`
     this.place = `mongodb ${on.label}/${databaseName}`

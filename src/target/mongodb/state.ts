@@ -152,7 +152,8 @@ export class MirrorState {
         return { id, definition, collection, mode, state: 'pending', start: null, rows: 0 }
       })
     const tables = [...known, ...added]
-    const set = { tables, shape: how.shape, json: how.json, on_existing: plan.onExisting }
+    const { shape, json } = how
+    const set = { tables, shape, json, on_existing: plan.onExisting, finished: false }
     await this.change(epoch, { $set: set })
     return tables
   }

@@ -156,13 +156,16 @@ export class MysqlTenure implements Tenure {
     const { positions, source, first } = snapshot
     await this.#hold.links.use((link) => this.#bindings.load(link.session, tables))
     await this.#empty(tables)
-    await this.#hold.write(async (session) => {
+    const more = await this.#hold.write(async (session) => {
       const ids = tables.map((table) => table.id)
       await stored.recordBegin(session, this.#mirror, { ids, positions })
-      if (!first) return
-      await stored.recordStart(session, this.#mirror, { positions, source, epoch: this.#epoch })
+      const start = { positions, source, epoch: this.#epoch }
+      if (!first) return await stored.recordMore(session, this.#mirror, start)
+      await stored.recordStart(session, this.#mirror, start)
+      return positions
     })
     if (first) this.#disk.settle(positions)
+    else this.#disk.added(more)
   }
 
   /**

@@ -186,7 +186,7 @@ export class PostgresTenure implements Tenure {
   ): Promise<void> {
     const { positions, source, first, openedAt: capturedAt = null } = snapshot
     const about = { capturedAt, place: shownAt(positions), op: 'r' } as const
-    await this.#hold.write(async (session) => {
+    const more = await this.#hold.write(async (session) => {
       await this.#empty(session, tables)
       for (const table of tables) {
         const sql = defaultsSql(this.#bindings.of(table), about)
@@ -194,10 +194,13 @@ export class PostgresTenure implements Tenure {
       }
       const ids = tables.map((table) => table.id)
       await stored.recordBegin(session, this.#mirror, { ids, positions })
-      if (!first) return
-      await stored.recordStart(session, this.#mirror, { positions, source, epoch: this.#epoch })
+      const start = { positions, source, epoch: this.#epoch }
+      if (!first) return await stored.recordMore(session, this.#mirror, start)
+      await stored.recordStart(session, this.#mirror, start)
+      return positions
     })
     if (first) this.#durable.committed(positions, null)
+    else this.#durable.added(more)
   }
 
   /** Takes away what an earlier copy of ours left; rows that were there before are kept. */

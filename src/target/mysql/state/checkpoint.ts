@@ -116,7 +116,8 @@ export async function recordPlan(
 ): Promise<void> {
   const of = literal(mirror)
   await session.query(
-    `UPDATE ${STATE.mirrors} SET plan = ${literal(JSON.stringify(plan))} WHERE name = ${of}`,
+    `UPDATE ${STATE.mirrors} SET plan = ${literal(JSON.stringify(plan))}, finished = 0
+     WHERE name = ${of}`,
   )
   for (const [number, { table, target, mode }] of plan.tables.entries()) {
     const cells = [table.id, JSON.stringify(table), target.schema, target.name, mode]
@@ -153,11 +154,37 @@ export async function recordStart(
   const source = literal(JSON.stringify(start.source))
   await session.query(`UPDATE ${STATE.mirrors} SET source = ${source} WHERE name = ${of}`)
   await session.query(`DELETE FROM ${STATE.lanes} WHERE mirror = ${of}`)
-  for (const [lane, { log, order, token, landmark }] of start.positions) {
+  await addLanes(session, mirror, start)
+}
+
+/** Adds lanes that the checkpoint lacks, and with them facts that it lacks; says which lanes. */
+export async function recordMore(
+  session: Session,
+  mirror: string,
+  start: { readonly positions: Positions; readonly source: Identities; readonly epoch: bigint },
+): Promise<Positions> {
+  const known = await checkpointWithin(session, mirror)
+  const lacking = [...start.positions].filter(([lane]) => known?.positions.has(lane) !== true)
+  const positions = new Map(lacking)
+  if (lacking.length === 0) return positions
+  const source = literal(JSON.stringify({ ...start.source, ...known?.source }))
+  await session.query(
+    `UPDATE ${STATE.mirrors} SET source = ${source} WHERE name = ${literal(mirror)}`,
+  )
+  await addLanes(session, mirror, { positions, epoch: start.epoch })
+  return positions
+}
+
+async function addLanes(
+  session: Session,
+  mirror: string,
+  { positions, epoch }: { readonly positions: Positions; readonly epoch: bigint },
+): Promise<void> {
+  for (const [lane, { log, order, token, landmark }] of positions) {
     const mark = landmark === undefined ? 'NULL' : literal(landmark)
     await session.query(
       `INSERT INTO ${STATE.lanes} (mirror, lane, epoch, log, place, token, landmark)
-       VALUES (${of}, ${literal(lane)}, ${start.epoch}, ${literal(log)}, '${order}',
+       VALUES (${literal(mirror)}, ${literal(lane)}, ${epoch}, ${literal(log)}, '${order}',
          ${literal(token)}, ${mark})`,
     )
   }

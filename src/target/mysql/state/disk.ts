@@ -27,6 +27,10 @@ export class Disk {
   committed(positions: Positions): void {
     this.#durable.committed(positions, this.#strict)
   }
+  /** Lanes were added. */
+  added(lanes: Positions): void {
+    this.#durable.added(lanes)
+  }
   /** On disk, whatever else waits. */
   settle(positions: Positions): void {
     this.#durable.settle(positions)

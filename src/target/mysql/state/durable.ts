@@ -70,6 +70,13 @@ export class Durable {
     this.#waiting = []
   }
 
+  /** Lanes were added, which is on disk. */
+  added(lanes: Positions): void {
+    const more = (positions: Positions): Positions => new Map([...positions, ...lanes])
+    this.#positions = more(this.#positions)
+    this.#waiting = this.#waiting.map(({ positions, end }) => ({ positions: more(positions), end }))
+  }
+
   /** Number of commits that were there when a look at the log was begun. */
   get commits(): number {
     return this.#waiting.length

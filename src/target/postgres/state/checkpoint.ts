@@ -85,7 +85,7 @@ export async function recordPlan(
   mirror: string,
   plan: TargetPlan,
 ): Promise<void> {
-  await session.query(`update ${STATE}.mirrors set plan = $2 where name = $1`, [
+  await session.query(`update ${STATE}.mirrors set plan = $2, finished = false where name = $1`, [
     mirror,
     JSON.stringify(plan),
   ])
@@ -132,13 +132,39 @@ export async function recordStart(
     JSON.stringify(start.source),
   ])
   await session.query(`delete from ${STATE}.lanes where mirror = $1`, [mirror])
+  await addLanes(session, mirror, start)
+}
+
+/** Adds lanes that the checkpoint lacks, and with them facts that it lacks; says which lanes. */
+export async function recordMore(
+  session: Session,
+  mirror: string,
+  start: { readonly positions: Positions; readonly source: Identities; readonly epoch: bigint },
+): Promise<Positions> {
+  const added = await addLanes(session, mirror, start)
+  if (added.size === 0) return added
   await session.query(
+    `update ${STATE}.mirrors set source = ($2::jsonb || source::jsonb)::json where name = $1`,
+    [mirror, JSON.stringify(start.source)],
+  )
+  return added
+}
+
+async function addLanes(
+  session: Session,
+  mirror: string,
+  { positions, epoch }: { readonly positions: Positions; readonly epoch: bigint },
+): Promise<Positions> {
+  const rows = await session.query(
     `insert into ${STATE}.lanes (mirror, lane, epoch, log, "order", token, landmark)
      select $1, r.key, $3::bigint, r.value->>'log', (r.value->>'order')::numeric,
        r.value->>'token', r.value->>'landmark'
-     from pg_catalog.json_each($2::json) as r`,
-    [mirror, storedPositions(start.positions), start.epoch.toString()],
+     from pg_catalog.json_each($2::json) as r
+     on conflict do nothing returning lane`,
+    [mirror, storedPositions(positions), epoch.toString()],
   )
+  const added = new Set(rows.map((row) => row['lane']))
+  return new Map([...positions].filter(([lane]) => added.has(lane)))
 }
 
 /** How far the copy of each table is, by its id. */

@@ -35,6 +35,13 @@ export class Durable {
     }
   }
 
+  /** Lanes were added, which is on disk. */
+  added(lanes: Positions): void {
+    const more = (positions: Positions): Positions => new Map([...positions, ...lanes])
+    this.#positions = more(this.#positions)
+    this.#waiting = this.#waiting.map(({ positions, end }) => ({ positions: more(positions), end }))
+  }
+
   /** The server has its log on disk up to here. */
   flushed(to: bigint): void {
     if (to > this.#flushed) this.#flushed = to

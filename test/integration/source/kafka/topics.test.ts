@@ -91,16 +91,20 @@ suite('a topic as the source of a mirror', () => {
     assert.equal(await rows(), '9 nine')
   })
 
-  test('a topic that came after the mirror had chosen its own is not waited for', async (t) => {
-    const { topics, rows, log, catchUp } = await stand(t)
+  test('a topic without a row is not waited for, and is taken in once it has one', async (t) => {
+    const { topics, target, rows, log, catchUp } = await stand(t)
     const [first, ...others] = log.snapshot({ id: 1, a: 'one' }, { id: 2, a: 'two' })
     await topics.put(TOPIC, first === undefined ? [] : [first])
     await topics.make('public.u')
     await catchUp()
     await topics.put(TOPIC, others)
-    await topics.put('public.u', log.snapshot({ id: 1, a: 'one' }))
+    await topics.put(
+      'public.u',
+      new Envelopes(topics.prefix, { table: 'u' }).snapshot({ id: 3, a: 'u' }),
+    )
     await catchUp()
     assert.equal(await rows(), '1 one, 2 two')
+    assert.deepEqual(await target.query('select id, a from public.u'), [{ id: '3', a: 'u' }])
   })
 
   test('K1 records that were thrown away before they were read halt the mirror', async (t) => {
