@@ -1,20 +1,13 @@
-import {
-  type Broker,
-  type Connection,
-  ConnectionPool,
-  fetchV13,
-  fetchV15,
-  fetchV16,
-  fetchV17,
-} from '@platformatic/kafka'
+import { type Broker, type Connection, ConnectionPool } from '@platformatic/kafka'
 import { monotonic, sleep } from '../../async/clock.ts'
 import type { Endpoint } from '../../model/endpoint.ts'
 import { Fault } from '../../model/fault.ts'
 import { listed } from '../../model/findings.ts'
+import { type Answer, type Asked, FETCH, type FetchRequest, requests } from './answer.ts'
 import { type Cluster, COMMITTED, type Leaders, type PlaceOffset } from './cluster.ts'
 import { clientOptions } from './connect.ts'
 import { faultOf, says } from './errors.ts'
-import { committed, type FetchResponse, type Portion } from './records.ts'
+import { type Portion, Unread } from './records.ts'
 
 /** A partition to read, and from where. */
 export interface Wanted extends PlaceOffset {
@@ -42,9 +35,8 @@ const MOVED = ['NOT_LEADER_OR_FOLLOWER', 'LEADER_NOT_AVAILABLE', 'FENCED_LEADER_
 /** The topic is gone or another one, or this broker has not heard of it yet. */
 const UNKNOWN = ['UNKNOWN_TOPIC_OR_PARTITION', 'UNKNOWN_TOPIC_ID', 'INCONSISTENT_TOPIC_ID']
 
-/** Those that name topics by their ids, newest first. */
-const requests = [fetchV17.api, fetchV16.api, fetchV15.api, fetchV13.api]
-const FETCH = 1
+/** Bytes of records that are handed on at once: compressed ones may be many times an answer. */
+const PIECE = 4 << 20
 /** A request that stands for itself: the broker keeps nothing of it. */
 const NO_SESSION = { id: 0, epoch: -1 }
 
@@ -58,14 +50,16 @@ const NO_SESSION = { id: 0, epoch: -1 }
 export class Fetcher implements AsyncDisposable {
   readonly #cluster: Leading
   readonly #pool: ConnectionPool
-  readonly #request: (typeof requests)[number]
+  readonly #request: FetchRequest
+  /** What was answered and not handed on, by partition. */
+  readonly #unread = new Map<string, Unread>()
   #stale = false
   /** Since when some partition could not be asked for; by the monotonic clock. */
   #waits: number | null = null
 
   private constructor(
     cluster: Leading,
-    how: { readonly pool: ConnectionPool; readonly request: (typeof requests)[number] },
+    how: { readonly pool: ConnectionPool; readonly request: FetchRequest },
   ) {
     this.#cluster = cluster
     this.#pool = how.pool
@@ -94,6 +88,8 @@ export class Fetcher implements AsyncDisposable {
   async fetch(wanted: readonly Wanted[], limits: FetchLimits): Promise<readonly Portion[]> {
     const doing = 'reading topics'
     try {
+      const held = this.#take(wanted)
+      if (held.length > 0) return held
       const names = [...new Set(wanted.map(({ topic }) => topic))]
       const leaders = await this.#cluster.leaders(names, { fresh: this.#stale })
       const answers = await Promise.all(
@@ -102,7 +98,7 @@ export class Fetcher implements AsyncDisposable {
       const without = wanted.filter((place) => leaders(place) === null)
       if (without.length === 0) this.#served()
       else await this.#unserved(without)
-      return answers.flat()
+      return [...answers.flat(), ...this.#take(wanted)]
     } catch (error) {
       this.#stale = true
       if (!(await this.#passes(error, wanted))) {
@@ -111,6 +107,21 @@ export class Fetcher implements AsyncDisposable {
       await this.#unserved(wanted)
       return []
     }
+  }
+
+  /** Of what is held of these partitions; what is asked for from elsewhere is forgotten. */
+  #take(wanted: readonly Wanted[]): readonly Portion[] {
+    const held = wanted.flatMap((place) => {
+      const unread = this.#unread.get(nameOf(place))
+      if (unread?.next === place.offset) return [{ place, unread }]
+      this.#unread.delete(nameOf(place))
+      return []
+    })
+    return held.map(({ place, unread }) => {
+      const portion = unread.take(PIECE / held.length)
+      if (unread.isEmpty) this.#unread.delete(nameOf(place))
+      return portion
+    })
   }
 
   #served(): void {
@@ -159,10 +170,20 @@ export class Fetcher implements AsyncDisposable {
     }))
     const connection: Connection = await this.#pool.get(broker)
     const { id, epoch } = NO_SESSION
-    const none: fetchV17.FetchRequest[7] = []
-    const asked: fetchV17.FetchRequest = [wait, 1, bytes, COMMITTED, id, epoch, topics, none, '']
-    const answer = await this.#request.async(connection, ...asked)
-    return portionsOf(answer, places)
+    const asked: Asked = [wait, 1, bytes, COMMITTED, id, epoch, topics, [], '']
+    const answers = await this.#request.send(connection, asked)
+    return answers.flatMap((answer) => this.#keep(answer, places))
+  }
+
+  /** Keeps what there is of a partition; what says that there is nothing is handed on. */
+  #keep(answer: Answer, places: readonly Wanted[]): readonly Portion[] {
+    const { topicId, partition } = answer
+    const asked = places.find((one) => one.id === topicId && one.partition === partition)
+    if (asked === undefined) return []
+    const unread = new Unread(asked.topic, asked.offset, answer)
+    if (unread.isEmpty) return [unread.take(0)]
+    this.#unread.set(nameOf(asked), unread)
+    return []
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -183,12 +204,6 @@ function byBroker(wanted: readonly Wanted[], leaders: Leaders): Map<Broker, Want
   )
 }
 
-function portionsOf({ responses }: FetchResponse, places: readonly Wanted[]): Portion[] {
-  return responses.flatMap(({ topicId, partitions }) =>
-    partitions.flatMap((partition) => {
-      const { partitionIndex } = partition
-      const asked = places.find((one) => one.id === topicId && one.partition === partitionIndex)
-      return asked === undefined ? [] : [committed(asked.topic, { from: asked.offset, partition })]
-    }),
-  )
+function nameOf({ id, partition }: Wanted): string {
+  return `${id}/${partition}`
 }

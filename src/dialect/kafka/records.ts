@@ -1,8 +1,5 @@
-import type { fetchV17, KafkaRecord, RecordsBatch } from '@platformatic/kafka'
-
-/** What a broker answers when it is asked for records. */
-export type FetchResponse = fetchV17.FetchResponse
-type FetchedPartition = FetchResponse['responses'][number]['partitions'][number]
+import type { Aborted, Answer } from './answer.ts'
+import { type Batch, batchAt, RecordReader, recordsOf } from './batches.ts'
 
 /** A record of a topic as the broker keeps it. */
 export interface KafkaMessage {
@@ -16,7 +13,7 @@ export interface KafkaMessage {
   readonly headers: readonly (readonly [Buffer, Buffer])[]
 }
 
-/** What one answer of a broker says of a partition. */
+/** Some of what a broker answered of a partition. */
 export interface Portion {
   readonly topic: string
   readonly partition: number
@@ -24,79 +21,103 @@ export interface Portion {
   readonly messages: readonly KafkaMessage[]
   /** The offset to go on from: past records that were aborted or compacted away, too. */
   readonly next: bigint
-  /** The offset after the last record that can be read. */
+  /** The offset after the last record that could be read when the broker answered. */
   readonly end: bigint
+  /** True when the broker was asked for it just now; else it has waited since an earlier answer. */
+  readonly asked: boolean
   /** The oldest offset that the broker holds; null where it does not say. */
   readonly begin: bigint | null
 }
 
-const CONTROL = 0x20
-const TRANSACTIONAL = 0x10
 const ABORT = 0
 
 /**
- * The records of committed transactions. A broker that is asked for committed ones sends all and
- * says which transactions were aborted: the records of a producer, from the first of such a
+ * What a broker answered of a partition and was not taken yet; compressed records stay so until
+ * then.
+ *
+ * Only records of committed transactions are handed on. A broker that is asked for those sends all
+ * and says which transactions were aborted: the records of a producer, from the first of such a
  * transaction up to the marker that ends it, are not to be seen. The marker may come in a later
  * answer, which then names the transaction again.
  */
-export function committed(
-  topic: string,
-  { from, partition }: { readonly from: bigint; readonly partition: FetchedPartition },
-): Portion {
-  const { partitionIndex, abortedTransactions, lastStableOffset, highWatermark } = partition
-  const aborted = [...(abortedTransactions ?? [])].sort((a, b) =>
-    a.firstOffset < b.firstOffset ? -1 : 1,
-  )
-  const hidden = new Set<bigint>()
-  const messages: KafkaMessage[] = []
-  let next = from
-  for (const batch of partition.records ?? []) {
-    const end = batch.firstOffset + BigInt(batch.lastOffsetDelta) + 1n
-    while ((aborted[0]?.firstOffset ?? end) < end) {
-      hidden.add(aborted.shift()?.producerId ?? -1n)
-    }
-    if ((batch.attributes & CONTROL) !== 0) {
-      if (markerOf(batch) === ABORT) hidden.delete(batch.producerId)
-    } else if ((batch.attributes & TRANSACTIONAL) === 0 || !hidden.has(batch.producerId)) {
-      append(messages, batch, { topic, partition: partitionIndex, from })
-    }
-    if (end > next) next = end
+export class Unread {
+  readonly topic: string
+  readonly partition: number
+  readonly end: bigint
+  readonly #begin: bigint | null
+  readonly #bytes: Buffer
+  readonly #from: bigint
+  readonly #aborted: Aborted[]
+  readonly #hidden = new Set<bigint>()
+  #batch: Batch | null
+  #next: bigint
+  #asked = true
+
+  /** Throws UnsupportedFormatError. */
+  constructor(topic: string, from: bigint, answer: Answer) {
+    this.topic = topic
+    this.partition = answer.partition
+    this.end = answer.end
+    this.#begin = answer.begin
+    this.#bytes = answer.records
+    this.#from = from
+    this.#next = from
+    this.#batch = batchAt(this.#bytes, 0)
+    this.#aborted = answer.aborted.toSorted((a, b) => (a.firstOffset < b.firstOffset ? -1 : 1))
   }
-  const end = lastStableOffset >= 0n ? lastStableOffset : highWatermark
-  const begin = partition.logStartOffset >= 0n ? partition.logStartOffset : null
-  return { topic, partition: partitionIndex, messages, next, end, begin }
+
+  get isEmpty(): boolean {
+    return this.#batch === null
+  }
+  /** The offset of what comes next. */
+  get next(): bigint {
+    return this.#next
+  }
+
+  /** About so many bytes of records, and at least a batch of them. Throws UnsupportedFormatError. */
+  take(bytes: number): Portion {
+    const messages: KafkaMessage[] = []
+    for (let left = bytes; this.#batch !== null && left > 0; ) {
+      const batch = this.#batch
+      left -= this.#read(batch, messages)
+      if (batch.lastOffset >= this.#next) this.#next = batch.lastOffset + 1n
+      this.#batch = batchAt(this.#bytes, batch.to)
+    }
+    const { topic, partition, end } = this
+    const asked = this.#asked
+    this.#asked = false
+    return { topic, partition, messages, next: this.#next, end, asked, begin: this.#begin }
+  }
+
+  /** How many bytes its records have. */
+  #read(batch: Batch, messages: KafkaMessage[]): number {
+    const aborted = this.#aborted
+    while ((aborted[0]?.firstOffset ?? batch.lastOffset + 1n) <= batch.lastOffset) {
+      this.#hidden.add(aborted.shift()?.producerId ?? -1n)
+    }
+    const { producerId, isControl, isTransactional } = batch
+    const hides = isTransactional && this.#hidden.has(producerId)
+    if (!isControl && hides) return batch.to - batch.at
+    const records = recordsOf(this.#bytes, batch)
+    if (!isControl) this.#append(messages, batch, new RecordReader(records))
+    else if (markerOf(records) === ABORT) this.#hidden.delete(producerId)
+    return records.length
+  }
+
+  #append(messages: KafkaMessage[], batch: Batch, reader: RecordReader): void {
+    const { topic, partition } = this
+    const { firstOffset, firstTimestamp } = batch
+    for (let i = 0; i < batch.count; i++) {
+      const { offsetDelta, timestampDelta, key, value, headers } = reader.next()
+      const offset = firstOffset + BigInt(offsetDelta)
+      if (offset < this.#from) continue
+      const timestamp = firstTimestamp + BigInt(timestampDelta)
+      messages.push({ topic, partition, offset, timestamp, key, value, headers })
+    }
+  }
 }
 
 /** 0 aborts a transaction, 1 commits it (https://kafka.apache.org/documentation/#controlbatch). */
-function markerOf({ records }: RecordsBatch): number {
-  return records[0]?.key?.readInt16BE(2) ?? -1
-}
-
-function append(
-  messages: KafkaMessage[],
-  batch: RecordsBatch,
-  at: { readonly topic: string; readonly partition: number; readonly from: bigint },
-): void {
-  for (const record of batch.records) {
-    const offset = batch.firstOffset + BigInt(record.offsetDelta)
-    if (offset < at.from) continue
-    messages.push({
-      topic: at.topic,
-      partition: at.partition,
-      offset,
-      timestamp: batch.firstTimestamp + record.timestampDelta,
-      key: record.key,
-      value: record.value,
-      headers: headersOf(record),
-    })
-  }
-}
-
-const NO_HEADERS: KafkaMessage['headers'] = []
-const NOTHING = Buffer.alloc(0)
-
-function headersOf({ headers }: KafkaRecord): KafkaMessage['headers'] {
-  if (headers.length === 0) return NO_HEADERS
-  return headers.map(([name, value]) => [name ?? NOTHING, value ?? NOTHING] as const)
+function markerOf(records: Buffer): number {
+  return new RecordReader(records).next().key?.readInt16BE(2) ?? -1
 }

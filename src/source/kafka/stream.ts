@@ -87,7 +87,7 @@ function take(
   { byName, wholes, decoder, items, poll }: Intake,
 ): { readonly error: unknown } | null {
   let failed: { readonly error: unknown } | null = null
-  for (const { topic, partition, messages, next, end } of portions) {
+  for (const { topic, partition, messages, next, end, asked } of portions) {
     const lanes = topic === wholes?.lane.topic ? [wholes.lane] : (byName.get(topic)?.lanes ?? [])
     const lane = lanes.find((one) => one.partition === partition)
     if (lane === undefined) continue
@@ -104,7 +104,7 @@ function take(
         lane.fetched = offset + 1n
       }
       lane.fetched = next
-      lane.seen = { poll, end }
+      if (asked) lane.seen = { poll, end }
     } catch (error) {
       failed ??= { error }
     }
