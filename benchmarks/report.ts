@@ -139,7 +139,7 @@ function sum({ source, target, tool }: Cpu): number {
   return source + target + tool
 }
 
-export function measureRows({ measures }: Report): string[][] {
+export function measureRows({ measures }: Pick<Report, 'measures'>): string[][] {
   const rows = measures.map(({ name, value, unit, most }) => [
     name,
     `${Number(value.toFixed(2))} ${unit}`,

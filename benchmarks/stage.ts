@@ -66,8 +66,15 @@ export interface Stage extends AsyncDisposable {
   readonly expected: string
 }
 
-/** Makes the first rows, mirrors them once, and then makes the backlog behind a slot. */
-export async function setStage(pair: Pair, workload: Workload): Promise<Stage> {
+/**
+ * Makes the first rows, mirrors them once, and then makes the backlog behind a slot; `prepare` is
+ * done between both.
+ */
+export async function setStage(
+  pair: Pair,
+  workload: Workload,
+  prepare: () => Promise<void> = async () => undefined,
+): Promise<Stage> {
   const admin = {
     source: await openSession(pair.source.url()),
     target: await openSession(pair.target.url()),
@@ -83,6 +90,7 @@ export async function setStage(pair: Pair, workload: Workload): Promise<Stage> {
   await analyze(pair)
   const copy = `select pg_copy_logical_replication_slot('${SLOT}', '${BASE}')`
   await source.query(`${copy}; select pg_drop_replication_slot('${SLOT}')`)
+  await prepare()
   const before = await position(source)
   await generate(pair, workload)
   await source.query(`insert into ${MARKER} values (1); checkpoint`)

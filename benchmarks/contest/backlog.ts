@@ -40,7 +40,7 @@ export function backlogContests(scale: number): readonly Contest[] {
 }
 
 /** Replays a stage's backlog from a copy of one slot. Fails unless both ends are equal after it. */
-function replay(stage: Stage, contestant: Contestant): Promise<Run> {
+export function replay(stage: Stage, contestant: Contestant): Promise<Run> {
   const { pair, publications, folder } = stage
   if (contestant === 'holdfast') {
     return replayWith(stage, { slot: SLOT, start: () => startOurs(pair, folder) })

@@ -33,6 +33,8 @@ export interface ConnectOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** What `${env:…}` in a connector's configuration finds. */
   readonly env?: Readonly<Record<string, string>>
+  /** With much memory and all that Java does to be fast. */
+  readonly fast?: boolean
 }
 
 type Own = Required<ConnectOptions> & { readonly kafka: KafkaServer; readonly shared: boolean }
@@ -104,7 +106,8 @@ class OwnConnect implements ConnectServer {
       classpath: this.#programs.classpath,
       main: 'org.apache.kafka.connect.cli.ConnectDistributed',
       args: [join(this.folder, 'connect.properties')],
-      heap: '384m',
+      heap: this.#own.fast ? '1g' : '384m',
+      fast: this.#own.fast,
       properties: await logTo(this.folder),
       env: this.#own.env,
     }
@@ -129,8 +132,8 @@ export async function startConnect(
   kafka: KafkaServer,
   options: ConnectOptions & { readonly shared?: boolean } = {},
 ): Promise<ConnectServer> {
-  const { settings = {}, env = {}, shared = false } = options
-  const own = { settings, env, shared, kafka }
+  const { settings = {}, env = {}, fast = false, shared = false } = options
+  const own = { settings, env, fast, shared, kafka }
   const server = new OwnConnect(await kafkaPrograms(tell), await connectPlugins(tell), own)
   await server.open()
   return server
