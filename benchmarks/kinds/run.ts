@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { machineFacts } from '../machine.ts'
 import { build } from '../stage.ts'
+import { spreadOf } from '../statistics.ts'
 import { type Compared, intoDocuments, intoPostgres } from './catchup.ts'
 import { ours, type Reading, theirs } from './decode.ts'
 import { type Shape, startSource, write } from './log.ts'
@@ -19,19 +20,22 @@ const backlogs = [
 
 const DOCUMENTS = 1_000_000
 
-/** Readings before the one that counts. */
+/** Readings before those that count, and how many of those: right after one another, in turns. */
 const WARM = 3
+const COUNTED = 3
 const scale = Number(given.scale)
 const wanted = (name: string): boolean => given.only === undefined || given.only.includes(name)
 
 const perSecond = (changes: number, seconds: number): string =>
   Math.round(changes / seconds).toLocaleString('en-US')
 
-function tellDecode(shape: Shape, own: Reading, other: Reading): void {
+function tellDecode(shape: Shape, own: readonly Reading[], others: readonly Reading[]): void {
   const rate = ({ changes, cpu }: Reading): number => changes / cpu
-  const ratio = (rate(own) / rate(other)).toFixed(2)
-  const [a, b] = [own, other].map(({ changes, cpu }) => perSecond(changes, cpu))
-  console.log(`decode, ${shape}: ${a} in a CPU second, another reader ${b}: ${ratio}×`)
+  const [a, b] = [own, others].map((readings) => spreadOf(readings.map(rate)).median)
+  const { median, least, most } = spreadOf(own.map((one, i) => rate(one) / rate(others[i] ?? one)))
+  const ratio = `${median.toFixed(2)}× (${least.toFixed(2)}–${most.toFixed(2)})`
+  const rates = `${perSecond(a ?? 0, 1)} in a CPU second, another reader ${perSecond(b ?? 0, 1)}`
+  console.log(`decode, ${shape}: ${rates}: ${ratio}`)
 }
 
 function tell(what: string, { shape, changes, native, ours: own }: Compared): void {
@@ -55,7 +59,12 @@ if (wanted('decode')) {
     // To get warm, as a mirror is that runs.
     for (let round = 0; round < WARM; round++) await ours(source, stretch)
     for (let round = 0; round < WARM; round++) await theirs(source, stretch)
-    tellDecode(shape, await ours(source, stretch), await theirs(source, stretch))
+    const [own, others]: [Reading[], Reading[]] = [[], []]
+    for (let round = 0; round < COUNTED; round++) {
+      own.push(await ours(source, stretch))
+      others.push(await theirs(source, stretch))
+    }
+    tellDecode(shape, own, others)
   }
 }
 if (wanted('postgres') || wanted('documents')) await build()
