@@ -19,8 +19,8 @@ export const kindsMutations: readonly Mutation[] = [
     edits: [
       {
         path: 'src/target/mongodb/history.ts',
-        find: "['_id', `${this.#mirror}/${id}`],",
-        put: "['_id', `${this.#mirror}/${id}/${process.pid}`],",
+        find: 'stamp, id = stamp } = origin',
+        put: 'stamp } = origin\n    const id = (origin.id ?? stamp) + process.pid',
       },
     ],
   },
