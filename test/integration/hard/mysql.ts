@@ -29,6 +29,14 @@ export async function sourceOf(
   return source
 }
 
+/** Whether what foreign keys change is in the log, as since MySQL 9.6. */
+export async function saysCascades(db: MysqlDatabase): Promise<boolean> {
+  const [row] = await db.query('select version() as v')
+  const version = row?.['v'] ?? ''
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  return !version.includes('MariaDB') && (major > 9 || (major === 9 && minor >= 6))
+}
+
 /** A change as texts; undefined is a cell that is left as it is. */
 export type Told = readonly unknown[]
 

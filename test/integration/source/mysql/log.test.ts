@@ -121,7 +121,11 @@ for (const kind of mysqlServers) {
     assert.equal(change?.after?.[1], 'end')
   })
 
-  test(`M33 a log without checksums is read, and so is one that changes, on ${kind}`, async (t) => {
+  // Others that read the log of a given server would be broken off.
+  const skip = kind === 'given'
+  test(`M33 a log without checksums is read, and so is one that changes, on ${kind}`, {
+    skip,
+  }, async (t) => {
     const db = await table(t, kind)
     const start: Start = await logEnd(db.server).then(({ file, position }) => {
       return { by: 'file', file, position: BigInt(position) }
