@@ -187,14 +187,22 @@ export function givenMongo(address: string): MongoServer {
   return {
     kind: 'given',
     running: true,
-    url(database = 'test') {
-      const at = new URL(address)
-      at.pathname = `/${encodeURIComponent(database)}`
-      return at.href
-    },
+    url: (database = 'test') => urlIn(address, database),
     log: async () => '(the log of a given server is not ours to read)',
     stop: refuse,
-    start: refuse,
+    start: async () => {},
     [Symbol.asyncDispose]: async () => {},
   }
+}
+
+/** The address of a database; whoever is known to another one stays known there. */
+function urlIn(address: string, database: string): string {
+  // Several hosts are no URL to the platform.
+  const [, hosts = address, own = '', query = ''] =
+    /^([^:]+:\/\/[^/?]+)(?:\/([^?]*))?(?:\?(.*))?$/.exec(address) ?? []
+  const options = new URLSearchParams(query)
+  const known = hosts.includes('@') && !options.has('authSource')
+  if (known) options.set('authSource', own === '' ? 'admin' : own)
+  const more = options.size === 0 ? '' : `?${options}`
+  return `${hosts}/${encodeURIComponent(database)}${more}`
 }
