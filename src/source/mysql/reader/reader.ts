@@ -17,14 +17,13 @@ import { estimateTables } from '../estimate.ts'
 import { LANE } from '../place.ts'
 import { declaredNow } from '../schema/declared.ts'
 import { logEnd, logStart } from '../server.ts'
+import { Emptied } from '../snapshot/emptied.ts'
 import { openView, type ViewOptions } from '../snapshot/opening.ts'
 import { sizeOf, Transactions } from '../snapshot/transactions.ts'
 import type { View } from '../snapshot/view.ts'
 import { keyCondition } from './keys.ts'
 
 const WIDTH = 2
-/** From MySQL 5.7 on a table that was emptied is not shown in a view from before. */
-const TELLS_EMPTIED = 50_700
 /** Bytes of changes that may be held against the view. */
 const LIMIT = 256 << 20
 
@@ -57,9 +56,7 @@ class MysqlSourceReader implements SourceReader {
   readonly #options: SourceReaderOptions
   readonly #rows: PrintedRows
   readonly #closed = new AbortController()
-  /** Tables, by id, that were emptied since the view was opened, up to `looked`. */
-  readonly #emptied = new Set<string>()
-  #looked: Positions
+  readonly #emptied: Emptied
   /** How far the log was read, the first time from where the target stands. */
   #reached: Positions | null = null
   #spent = 0
@@ -67,7 +64,7 @@ class MysqlSourceReader implements SourceReader {
   constructor(view: View, from: Positions, options: SourceReaderOptions) {
     this.at = view.positions
     this.from = from
-    this.#looked = view.positions
+    this.#emptied = new Emptied(options, view.positions, this.#closed.signal)
     this.#view = view
     this.#options = options
     const read = (table: Table, where: string | null): AsyncIterable<Buffer> =>
@@ -108,39 +105,8 @@ class MysqlSourceReader implements SourceReader {
     return this.#rows.print(recipe, rows)
   }
 
-  /**
-   * The server refuses to read a table in a view that is older than its present form. An old one
-   * shows a table that was emptied as empty, and then the log says that it was.
-   */
-  async intact({ id }: Table): Promise<boolean> {
-    const { flavour, number } = this.#options.control.version
-    if (flavour === 'mariadb' || number >= TELLS_EMPTIED) return true
-    await this.#lookForEmptied()
-    return !this.#emptied.has(id)
-  }
-
-  /** Reads the log from where the last look ended to where it ends now. */
-  async #lookForEmptied(): Promise<void> {
-    const { control, places, follow } = this.#options
-    const end = await logEnd(control, places.server)
-    if (end === null || this.#isAt(this.#looked, places.at(end))) return
-    const stop = new AbortController()
-    const transactions = new Transactions()
-    try {
-      const until = AbortSignal.any([stop.signal, this.#closed.signal])
-      for await (const items of follow(this.#placeOf(this.#looked), until)) {
-        for (const { positions, changes } of transactions.take(items)) {
-          for (const change of changes) {
-            if (change.kind === 'truncate')
-              for (const { id } of change.tables) this.#emptied.add(id)
-          }
-          this.#looked = positions
-        }
-        if (this.#isAt(this.#looked, places.at(end))) return
-      }
-    } finally {
-      stop.abort()
-    }
+  async intact(table: Table): Promise<boolean> {
+    return !(await this.#emptied.has(table))
   }
 
   async *changes(

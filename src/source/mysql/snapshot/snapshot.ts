@@ -1,12 +1,13 @@
 import type { Session } from '../../../dialect/mysql/connect.ts'
 import { Fault } from '../../../model/fault.ts'
 import type { Positions } from '../../../model/position.ts'
-import type { Table } from '../../../model/table.ts'
+import { type Table, tableName } from '../../../model/table.ts'
 import type { Chunk, Snapshot } from '../../source.ts'
 import { estimateTables } from '../estimate.ts'
+import { Emptied } from './emptied.ts'
 import { openView, type ViewOptions } from './opening.ts'
 import { rangesOf } from './ranges.ts'
-import type { View } from './view.ts'
+import { unseen, type View } from './view.ts'
 
 /** Sessions that read tables, beside which others wait. */
 const WIDTH = 4
@@ -22,17 +23,20 @@ export async function openSnapshot(
 ): Promise<Snapshot> {
   const width = options.width ?? WIDTH
   const view = await openView({ ...options, purpose: 'copy', width }, signal)
-  return new MysqlSnapshot(view, options.control)
+  return new MysqlSnapshot(view, options)
 }
 
 class MysqlSnapshot implements Snapshot {
   readonly positions: Positions
   readonly #view: View
   readonly #control: Session
+  readonly #emptied: Emptied
+  readonly #closed = new AbortController()
 
-  constructor(view: View, control: Session) {
+  constructor(view: View, options: SnapshotOptions) {
     this.#view = view
-    this.#control = control
+    this.#control = options.control
+    this.#emptied = new Emptied(options, view.positions, this.#closed.signal)
     this.positions = view.positions
   }
 
@@ -58,10 +62,17 @@ class MysqlSnapshot implements Snapshot {
       throw new Fault('HF-X001', { what: `rows of MySQL are not read as ${encoding}` })
     }
     const where = typeof chunk.range === 'string' ? chunk.range : null
-    return this.#view.read(chunk.table, { where, later: chunk.index === 0 }, signal)
+    const none = (): Promise<void> => this.#requireFull(chunk.table)
+    return this.#view.read(chunk.table, { where, later: chunk.index === 0, none }, signal)
+  }
+
+  /** A table that is empty by now held rows at the place of the view. */
+  async #requireFull(table: Table): Promise<void> {
+    if (await this.#emptied.has(table)) throw unseen(tableName(table), 'it was emptied')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed.abort()
     await this.#view[Symbol.asyncDispose]()
   }
 }

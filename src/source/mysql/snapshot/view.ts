@@ -30,6 +30,8 @@ export interface Wanted {
   readonly where: string | null
   /** With those that the log holds between the snapshots and `positions`, wherever they belong. */
   readonly later: boolean
+  /** Called where the view shows none, before the reading ends. */
+  readonly none?: () => Promise<void>
 }
 
 /** Tables at one place of the log, seen through sessions that stand a little before it. */
@@ -53,11 +55,14 @@ export class View implements AsyncDisposable {
     const where = wanted.where === null ? '' : ` WHERE ${wanted.where}`
     const sql = `SELECT ${rows.columns} FROM ${qualified(table)}${where}`
     const overlay = this.#seen.overlays.get(table.id)
+    let none = true
     for await (const packets of this.query(table, sql, signal)) {
+      none &&= packets.length === 0
       for (const piece of rows.take(packets)) {
         yield overlay === undefined || overlay.isEmpty ? piece : overlaid(piece, overlay)
       }
     }
+    if (none) await wanted.none?.()
     if (wanted.later && overlay !== undefined) yield frame(overlay.rows)
   }
 
@@ -130,9 +135,14 @@ export class View implements AsyncDisposable {
     if (!CHANGED.has(errno) && !['HF-S101', 'HF-S108'].includes(fault.code)) return fault
     const name = tableName(table)
     const why = CHANGED.has(errno) ? 'it was altered, emptied or dropped' : fault.message
-    const what = `${name} cannot be read in the view any more: ${why}`
-    return new Fault('HF-L109', { what, side: 'source', table: name, cause: error })
+    return unseen(name, why, error)
   }
+}
+
+/** A table that a view does not show as it was. */
+export function unseen(table: string, why: string, cause?: unknown): Fault {
+  const what = `${table} cannot be read in the view any more: ${why}`
+  return new Fault('HF-L109', { what, side: 'source', table, ...(cause ? { cause } : {}) })
 }
 
 /** ER_TABLE_DEF_CHANGED, ER_NO_SUCH_TABLE, ER_BAD_FIELD_ERROR */
