@@ -43,8 +43,7 @@ async function atWork({ target }: Stage, child: Child): Promise<void> {
   assert.deepEqual(await rows(target, 'select count(*) from items'), ['1000'])
 }
 
-// They wait for a slow way to the source, which is nobody else's.
-describe('a transaction that the target is at work with', { concurrency: 4 }, () => {
+describe('a transaction that the target is at work with', () => {
   test('what is killed at it leaves nothing of the transaction, and it comes whole', async (t) => {
     const pair = await behind(t)
     const first = pair.run([], WINDOWS)
