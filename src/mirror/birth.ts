@@ -1,6 +1,7 @@
 import { wallMicros } from '../async/clock.ts'
 import { point } from '../async/point.ts'
 import { Fault, type Finding } from '../model/fault.ts'
+import { findingsAt, listed } from '../model/findings.ts'
 import { type Table, tableName } from '../model/table.ts'
 import { copyTables } from '../snapshot/copy.ts'
 import type { Snapshot, Source } from '../source/source.ts'
@@ -31,7 +32,22 @@ export async function preflight(
     throw error
   })
   if (blueprint === null) return findings
-  return [...findings, ...(await target.preflight(planOf(blueprint, options, source.traits)))]
+  const plan = planOf(blueprint, options, source.traits)
+  return [...findings, ...(await target.preflight(plan)), ...(await laneFindings(ends))]
+}
+
+/** What would come in several lanes to a target that knows one. */
+async function laneFindings({
+  source,
+  target,
+}: Pick<Ends, 'source' | 'target'>): Promise<readonly Finding[]> {
+  if (source.traits.apart !== true || target.traits.oneLane !== true) return []
+  const lanes = [...(await source.fence()).keys()]
+  if (lanes.length < 2) return []
+  const what =
+    `${source.label} has ${lanes.length} lanes (${listed(lanes)}), and ${target.label} tells ` +
+    `older changes from newer ones in one only`
+  return [findingsAt('target').fail('HF-T254', 'lanes', { what })]
 }
 
 /** Throws the first failure of a preflight; the others are named with it. */
