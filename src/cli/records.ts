@@ -63,6 +63,7 @@ function restOf(event: MirrorEvent, follower: Follower): Record<string, unknown>
     case 'durable':
     case 'source':
     case 'log':
+    case 'shared':
       return null
   }
 }

@@ -1,5 +1,6 @@
 import type { Checkpoint } from '../model/checkpoint.ts'
 import { Fault, type Finding } from '../model/fault.ts'
+import type { MemberLease } from '../model/member.ts'
 import type { Position } from '../model/position.ts'
 import type { Blueprint } from '../model/table.ts'
 import { openSource } from '../source/registry.ts'
@@ -66,6 +67,8 @@ export async function storedMirror(options: Pick<MirrorOptions, 'name' | 'target
   readonly label: string
   readonly checkpoint: Checkpoint | null
   readonly mirrors: readonly string[]
+  /** Processes that share it. */
+  readonly members: readonly MemberLease[]
 }> {
   const position = (lane: string, token: string): Position => ({ log: lane, order: 0n, token })
   const { target: endpoint, name: mirror } = options
@@ -74,6 +77,7 @@ export async function storedMirror(options: Pick<MirrorOptions, 'name' | 'target
     label: target.label,
     checkpoint: await target.checkpoint(),
     mirrors: await target.mirrors(),
+    members: (await target.members?.()) ?? [],
   }
 }
 

@@ -43,6 +43,7 @@ export type MirrorEvent =
     }
   | { readonly kind: 'fault'; readonly fault: Fault; readonly retryInMillis: number | null }
   | { readonly kind: 'notice'; readonly text: string }
+  | { readonly kind: 'shared' }
   | ({ readonly kind: 'way' } & Way)
   | ({ readonly kind: 'wholeness' } & Wholeness)
   | { readonly kind: 'connectors'; readonly connectors: readonly ConnectorProgress[] }
@@ -107,6 +108,8 @@ export interface Progress {
   /** Those that belong to the mirror; none where it has none. */
   readonly connectors: readonly ConnectorProgress[]
   readonly fault: Fault | null
+  /** Other processes follow the same mirror. */
+  readonly shared: boolean
 }
 
 export function startProgress(mirror: string, now: bigint): Progress {
@@ -139,6 +142,7 @@ export function startProgress(mirror: string, now: bigint): Progress {
     wholeness: null,
     connectors: [],
     fault: null,
+    shared: false,
   }
 }
 
@@ -197,6 +201,8 @@ export function reduce(progress: Progress, event: MirrorEvent, now: bigint): Pro
       return { ...progress, wholeness: { whole: event.whole, why: event.why } }
     case 'connectors':
       return { ...progress, connectors: event.connectors }
+    case 'shared':
+      return { ...progress, shared: true }
     case 'notice':
       return progress
   }

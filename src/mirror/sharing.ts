@@ -134,6 +134,7 @@ class Terms {
     const { run, source, target } = this.#ends
     const { checkpoint } = held
     const claim = this.#membership
+    run.watch({ kind: 'shared' })
     run.watch({ kind: 'tables', tables: tableProgress(checkpoint.tables) })
     await compareLogs(source, checkpoint, anyOf(run.drain, claim.lost))
     const lanes = readable(held)

@@ -10,6 +10,7 @@ import type { Todo } from '../model/fault.ts'
 import type { Phase } from '../model/phase.ts'
 import { describePositions } from '../model/position.ts'
 import { copiedRows, type Follower } from './follower.ts'
+import type { MemberStatus } from './members.ts'
 
 export type Overall = 'healthy' | 'degraded' | 'failed'
 /** What one half of a mirror does: the one that reads the source, the one that writes. */
@@ -87,6 +88,10 @@ export interface Status {
   }
   readonly counters: Readonly<Record<string, number>>
   readonly tables: readonly TableStatus[]
+  /** It is one of several processes, or may be: `members` says who they are. */
+  readonly shared: boolean
+  /** The processes that share the mirror, as its target knows them; none where one has it. */
+  readonly members: readonly MemberStatus[]
   readonly fault: {
     readonly code: string
     readonly what: string
@@ -144,6 +149,8 @@ export function runningStatus(follower: Follower): Status {
     },
     counters: countersOf(progress),
     tables: [...progress.tables.values()].map(tableStatus),
+    shared: progress.shared,
+    members: [],
     fault: faultOf(progress),
     timestamp: isoTime(now),
   }
@@ -188,6 +195,8 @@ export function storedStatus(
     log: { retained_bytes: null, limit_bytes: null, age_seconds: null, limit_seconds: null },
     counters: {},
     tables,
+    shared: false,
+    members: [],
     fault: null,
     timestamp: isoTime(wallMicros()),
   }

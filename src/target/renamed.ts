@@ -2,6 +2,7 @@ import type { Batch, Part, Step, Stretch } from '../model/batch.ts'
 import type { Changes } from '../model/changes.ts'
 import type { Checkpoint, TableState } from '../model/checkpoint.ts'
 import { Fault, type Finding } from '../model/fault.ts'
+import type { MemberLease } from '../model/member.ts'
 import { type MetadataCells, withMetadata } from '../model/metadata.ts'
 import type { Positions } from '../model/position.ts'
 import type { Described, Recipe, TargetReader } from '../model/reader.ts'
@@ -145,6 +146,9 @@ export class RenamedTarget implements Target {
       unsettled: () => membership.unsettled(),
       [Symbol.asyncDispose]: () => membership[Symbol.asyncDispose](),
     }
+  }
+  async members(): Promise<readonly MemberLease[]> {
+    return (await this.#inner.members?.()) ?? []
   }
   prepare(plan: TargetPlan): Promise<void> {
     return this.#inner.prepare(this.#planned(plan))

@@ -2,6 +2,7 @@ import type { Batch } from '../model/batch.ts'
 import type { Checkpoint, Identities, TableMode, TableState } from '../model/checkpoint.ts'
 import type { Endpoint } from '../model/endpoint.ts'
 import type { Fault, Finding } from '../model/fault.ts'
+import type { MemberLease } from '../model/member.ts'
 import type { MetadataCells } from '../model/metadata.ts'
 import type { Lane, Position, Positions } from '../model/position.ts'
 import type { TargetReader } from '../model/reader.ts'
@@ -127,6 +128,8 @@ export interface Target extends AsyncDisposable {
    * own: a batch asserts it for each of its lanes. While anybody is one, `claim` waits.
    */
   join?(request: ClaimRequest, signal: AbortSignal): Promise<Membership>
+  /** The processes that share the mirror, the eldest first; none while nobody does. */
+  members?(): Promise<readonly MemberLease[]>
 
   /** Creates what is missing and records every table as pending. One transaction if it can. */
   prepare(plan: TargetPlan): Promise<void>

@@ -2,8 +2,9 @@ import type { MirrorSettings, Owned } from '../../config/settings.ts'
 import { parseUrl } from '../../config/url.ts'
 import { storedMirror } from '../../mirror/operations.ts'
 import type { Endpoint } from '../../model/endpoint.ts'
-import { Fault } from '../../model/fault.ts'
-import { ask, socketNames } from '../../observe/socket.ts'
+import { asFault, Fault } from '../../model/fault.ts'
+import { type MemberStatus, withMembers } from '../../observe/members.ts'
+import { ask, askSettings, socketNames } from '../../observe/socket.ts'
 import { type Status, storedStatus } from '../../observe/status.ts'
 import { connectorsOf } from '../../supervise/owned.ts'
 import { type Call, type Command, whichMirror } from '../command.ts'
@@ -70,16 +71,35 @@ function mirrorsIfAny(call: Call): readonly MirrorSettings[] | null {
 async function statusOf(call: Call, { name, target, owned = null }: Asked): Promise<Status> {
   const running = await ask(call.directory, name, 'status')
   // The other end is this program under the same user; its answer is a Status.
-  if (running !== null) return running as Status
+  if (running !== null) return await withOthers(call, running as Status, target)
   if (target === null)
     throw new Fault('HF-X012', { what: `no mirror "${name}" runs in this folder` })
-  const { checkpoint, mirrors, label } = await storedMirror({ name, target })
+  const { checkpoint, mirrors, label, members } = await storedMirror({ name, target })
   if (checkpoint !== null) {
     const connectors = owned === null ? [] : await connectorsOf(owned, call.signal)
-    return storedStatus(name, checkpoint, connectors)
+    return withMembers(
+      storedStatus(name, checkpoint, connectors),
+      members,
+      checkpoint.positions.size,
+    )
   }
   const others = mirrors.length === 0 ? 'holds no mirror' : `holds ${mirrors.join(', ')}`
   throw new Fault('HF-C112', { what: `${label} ${others}; "${name}" is not among them` })
+}
+
+/** A process knows of itself; of those that share its mirror the target knows. */
+async function withOthers(call: Call, own: Status, target: Endpoint | null): Promise<Status> {
+  if (!own.shared) return own
+  const where = target ?? (await askSettings(call.directory, own.mirror))?.target
+  if (where === undefined) return own
+  try {
+    const { members, checkpoint } = await storedMirror({ name: own.mirror, target: where })
+    return withMembers(own, members, checkpoint?.positions.size ?? 0)
+  } catch (error) {
+    // How this process is, is known all the same.
+    call.out.say(`the other processes are not known: ${asFault(error).message}`)
+    return own
+  }
 }
 
 /** A status for a person. */
@@ -104,6 +124,7 @@ export function statusText(status: Status, paint: Paint): string {
     for (const { code, what, title } of faults) row('', `  ${code} ${what}: ${title.toLowerCase()}`)
   }
   row('consumer', `${consumer.state.padEnd(8)} ${consumer.message}`)
+  for (const member of status.members) row('process', memberText(member))
   const behind = lag === null ? 'lag unknown' : lagWords(lag)
   row(
     'statistics',
@@ -126,6 +147,11 @@ export function statusText(status: Status, paint: Paint): string {
 function orderWords({ whole, why }: { readonly whole: boolean; readonly why: string }): string {
   if (whole) return `whole transactions, in the order of their commits: ${why}`
   return `each row in its order, transactions in pieces, all of it in the end: ${why}`
+}
+
+function memberText({ host, pid, lanes, recent, last_heartbeat }: MemberStatus): string {
+  const heard = recent ? '' : `, silent since ${last_heartbeat}`
+  return `${host} ${pid}   ${plural(lanes.length, 'lane')}${heard}`
 }
 
 function lagWords(lag: { readonly seconds: number; readonly bytes: number }): string {

@@ -3,6 +3,7 @@ import { sqlstateOf } from '../../dialect/postgres/errors.ts'
 import { describePlace, type Place, readPlace, versionText } from '../../dialect/postgres/place.ts'
 import type { Checkpoint, TableState } from '../../model/checkpoint.ts'
 import type { Finding } from '../../model/fault.ts'
+import type { MemberLease } from '../../model/member.ts'
 import type { MetadataCells } from '../../model/metadata.ts'
 import type { TargetReader } from '../../model/reader.ts'
 import type { Table } from '../../model/table.ts'
@@ -25,6 +26,7 @@ import { nativeSchema } from './schema/ddl.ts'
 import { type Link, openLink } from './sessions.ts'
 import * as stored from './state/checkpoint.ts'
 import { join, take } from './state/claim.ts'
+import { memberLeases } from './state/members.ts'
 import { PostgresTenure } from './tenure.ts'
 
 /** Connects; faults at once when the server cannot be reached or entered. */
@@ -114,6 +116,10 @@ class PostgresTarget extends Tenured<PostgresTenure> implements Target {
       settle: (wanted) => tenure.settle(wanted),
       unsettled: () => tenure.unsettled(),
     }
+  }
+
+  members(): Promise<readonly MemberLease[]> {
+    return this.#read((session) => memberLeases(session, this.#options.mirror))
   }
 
   #contest(request: ClaimRequest) {

@@ -1,4 +1,5 @@
 import type { Session, TextRow } from '../../../dialect/postgres/connect.ts'
+import type { MemberLease } from '../../../model/member.ts'
 import type { Lane } from '../../../model/position.ts'
 import { type StoredLease, storedLease } from '../../claiming.ts'
 import type { Holder } from '../../holder.ts'
@@ -22,6 +23,32 @@ export async function sharedLease(session: Session, mirror: string): Promise<Sto
     [mirror],
   )
   return row === undefined ? null : storedLease(row, false)
+}
+
+/** All processes that share the mirror and what each has, the eldest first. */
+export async function memberLeases(
+  session: Session,
+  mirror: string,
+): Promise<readonly MemberLease[]> {
+  if (!(await isShared(session))) return []
+  const rows = await session.query(
+    `select host, pid, ${STALE} as stale,
+       extract(epoch from pg_catalog.clock_timestamp() - renewed_at) * 1000 as silence,
+       (select coalesce(pg_catalog.json_agg(l.lane order by l.lane), '[]')
+        from ${STATE}.lanes l where l.mirror = m.mirror and l.epoch = m.epoch) as lanes
+     from ${STATE}.members m where mirror = $1 order by epoch`,
+    [mirror],
+  )
+  return rows.map((row) => {
+    const lanes: unknown = JSON.parse(row['lanes'] ?? '[]')
+    return {
+      host: row['host'] ?? '',
+      pid: Number(row['pid']),
+      lanes: Array.isArray(lanes) ? lanes.map(String) : [],
+      silence: Number(row['silence']),
+      alive: row['stale'] !== 't',
+    }
+  })
 }
 
 /** Forgets processes that shared the mirror and are gone. */

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
+import type { Status } from '../../../../src/observe/status.ts'
 import { type Child, holdfast } from '../../../../testkit/child.ts'
 import { eventually } from '../../../../testkit/eventually.ts'
 import { database, kafka, type TestDatabase } from '../../../../testkit/servers/index.ts'
@@ -41,7 +42,21 @@ async function stand(t: TestContext) {
       },
       PATIENT,
     )
-  return { topics, target, log: new Envelopes(topics.prefix), start, becomes, ends }
+  /** What `status` says in the folder of the processes, or somewhere else. */
+  const status = async (where: 'here' | 'elsewhere'): Promise<Status> => {
+    const flags = where === 'here' ? [] : ['--target', target.url, '--name', 'shared']
+    const cwd = where === 'here' ? folder : tmpdir()
+    const child = holdfast(['status', '--json', ...flags], { cwd })
+    t.after(() => child[Symbol.asyncDispose]())
+    await child.end({ within: 120_000 })
+    return JSON.parse(child.stdout.join('')).result
+  }
+  return { topics, target, log: new Envelopes(topics.prefix), start, becomes, ends, status }
+}
+
+/** The living processes with the number of their lanes. */
+function sharesOf({ members }: Status): readonly string[] {
+  return members.filter(({ recent }) => recent).map(({ pid, lanes }) => `${pid} ${lanes.length}`)
 }
 
 /** How many lanes each living process has, the eldest first. */
@@ -85,7 +100,7 @@ const written = (of: readonly number[], a: string): string =>
 
 suite('processes that share a mirror of topics', () => {
   test('each follow a fair share; one that is killed or stopped loses its own, and writes no more', async (t) => {
-    const { topics, target, log, start, becomes } = await stand(t)
+    const { topics, target, log, start, becomes, status } = await stand(t)
     await topics.put(TOPIC, log.snapshot(...ids(0, 40).map((id) => ({ id, a: 'one' }))))
     const first = start('--share')
     await becomes(written(ids(0, 40), 'one'))
@@ -93,6 +108,9 @@ suite('processes that share a mirror of topics', () => {
     const writes = await count(target)
     const second = start('--share')
     await spread(target, [2, 2])
+    // One of them answers for itself, and says who else there is.
+    const here = await status('here')
+    assert.deepEqual(sharesOf(here), [`${first.pid} 2`, `${second.pid} 2`])
     let sent = 0
     const update = async (a: string): Promise<void> => {
       const records = ids(0, 40).map((id) => log.update({ id, a }))
@@ -103,6 +121,10 @@ suite('processes that share a mirror of topics', () => {
     await becomes(written(ids(0, 40), 'two'))
     const third = start('--share')
     await spread(target, [2, 1, 1])
+    const elsewhere = await status('elsewhere')
+    assert.deepEqual(sharesOf(elsewhere), [`${first.pid} 2`, `${second.pid} 1`, `${third.pid} 1`])
+    assert.equal(elsewhere.overall, 'healthy')
+    assert.match(elsewhere.reason ?? '', /share this mirror: 3; followed: 4 of 4 lanes/)
     // Killed without a word while changes come.
     await update('three')
     await second.kill()
@@ -126,6 +148,8 @@ suite('processes that share a mirror of topics', () => {
     await spread(target, [4])
     assert.ok((await writes()) <= sent, `${await writes()} writes of ${sent} changes`)
     assert.equal((await first.kill('SIGTERM')).code, 0)
+    const gone = await status('elsewhere')
+    assert.deepEqual([gone.phase, gone.overall, gone.members], ['stopped', 'degraded', []])
   })
 
   test('follow a truncate, a new snapshot, a new column and a change of key together', async (t) => {
