@@ -8,6 +8,7 @@ import { type LanePlace, positionsAt } from './place.ts'
 /** A record of a partition and what it says. */
 export interface Entry {
   readonly offset: bigint
+  /** As `keptKey` gives it. */
   readonly key: Buffer | null
   readonly event: DebeziumEvent
   /** Which answer of the brokers brought it; they are counted. */
@@ -16,6 +17,15 @@ export interface Entry {
   joined: boolean
   /** It is applied by itself, whatever transaction it names. */
   readonly apart?: boolean
+}
+
+/**
+ * The key of a record, where it is looked at again: of a delete and of a tombstone. A copy, since
+ * what waits would keep the whole answer that it is a view of.
+ */
+export function keptKey(key: Buffer | null, event: DebeziumEvent): Buffer | null {
+  const ends = event.kind === 'tombstone' || (event.kind === 'row' && event.op === 'delete')
+  return ends && key !== null ? Buffer.from(key) : null
 }
 
 /** What waits until every partition was read up to here; null: not known yet. */
@@ -28,6 +38,8 @@ const UNTOLD = -1n
 
 /** Entries that are kept for a partition that has to wait, before reading of it stops. */
 const MOST = 20_000
+/** Entries that were dealt with and are kept nevertheless, at most, beside as many as wait. */
+const PASSED = 1000
 
 /** One partition: what was read of it and not handed on, and where it stands. */
 export class Lane {
@@ -102,7 +114,10 @@ export class Lane {
     this.applied = offset + 1n
     this.hold = null
     this.#gone = event.kind === 'row' && event.op === 'delete' && (key ?? false)
-    if (this.#head < this.#queue.length) return
+    if (this.#head < this.#queue.length) {
+      this.#forget()
+      return
+    }
     this.#queue = []
     this.#head = 0
     // Records that were aborted or compacted away are passed, too.
@@ -119,6 +134,13 @@ export class Lane {
   isReadAfter(poll: number): boolean {
     if (this.full) return true
     return this.seen.poll > poll && this.head === undefined && this.fetched >= this.seen.end
+  }
+
+  /** Partitions that wait for one another may never be empty. */
+  #forget(): void {
+    if (this.#head < PASSED || this.#head * 2 < this.#queue.length) return
+    this.#queue = this.#queue.slice(this.#head)
+    this.#head = 0
   }
 
   /** Nothing waits, and the broker has shown everything before `fetched`. */

@@ -5,7 +5,7 @@ import type { Cluster, Topic } from '../../dialect/kafka/cluster.ts'
 import type { Fetcher, Wanted } from '../../dialect/kafka/fetcher.ts'
 import type { Portion } from '../../dialect/kafka/records.ts'
 import type { StreamItem } from '../../model/change.ts'
-import type { Lane } from './lane.ts'
+import { keptKey, type Lane } from './lane.ts'
 import { memberOf } from './merge.ts'
 import type { TopicReading } from './reading.ts'
 import type { Wholes } from './wholes.ts'
@@ -93,8 +93,9 @@ function take(
     if (lane === undefined) continue
     try {
       for (const message of messages) {
-        const { offset, key } = message
-        const entry = { offset, key, event: decoder.decode(message), poll, joined: false }
+        const { offset } = message
+        const event = decoder.decode(message)
+        const entry = { offset, key: keptKey(message.key, event), event, poll, joined: false }
         if (offset >= lane.apart) lane.push(entry)
         else {
           // The transaction that it names has to know that it came.

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { suite, type TestContext, test } from 'node:test'
+import { Producer } from '@platformatic/kafka'
 import { parseUrl } from '../../../src/config/url.ts'
 import { Cluster, type Topic } from '../../../src/dialect/kafka/cluster.ts'
 import { Fetcher, type Leading } from '../../../src/dialect/kafka/fetcher.ts'
@@ -112,6 +113,33 @@ suite('topics of a broker', () => {
     const some = await readAll(fetcher, topic, { from: 217n })
     assert.deepEqual([some.length, some[0]?.offset], [83, 217n])
     assert.deepEqual(await readAll(fetcher, topic, { partition: 1 }), [])
+  })
+
+  test('are handed on a batch at a time where they are large, and from elsewhere when they are asked for', async (t) => {
+    const { cluster, fetcher, endpoint, topics } = await stand(t)
+    const topic = await only(cluster, await topics.make('large'))
+    const bootstrapBrokers = [`${endpoint.host}:${endpoint.port}`]
+    const producer = new Producer({ clientId: 'test', bootstrapBrokers })
+    t.after(() => producer.close())
+    const value = Buffer.alloc(1 << 20, 'x')
+    for (let i = 0; i < 3; i++) {
+      const messages = Array.from({ length: 5 }, () => ({ topic: topic.name, partition: 0, value }))
+      await producer.send({ messages, compression: 'zstd' })
+    }
+    const take = async (offset: bigint) => {
+      const place = { topic: topic.name, id: topic.id, partition: 0, offset }
+      const limits = { wait: 10_000, bytes: 1 << 20, partitionBytes: 1 << 20 }
+      const [portion, ...others] = await fetcher.fetch([place], limits)
+      assert.ok(portion !== undefined && others.length === 0)
+      assert.ok(portion.messages.every((one) => one.value?.equals(value) === true))
+      const { messages, next, end, asked } = portion
+      return { offsets: messages.map((one) => Number(one.offset)), next, end, asked }
+    }
+    const all = { end: 15n, asked: true }
+    assert.deepEqual(await take(0n), { ...all, offsets: [0, 1, 2, 3, 4], next: 5n })
+    assert.deepEqual(await take(5n), { ...all, offsets: [5, 6, 7, 8, 9], next: 10n, asked: false })
+    assert.deepEqual(await take(3n), { ...all, offsets: [3, 4], next: 5n })
+    assert.deepEqual(await take(5n), { ...all, offsets: [5, 6, 7, 8, 9], next: 10n, asked: false })
   })
 
   test('show what was committed and nothing that was aborted', async (t) => {
