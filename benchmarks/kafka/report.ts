@@ -19,7 +19,7 @@ export interface Way {
   readonly cpu: Spent
   /** The highest resident size of a process of Holdfast, bytes. */
   readonly memory: number | null
-  /** How many times as fast as the way that it is compared with. */
+  /** How many times as fast as the first way of its part. */
   readonly ratio: number | null
   /** What that has to be at least. */
   readonly must: number | null
