@@ -37,7 +37,7 @@ export class Followed {
 }
 
 /** A column, by its index, and the foreign key that carries its changes on. */
-export interface Led {
+interface Led {
   readonly column: number
   readonly follower: Follower
 }
