@@ -242,7 +242,7 @@ test('a task that lost its database is started again until it runs', async (t) =
   await gone(worker, name)
 })
 
-test('a connector that is called RUNNING while its database refuses it is failed', async (t) => {
+test('K21 a connector that is called RUNNING while its database refuses it is failed', async (t) => {
   const worker = await stand(t)
   await using server = await postgres(16, {})
   const db = await database(t, server)

@@ -42,7 +42,7 @@ test('topics are listed with what they hold, and read from either end', async (t
   assert.equal((await said('topics', 'read', `${name}.none`, ...source)).code, 2)
 })
 
-test('lag is counted partition by partition, from the brokers and the checkpoint', async (t) => {
+test('K21 lag is counted partition by partition, from the brokers and the checkpoint', async (t) => {
   const broker = await kafka()
   const db = await database(t, 18)
   const copy = await database(t, 17)

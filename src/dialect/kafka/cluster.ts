@@ -18,6 +18,8 @@ export interface Keeping {
   readonly bytes: bigint | null
   /** Only the newest record of each key is kept for ever. */
   readonly compacted: boolean
+  /** Milliseconds after which a compacted topic may forget that a row went; else null. */
+  readonly deletes: bigint | null
   /** Old records are removed. */
   readonly removes: boolean
 }
@@ -142,7 +144,10 @@ export class Cluster implements AsyncDisposable {
 
   /** How long the topic keeps its records. */
   async keeping(topic: string): Promise<Keeping> {
-    const configurationKeys = ['retention.ms', 'retention.bytes', 'cleanup.policy']
+    const configurationKeys = [
+      ...['retention.ms', 'retention.bytes'],
+      ...['cleanup.policy', 'delete.retention.ms'],
+    ]
     const resource = { resourceType: ConfigResourceTypes.TOPIC, resourceName: topic }
     const [described] = await this.#doing(`reading the settings of topic ${topic}`, () =>
       this.#admin.describeConfigs({ resources: [{ ...resource, configurationKeys }] }),
@@ -158,6 +163,7 @@ export class Cluster implements AsyncDisposable {
       millis: removes ? limit('retention.ms') : null,
       bytes: removes ? limit('retention.bytes') : null,
       compacted: policy.includes('compact'),
+      deletes: policy.includes('compact') ? limit('delete.retention.ms') : null,
       removes,
     }
   }

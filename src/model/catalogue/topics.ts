@@ -164,6 +164,21 @@ export const topicFaults = {
       { text: 'Verify again.', run: 'holdfast verify' },
     ],
   },
+  'HF-K121': {
+    title: 'A compacted topic forgets deletes',
+    class: 'config',
+    severity: 'warn',
+    exit: 4,
+    why: 'Compaction keeps the newest record of each key, and removes the one that says that a row went when delete.retention.ms has passed. Who reads later does not hear of it.',
+    safe: 'Nothing is missing as long as the mirror is never further behind than that.',
+    todo: [
+      { text: 'Let the topic keep all records, for longer than the mirror will ever be away.' },
+      {
+        text: 'Or let it keep deletes for longer.',
+        run: 'kafka-configs.sh --bootstrap-server BROKER --alter --entity-type topics --entity-name TOPIC --add-config delete.retention.ms=604800000',
+      },
+    ],
+  },
   'HF-K113': {
     title: 'Changes of a topic do not say where they stand',
     class: 'config',

@@ -52,6 +52,11 @@ export function findingsOfTopic(
     const what = `records of the topic ${name} do not say where they stand in the log of their database: a change that is told again is applied again`
     found.push(warn('HF-K113', name, { what }))
   }
+  const { deletes } = one.keeping
+  if (deletes !== null) {
+    const what = `the topic ${name} is compacted and forgets ${Number(deletes) / 3_600_000} hours later that a row went: one that goes while the mirror is behind by more than that stays at the target`
+    found.push(warn('HF-K121', name, { what, table: tableName(table) }))
+  }
   return [...found, ...lossesOf(one, table)]
 }
 

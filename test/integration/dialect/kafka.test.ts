@@ -76,6 +76,7 @@ suite('topics of a broker', () => {
       millis: 5000n,
       bytes: null,
       compacted: false,
+      deletes: null,
       removes: true,
     })
     assert.deepEqual(await cluster.describe([topics.name('none')]), [])

@@ -28,7 +28,7 @@ test('what a worker answers is read', () => {
   assert.throws(() => statusAnswer.parse({ error_code: 404, message: 'No status found' }))
 })
 
-test('a connector that is called RUNNING with a failed task is failed', () => {
+test('K21 a connector that is called RUNNING with a failed task is failed', () => {
   const health = (name: string) => healthOf(recorded(name, statusAnswer))
   assert.equal(health('status-running').condition, 'running')
   assert.equal(health('status-paused').condition, 'paused')

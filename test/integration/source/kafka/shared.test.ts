@@ -99,7 +99,7 @@ const written = (of: readonly number[], a: string): string =>
   of.map((id) => `${id} ${a}`).join(', ')
 
 suite('processes that share a mirror of topics', () => {
-  test('each follow a fair share; one that is killed or stopped loses its own, and writes no more', async (t) => {
+  test('K16 each follow a fair share; one that is killed or stopped loses its own, and writes no more', async (t) => {
     const { topics, target, log, start, becomes, status } = await stand(t)
     await topics.put(TOPIC, log.snapshot(...ids(0, 40).map((id) => ({ id, a: 'one' }))))
     const first = start('--share')

@@ -23,7 +23,7 @@ async function code(registry: Registry): Promise<string> {
   return error.code
 }
 
-test('a registry that is down, late or at its limit is waited for', async (t) => {
+test('K13 a registry that is down, late or at its limit is waited for', async (t) => {
   assert.equal(await code(new Registry({ url: 'http://127.0.0.1:1' })), 'HF-K304')
   for (const status of [500, 503, 429]) {
     const url = await answering(t, (_request, response) => {
@@ -38,7 +38,7 @@ test('a registry that is down, late or at its limit is waited for', async (t) =>
   assert.equal(await code(new Registry({ url: broken })), 'HF-K304')
 })
 
-test('a schema that the registry does not have, or does not show, stops', async (t) => {
+test('K13 a schema that the registry does not have, or does not show, stops', async (t) => {
   for (const status of [404, 401, 403]) {
     const url = await answering(t, (_request, response) => {
       response.statusCode = status

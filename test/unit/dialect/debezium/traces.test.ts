@@ -130,7 +130,7 @@ function compare(rows: readonly Told[], unnamed: ReadonlySet<string> = new Set()
 }
 
 for (const name of traces) {
-  test(`${name}: every value is what the server says, or its loss was named`, async () => {
+  test(`K12 every value of ${name} is what the server says, or its loss was named`, async () => {
     const { rows, refused } = await told(await readTrace(name))
     const compared = compare(rows)
     assert.ok(compared >= 100 || name.includes('odd'), `${compared} compared`)
@@ -171,7 +171,7 @@ test('records without a schema are read by the table that is known, in the modes
   }
 })
 
-test('a record without a schema is refused where its table or its modes are not known', async () => {
+test('K13 a record without a schema is refused where its table or its modes are not known', async () => {
   const { table } = await declaredTable()
   const trace = await readTrace('postgres-plain')
   const all = trace.records.filter(({ value }) => value !== null).length
@@ -206,7 +206,7 @@ function sameJson(got: string, want: string): void {
   assert.deepEqual(JSON.parse(got), JSON.parse(`{${pairs}}`))
 }
 
-test('values that an update did not touch are unchanged, in every form of the placeholder', async () => {
+test('K11 values that an update did not touch are unchanged, in every form of the placeholder', async () => {
   for (const name of traces.filter((one) => one.startsWith('postgres') && !one.includes('odd'))) {
     const { rows } = await told(await readTrace(name))
     const update = rows.find(({ truth }) => truth.sql.startsWith('update everything set i4 = 1'))
