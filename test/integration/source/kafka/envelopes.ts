@@ -9,6 +9,11 @@ interface Field {
   readonly default?: string
 }
 
+const FIELDS: readonly Field[] = [
+  { type: 'int32', optional: false, field: 'id' },
+  { type: 'string', optional: true, field: 'a' },
+]
+
 /** Where the log of a database stands. */
 export interface Log {
   lsn: number
@@ -23,16 +28,14 @@ export class Envelopes {
   readonly #log: Log
   /** Of the records that follow, where the connector tells of transactions. */
   member: { readonly id: string; readonly total: number; readonly own: number } | null = null
-  readonly #fields: Field[] = [
-    { type: 'int32', optional: false, field: 'id' },
-    { type: 'string', optional: true, field: 'a' },
-  ]
+  readonly #fields: Field[]
 
-  /** Tables that are given one log are of one database. */
-  constructor(prefix: string, { table = 't', log = newLog() } = {}) {
+  /** Tables that are given one log are of one database; the first of the fields is the key. */
+  constructor(prefix: string, { table = 't', log = newLog(), fields = FIELDS } = {}) {
     this.#prefix = prefix
     this.#table = table
     this.#log = log
+    this.#fields = [...fields]
   }
 
   /** Where the log stands. */
@@ -72,7 +75,7 @@ export class Envelopes {
   }
 
   /** The delete and its tombstone. */
-  remove(id: number): TestRecord[] {
+  remove(id: number | string): TestRecord[] {
     this.#transaction()
     const gone = this.#record('d', { id, a: null }, 'false')
     return [gone, { key: gone.key, value: null }]

@@ -1,0 +1,4 @@
+import { kafkaStand } from './kafka.ts'
+import { describeSource } from './source.ts'
+
+describeSource('topics of Kafka', kafkaStand, 'log')
