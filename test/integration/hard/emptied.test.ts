@@ -77,7 +77,8 @@ for (const major of majors) {
     await pair.equal(child)
     const slots = await rows(
       pair.source,
-      'select slot_name from pg_replication_slots where database = current_database()',
+      `select slot_name from pg_replication_slots
+       where database = current_database() and not temporary`,
     )
     assert.deepEqual(slots, ['holdfast_hard'])
   })
