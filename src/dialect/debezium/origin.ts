@@ -161,7 +161,8 @@ const PREFIX = /^__(?:source_)?/
 
 function indexOf(name: string): number {
   const plain = name.replace(PREFIX, '')
-  return WANTED.findIndex((wanted) => wanted === plain)
+  const wanted: readonly string[] = WANTED
+  return wanted.indexOf(plain)
 }
 
 function readFact(wire: Wire, shape: Shape, { index, memo: last }: Slot): Fact {

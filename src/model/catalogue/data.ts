@@ -104,8 +104,9 @@ export const dataFaults = {
     safe: 'Nothing after it was applied: the target stands at the last transaction before, and the source keeps what follows.',
     todo: [
       {
-        text: 'Give the column another name with tables.rename in a mirror that begins anew, or at the source.',
+        text: 'Rename the column at the source, or choose another name in tables.rename, or leave apply.metadata_columns out; where the mirror exists already, make it again with that:',
       },
+      ...again,
     ],
   },
   'HF-D201': {

@@ -141,8 +141,9 @@ export class Wholes {
   }
 
   #stand(open: Open, lane: Lane): void {
-    const list = this.#byLane.get(lane) ?? []
-    if (!list.includes(open)) this.#byLane.set(lane, [...list, open])
+    const list = this.#byLane.get(lane)
+    if (list === undefined) this.#byLane.set(lane, [open])
+    else if (!open.places.has(lane)) list.push(open)
     open.places.set(lane, lane.place)
   }
 
@@ -306,8 +307,7 @@ export class Wholes {
     const list = this.#byLane.get(lane) ?? []
     const at = list.indexOf(open)
     if (at < 0) return
-    this.#byLane.set(lane, list.slice(at + 1))
-    for (const before of list.slice(0, at)) {
+    for (const before of list.splice(0, at + 1)) {
       if (this.#open.get(before.id) !== before) continue
       const end = this.#early.get(before.id)
       if (end === undefined || this.#lacking(end).length > 0) {
