@@ -51,7 +51,7 @@ export function packedChanges(changes: readonly Change[]): Changes {
     const { table } = change
     const [row, old] = [take(change.row), take(change.old)]
     const kind = ROW_KINDS.indexOf(change.kind)
-    made.add({ kind, table, buffer, ...row, oldFrom: old.from, oldTo: old.to })
+    made.add(kind, table, { buffer, ...row, oldFrom: old.from, oldTo: old.to })
   }
   return made
 }

@@ -49,6 +49,8 @@ const usual: Readonly<Record<string, string>> = {
   max_connections: '120',
   shared_buffers: '32MB',
   fsync: 'off',
+  wal_writer_delay: '10ms',
+  deadlock_timeout: '100ms',
   log_timezone: 'UTC',
   timezone: 'UTC',
 }

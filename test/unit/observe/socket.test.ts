@@ -27,7 +27,7 @@ const settings: MirrorSettings = {
   source: parseUrl('postgres://a:hunter2@h1/s', 'x'),
   target: parseUrl('postgres://b@h2/t?sslmode=require', 'x'),
   database: parseUrl('postgres://c:hunter3@h3/d', 'x'),
-  owned: { worker: new Secret('http://d:hunter4@h4:8083'), connectors: ['shop'] },
+  owned: { worker: new Secret('http://d:hunter4@h4:8083'), connectors: ['shop'], attempts: null },
   selection: { include: ['public.*'], exclude: [], keyless: 'refuse' },
   onExisting: 'refuse',
   shape: 'mirror',
