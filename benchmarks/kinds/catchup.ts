@@ -40,25 +40,40 @@ export async function intoPostgres(
   shape: Shape,
   rows: number,
 ): Promise<Compared> {
-  await using target = await postgres(17, { settings: { shared_buffers: '512MB' } })
+  const settings = { shared_buffers: '512MB', min_wal_size: '1GB' }
+  await using target = await postgres(17, { settings })
   {
     await using admin = await openSession(target.url())
     await admin.query(`create database ${DATABASE}`)
+    // The log of a server that has worked for a while has its files, as the replica's has.
+    await admin.query(`create table made as
+      select repeat('x', 600) as text from generate_series(1, 1500000)`)
+    await admin.query('drop table made')
+    await admin.query('checkpoint')
   }
   const url = target.url(DATABASE)
   await using mirror = openMirror(source, url)
   await mirror.run()
-  await using replica = await openReplica(source)
-  const stretch = await write(source, shape, rows)
-  const native = await replica.follow(stretch)
+  const { stretch, native, sums } = await replicated(source, shape, rows)
   const ours = await mirror.run()
   await using from = await openMysql(source.url(DATABASE))
   await using to = await openSession(url)
   const [wanted] = await from.query(all)
   const [got] = await to.query(all.replace('rows_of_log', `${DATABASE}.rows_of_log`))
   assert.deepEqual(got, { ...wanted })
-  assert.deepEqual(await replica.sums(), { ...wanted })
+  assert.deepEqual(sums, { ...wanted })
   return { shape, changes: stretch.changes, native, ours }
+}
+
+/**
+ * Writes the backlog, which a replica follows. It is ended then: a server that stands by writes its
+ * pages out for a while, and takes that of the machine that the product is to have as well.
+ */
+async function replicated(source: MysqlServer, shape: Shape, rows: number) {
+  await using replica = await openReplica(source)
+  const stretch = await write(source, shape, rows)
+  const native = await replica.follow(stretch)
+  return { stretch, native, sums: await replica.sums() }
 }
 
 /** The driver's own `bulkWrite` of the documents that the product made, and the product. */

@@ -11,6 +11,8 @@ const EXISTED = 1
 /** What was born here and is gone again: as if nothing had been. */
 const NOTHING = 0
 const BORN = 2
+/** The source says that it was born here; it may have said so before. */
+const TOLD = 3
 
 /**
  * The changes of a table with a key, one entry for each key that was touched. As long as there are
@@ -69,13 +71,19 @@ export class KeyedWork {
     }
   }
 
+  /** Where a target is merged into, rows are mostly there. */
+  get #birth(): number {
+    if (!this.#puts) return BORN
+    return this.#keeps ? EXISTED : TOLD
+  }
+
   #find({ buffer, from, to }: Span): number {
     return this.#index.add(buffer, from, to)
   }
 
   #insert(row: Span): void {
     const entry = this.#find(row)
-    if (entry < 0) this.#push(this.#puts ? EXISTED : BORN, row, null)
+    if (entry < 0) this.#push(this.#birth, row, null)
     else if (!this.#rows.has(entry) || this.#puts) {
       this.#rows.set(entry, row)
       if (this.#states[entry] === NOTHING) this.#states[entry] = BORN
@@ -121,7 +129,7 @@ export class KeyedWork {
     const entry = this.#find(old)
     if (entry < 0) this.#push(EXISTED, null, old)
     else if (this.#rows.has(entry)) {
-      const existed = this.#states[entry] === EXISTED
+      const existed = this.#states[entry] !== BORN
       this.#set(entry, existed ? EXISTED : NOTHING, { row: null, old: existed ? old : null })
     } else if (this.#states[entry] === NOTHING) this.#set(entry, EXISTED, { row: null, old })
     else if (!this.#puts) this.#again(EXISTED, null, old)
@@ -160,9 +168,10 @@ export class KeyedWork {
   flush(): void {
     const gone = new Tuples()
     const born = this.#inserts ?? new Tuples()
+    const told = new Tuples()
     const changed = new Map<readonly number[], Tuples>()
     for (let entry = 0; entry < this.#states.length; entry++) {
-      if (this.#rows.has(entry)) this.#sort(entry, changed, born)
+      if (this.#rows.has(entry)) this.#sort(entry, changed, { born, told })
       else if (this.#olds.has(entry)) take(this.#olds, entry, gone)
     }
     this.#clear()
@@ -174,6 +183,8 @@ export class KeyedWork {
     }
     const existing = this.#puts ? 'overwrite' : 'refuse'
     if (born.length > 0) this.#steps.push({ kind: 'insert', table, rows: born, existing })
+    if (told.length > 0)
+      this.#steps.push({ kind: 'insert', table, rows: told, existing, fresh: true })
   }
 
   #clear(): void {
@@ -186,9 +197,14 @@ export class KeyedWork {
   }
 
   /** Updates with the same columns go together; whole rows are put where that is asked for. */
-  #sort(entry: number, changed: Map<readonly number[], Tuples>, born: Tuples): void {
-    if (this.#states[entry] !== EXISTED) {
-      take(this.#rows, entry, born)
+  #sort(
+    entry: number,
+    changed: Map<readonly number[], Tuples>,
+    { born, told }: { readonly born: Tuples; readonly told: Tuples },
+  ): void {
+    const state = this.#states[entry]
+    if (state !== EXISTED) {
+      take(this.#rows, entry, state === TOLD ? told : born)
       return
     }
     const set = presentCells(this.#rows.buffer(entry), this.#rows.from(entry))

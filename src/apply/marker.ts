@@ -54,10 +54,12 @@ function marked(changes: Changes, { born, changed }: Tails): Changes {
     }
     const to = at
     if (oldFrom >= 0) at += changes.oldBuffer(i).copy(buffer, at, oldFrom, changes.oldTo(i))
-    made.add({
-      ...{ kind, table: changes.table(i), buffer },
-      ...{ from: rowFrom < 0 ? -1 : from, to: rowFrom < 0 ? -1 : to },
-      ...{ oldFrom: oldFrom < 0 ? -1 : to, oldTo: oldFrom < 0 ? -1 : at },
+    made.add(kind, changes.table(i), {
+      buffer,
+      from: rowFrom < 0 ? -1 : from,
+      to: rowFrom < 0 ? -1 : to,
+      oldFrom: oldFrom < 0 ? -1 : to,
+      oldTo: oldFrom < 0 ? -1 : at,
     })
   }
   return made

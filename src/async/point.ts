@@ -7,7 +7,7 @@ const wanted = /^(?<name>[a-z-]+)(?::(?<nth>\d+))?$/.exec(
 )?.groups
 let left = Number(wanted?.['nth'] ?? 1)
 
-/** Every point there is, in the order of a mirror's life. */
+/** In the order of a mirror's life, whatever its source. */
 export const points = [
   'claimed',
   'target-prepared',
@@ -27,7 +27,10 @@ export const points = [
   'acknowledged',
 ] as const
 
-export type Point = (typeof points)[number]
+/** While tables of topics are told anew. */
+type Retelling = 'tables-asked' | 'tables-told' | 'lanes-moved'
+
+export type Point = (typeof points)[number] | Retelling
 
 /** Marks a point that the process may be killed at. */
 export function point(name: Point): void {

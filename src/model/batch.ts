@@ -15,6 +15,8 @@ export type Step =
       readonly rows: Tuples
       /** What to do when the row is there already: it is a fault, or it is overwritten. */
       readonly existing: 'refuse' | 'overwrite'
+      /** The source says that none was there before; it may say so again of one that is there. */
+      readonly fresh?: true
     }
   | {
       readonly kind: 'update'

@@ -12,16 +12,20 @@ export const OTHER = 3
 /** Kinds of row changes by their numbers. */
 export const ROW_KINDS = ['insert', 'update', 'delete'] as const
 
-/** A change of a row, where it stands; `from` and `oldFrom` are -1 where there is no tuple. */
-export interface RowSpan {
-  /** INSERT, UPDATE or DELETE. */
-  readonly kind: number
-  readonly table: Table
+/** Where the tuples of a row change stand; `from` and `oldFrom` are -1 where there is none. */
+export interface RowPlace {
   readonly buffer: Buffer
   readonly from: number
   readonly to: number
   readonly oldFrom: number
   readonly oldTo: number
+}
+
+/** A change of a row, where it stands. */
+export interface RowSpan extends RowPlace {
+  /** INSERT, UPDATE or DELETE. */
+  readonly kind: number
+  readonly table: Table
 }
 
 /**
@@ -79,8 +83,8 @@ export class Changes implements Iterable<Change> {
   static joined(lists: readonly Changes[]): Changes {
     const [only] = lists
     if (only !== undefined && lists.length === 1) return only
-    const made = Changes.empty()
-    for (const list of lists) for (let i = 0; i < list.length; i++) made.take(list, i)
+    const made = Changes.empty(lists.reduce((sum, list) => sum + list.length, 0))
+    for (const list of lists) made.append(list)
     return made
   }
 
@@ -92,12 +96,17 @@ export class Changes implements Iterable<Change> {
     return this.#bytes
   }
 
-  add(row: RowSpan): void {
-    const { buffers } = this.#things
-    const at = this.#begin(row.kind, tableNumber(this.#things, row.table))
-    const number = numberOf(buffers, row.buffer)
-    this.#span(at + 2, { number, from: row.from, to: row.to })
-    this.#span(at + 5, { number, from: row.oldFrom, to: row.oldTo })
+  /** Takes a place without holding on to it: whoever reads rows says where each one stands. */
+  add(kind: number, table: Table, { buffer, from, to, oldFrom, oldTo }: RowPlace): void {
+    const at = this.#begin(kind, tableNumber(this.#things, table))
+    const number = numberOf(this.#things.buffers, buffer)
+    const facts = this.#facts
+    facts[at + 2] = number
+    facts[at + 3] = from
+    facts[at + 4] = to
+    facts[at + 5] = number
+    facts[at + 6] = oldFrom
+    facts[at + 7] = oldTo
     this.#bytes += this.#weight(this.#length++)
   }
 
@@ -217,9 +226,14 @@ export class Changes implements Iterable<Change> {
 
   /** Those from `from` on in a list of their own, which holds on to no other buffers. */
   rest(from: number): Changes {
-    const made = Changes.empty()
-    for (let i = from; i < this.#length; i++) made.take(this, i)
+    const made = Changes.empty(this.#length - from)
+    made.append(this, from)
     return made
+  }
+
+  /** Adds the changes of another list from `from` on. */
+  append(other: Changes, from = 0): void {
+    for (let i = from; i < other.length; i++) this.take(other, i)
   }
 
   /** Adds a change of another list. */
@@ -228,15 +242,22 @@ export class Changes implements Iterable<Change> {
       this.push(other.other(index))
       return
     }
-    const { buffers } = this.#things
     const at = this.#begin(other.kind(index), tableNumber(this.#things, other.table(index)))
-    for (const part of [2, 5]) {
-      const [number, from = -1, to = -1] = other.#facts.subarray(index * WIDTH + part)
-      const buffer = from < 0 ? null : bufferAt(other.#things.buffers, number)
-      const here = buffer === null ? -1 : numberOf(buffers, buffer)
-      this.#span(at + part, { number: here, from, to })
-    }
+    const there = index * WIDTH
+    this.#takeSpan(at + 2, other, there + 2)
+    this.#takeSpan(at + 5, other, there + 5)
     this.#bytes += this.#weight(this.#length++)
+  }
+
+  /** By hand, since it runs for every change of a transaction that came in parts. */
+  #takeSpan(at: number, other: Changes, there: number): void {
+    const facts = this.#facts
+    const theirs = other.#facts
+    const from = theirs[there + 1] ?? -1
+    facts[at] =
+      from < 0 ? -1 : numberOf(this.#things.buffers, bufferAt(other.#things.buffers, theirs[there]))
+    facts[at + 1] = from
+    facts[at + 2] = theirs[there + 2] ?? -1
   }
 
   #begin(kind: number, thing: number): number {

@@ -140,49 +140,56 @@ export class Out {
       this.ascii(String(value))
       return
     }
-    let rest = value
     this.room(20)
-    const { buffer } = this
+    let rest = value
     if (rest < 0) {
-      buffer[this.at++] = 0x2d
+      this.buffer[this.at++] = MINUS
       rest = -rest
     }
-    const size = digitsOf(rest)
-    let at = this.at + size
-    this.at = at
-    while (rest > 0x7fffffff) {
-      const less = Math.floor(rest / 10)
-      buffer[--at] = 0x30 + (rest - less * 10)
-      rest = less
+    // Numbers of 32 bits are divided much faster than others.
+    if (rest <= SMALL) this.#digits(rest | 0, digitsOf(rest | 0))
+    else {
+      const high = Math.floor(rest / BILLION)
+      this.integer(high)
+      this.#digits((rest - high * BILLION) | 0, 9)
     }
-    do {
-      const less = (rest / 10) | 0
-      buffer[--at] = 0x30 + (rest - less * 10)
-      rest = less
-    } while (rest > 0)
   }
 
   /** At least `size` digits, with zeros in front. */
   padded(value: number, size: number): void {
-    if (value >= (LIMITS[size] ?? Number.POSITIVE_INFINITY)) {
+    if (value > SMALL || value >= (LIMITS[size] ?? Number.POSITIVE_INFINITY)) {
+      for (let more = size - String(value).length; more > 0; more--) this.byte(ZERO)
       this.integer(value)
       return
     }
     this.room(size)
-    let rest = value
-    for (let at = this.at + size - 1; at >= this.at; at--) {
+    this.#digits(value | 0, size)
+  }
+
+  /** So many digits of a number that is not negative. */
+  #digits(value: number, size: number): void {
+    const { buffer } = this
+    const from = this.at
+    let rest = value | 0
+    let at = from + size
+    this.at = at
+    while (at > from) {
       const less = (rest / 10) | 0
-      this.buffer[at] = 0x30 + (rest - less * 10)
+      buffer[--at] = ZERO + (rest - less * 10)
       rest = less
     }
-    this.at += size
   }
 }
 
+const MINUS = 0x2d
+const ZERO = 0x30
+const SMALL = 0x7fffffff
+const BILLION = 1_000_000_000
 const SAFE = Number.MAX_SAFE_INTEGER
 /** The first number of more digits, by their count. */
 const LIMITS = Array.from({ length: 17 }, (_, digits) => 10 ** digits)
 
+/** Of a number of 31 bits. */
 function digitsOf(value: number): number {
   if (value < 10) return 1
   if (value < 100) return 2
@@ -190,7 +197,7 @@ function digitsOf(value: number): number {
   if (value < 10_000) return 4
   if (value < 100_000) return 5
   if (value < 1_000_000) return 6
-  let size = 7
-  for (let limit = 10_000_000; value >= limit; limit *= 10) size++
-  return size
+  if (value < 10_000_000) return 7
+  if (value < 100_000_000) return 8
+  return value < BILLION ? 9 : 10
 }

@@ -79,8 +79,7 @@ export class Run {
   map(of: (changes: Changes, index: number) => Changes): Run {
     const all = Changes.empty()
     const ends = this.#ends.map((_, i) => {
-      const changes = of(this.changesOf(i), i)
-      for (let at = 0; at < changes.length; at++) all.take(changes, at)
+      all.append(of(this.changesOf(i), i))
       return all.length
     })
     return new Run(all, ends, this.places)

@@ -178,11 +178,14 @@ export class Spill implements AsyncDisposable {
     else if (kind > OTHER) throw damaged()
     else {
       const table = must(this.#tables.at(number))
-      const [row, old] = [block.readInt32BE(from - 4) >= 0, block.readInt32BE(to) >= 0]
-      run.add({
-        ...{ kind, table, buffer: block },
-        ...(row ? { from, to } : { from: -1, to: -1 }),
-        ...(old ? { oldFrom, oldTo } : { oldFrom: -1, oldTo: -1 }),
+      const row = block.readInt32BE(from - 4) >= 0
+      const old = block.readInt32BE(to) >= 0
+      run.add(kind, table, {
+        buffer: block,
+        from: row ? from : -1,
+        to: row ? to : -1,
+        oldFrom: old ? oldFrom : -1,
+        oldTo: old ? oldTo : -1,
       })
     }
   }

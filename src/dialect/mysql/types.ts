@@ -1,7 +1,7 @@
 import { Fault } from '../../model/fault.ts'
 import type { Type } from '../../model/value.ts'
 
-/** A column's type taken apart, as SHOW CREATE TABLE and COLUMN_TYPE write it. */
+/** A column's type taken apart. */
 export interface NativeType {
   /** In lower case, without what has the same meaning: `int` for `integer`. */
   readonly base: string
@@ -24,6 +24,18 @@ const same: Readonly<Record<string, string>> = {
   'double precision': 'double',
   real: 'double',
   geomcollection: 'geometrycollection',
+}
+
+const ESCAPED: Readonly<Record<string, string>> = { '0': '\0', n: '\n', r: '\r' }
+
+/**
+ * A type as it stands everywhere here, out of what COLUMN_TYPE prints: whatever the mode, servers
+ * put a backslash before that of a label, and letters for zero bytes and ends of lines
+ * (`append_unescaped` of their sql/).
+ */
+export function columnType(printed: string): string {
+  if (!/^(?:enum|set)\(/i.test(printed)) return printed
+  return printed.replace(/\\(.)/gs, (_, next: string) => ESCAPED[next] ?? next)
 }
 
 /**

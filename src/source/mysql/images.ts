@@ -1,4 +1,4 @@
-import { type Changes, DELETE, INSERT, type RowSpan, UPDATE } from '../../model/changes.ts'
+import { type Changes, DELETE, INSERT, UPDATE } from '../../model/changes.ts'
 import { Fault } from '../../model/fault.ts'
 import { type Table, tableName } from '../../model/table.ts'
 import { locate, NULL, type Tuple, UNCHANGED } from '../../model/tuple.ts'
@@ -33,14 +33,14 @@ export class Images {
       if (rows.oldFrom < 0) this.#insert(followed, rows, into)
       else if (rows.from < 0) {
         if (!rows.wholeBefore) this.#requireIdentity(table, rows)
-        into.add(spanOf(DELETE, table, rows))
+        into.add(DELETE, table, rows)
       } else this.#update(followed, rows, into)
     }
   }
 
   #insert(followed: Followed, rows: RowReader, into: Changes): void {
     const { table } = followed
-    if (rows.wholeAfter) into.add(spanOf(INSERT, table, rows))
+    if (rows.wholeAfter) into.add(INSERT, table, rows)
     else into.push({ kind: 'insert', table, row: this.#filled(followed, rows), old: null })
   }
 
@@ -87,8 +87,8 @@ export class Images {
     const keeps = this.#keeps || table.identity.by !== 'key' || this.#moves(table, buffer)
     const row = whole && to - from < LONG ? null : this.#rebuilt(followed, buffer)
     if (row === null) {
-      const old = keeps ? oldFrom : -1
-      into.add({ kind: UPDATE, table, buffer, from, to, oldFrom: old, oldTo: keeps ? oldTo : -1 })
+      if (!keeps) rows.forgetBefore()
+      into.add(UPDATE, table, rows)
       return
     }
     const old = keeps ? buffer.subarray(oldFrom, oldTo) : null
@@ -158,11 +158,6 @@ export class Images {
 }
 
 const LEFT_ALONE = Buffer.from([UNCHANGED])
-
-function spanOf(kind: number, table: Table, rows: RowReader): RowSpan {
-  const { buffer, from, to, oldFrom, oldTo } = rows
-  return { kind, table, buffer, from, to, oldFrom, oldTo }
-}
 
 function size(at: readonly number[], i: number): number {
   return (at[i + 1] ?? 0) - (at[i] ?? 0)

@@ -97,8 +97,8 @@ async function send(pipe: Pipe, copy: ChunkCopy, frozen: boolean): Promise<void>
   const frames = new Unframer()
   for await (const bytes of copy.data) {
     if (encoding === VALUES) {
-      const rows = { tuples: frames.take(bytes), columns: null, recode: copy.recode }
-      await writeRows(pipe, rows, 'text')
+      const rows = { tuples: frames.take(bytes), columns: null, recode: copy.recode, packs: null }
+      await writeRows(pipe, rows, { form: 'text', first: 0 })
     } else pipe.copyMessages(bytes)
     signal.throwIfAborted()
     if (pipe.full) await orAborted(pipe.room(), signal)

@@ -10,7 +10,7 @@ import { purposeOf } from '../claiming.ts'
 import { toEmpty } from '../emptying.ts'
 import { Hold } from '../hold.ts'
 import { LEASE_MS } from '../holding.ts'
-import type { Held, TargetOptions, TargetPlan } from '../target.ts'
+import type { Held, Target, TargetOptions, TargetPlan } from '../target.ts'
 import type { Tenure } from '../tenured.ts'
 import { Applier } from './apply/apply.ts'
 import { Bindings } from './apply/bindings.ts'
@@ -201,6 +201,16 @@ export class PostgresTenure implements Tenure {
     })
     if (first) this.#durable.committed(positions, null)
     else this.#durable.added(more)
+  }
+
+  async relocate(...[tables, to]: Parameters<Target['relocate']>): Promise<void> {
+    const { positions, start, source } = to
+    await this.#hold.write(async (session) => {
+      const ids = tables.map(({ id }) => id)
+      await stored.recordBeginning(session, this.#mirror, { ids, start })
+      await stored.recordStart(session, this.#mirror, { positions, source, epoch: this.#epoch })
+    })
+    this.#durable.committed(positions, null)
   }
 
   /** Takes away what an earlier copy of ours left; rows that were there before are kept. */

@@ -79,9 +79,9 @@ suite('a list of changes', () => {
     const buffer = Buffer.concat([row, row])
     const list = Changes.empty()
     const [from, to] = [row.length, buffer.length]
-    list.add({ kind: UPDATE, table, buffer, from, to, oldFrom: 0, oldTo: from })
-    list.add({ kind: INSERT, table, buffer, from: 0, to: from, oldFrom: -1, oldTo: -1 })
-    list.add({ kind: DELETE, table, buffer, from: -1, to: -1, oldFrom: from, oldTo: to })
+    list.add(UPDATE, table, { buffer, from, to, oldFrom: 0, oldTo: from })
+    list.add(INSERT, table, { buffer, from: 0, to: from, oldFrom: -1, oldTo: -1 })
+    list.add(DELETE, table, { buffer, from: -1, to: -1, oldFrom: from, oldTo: to })
     assert.equal(list.rowBuffer(0), buffer)
     assert.equal(list.row(0)?.buffer, buffer.buffer)
     assert.deepEqual(

@@ -24,6 +24,8 @@ import type { View } from '../snapshot/view.ts'
 import { keyCondition } from './keys.ts'
 
 const WIDTH = 2
+/** Meanwhile the target may stand still, and the mirror with it. */
+const PATIENCE_MS = 20_000
 /** Bytes of changes that may be held against the view. */
 const LIMIT = 256 << 20
 
@@ -42,7 +44,7 @@ export async function openSourceReader(
   if (start === null) throw new Fault('HF-S107', { what: 'the source writes no binary log' })
   const from = places.at(start.passed === null ? start : { ...start, at: null })
   const view = await openView(
-    { ...options, purpose: 'verify', width: options.width ?? WIDTH },
+    { patience: PATIENCE_MS, ...options, purpose: 'verify', width: options.width ?? WIDTH },
     signal,
   )
   return new MysqlSourceReader(view, from, options)

@@ -172,6 +172,12 @@ export class RowReader {
     return true
   }
 
+  /** The side before the change is as if it were not there. */
+  forgetBefore(): void {
+    this.oldFrom = -1
+    this.oldTo = -1
+  }
+
   #present(side: 'before' | 'after', head: Buffer, at: number): Present | null {
     if (at < 0) return null
     const last = this.#last[side]

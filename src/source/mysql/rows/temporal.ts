@@ -107,9 +107,36 @@ export const nativeYear: Decode = (from, to) => {
   to.padded(value === 0 ? 0 : 1900 + value, 4)
 }
 
+/**
+ * The same, with the text of the value before at hand: rows near each other were mostly made at the
+ * same time. `size`: bytes of a value in the log.
+ */
+function remembering(size: number, decode: Decode): Decode {
+  const bytes = Buffer.alloc(size)
+  let text: Buffer | null = null
+  return (from, to) => {
+    const { buffer, at } = from
+    if (text !== null && from.left >= size && stands(bytes, buffer, at)) {
+      from.skip(size)
+      to.bytes(text)
+      return
+    }
+    const before = to.size
+    decode(from, to)
+    buffer.copy(bytes, 0, at, at + size)
+    text = Buffer.from(to.buffer.subarray(to.base + before, to.at))
+  }
+}
+
+/** True when these bytes stand there, too. */
+function stands(wanted: Buffer, bytes: Buffer, at: number): boolean {
+  for (let i = wanted.length - 1; i >= 0; i--) if (wanted[i] !== bytes[at + i]) return false
+  return true
+}
+
 /** DATETIME from 5.6.4 on: a packed number and a fraction, both big-endian. */
 export function datetime2(options: TemporalOptions): Decode {
-  return (from, to) => {
+  return remembering(5 + fractionSize(options.precision), (from, to) => {
     const packed = from.buffer.readUIntBE(from.take(5), 5) - 0x8000000000
     if (packed < 0) throw misread('a row holds a moment that no moment can be')
     const days = Math.floor(packed / 0x20000)
@@ -121,7 +148,7 @@ export function datetime2(options: TemporalOptions): Decode {
     if (time >> 12 > 23) throw misread('a row holds a moment that no moment can be')
     writeTime(to, time >> 12, { minute: (time >> 6) & 63, second: time & 63 })
     writeFraction(to, fraction(from, options.precision), options)
-  }
+  })
 }
 
 /** DATETIME before: the digits YYYYMMDDhhmmss as one number. */

@@ -231,7 +231,7 @@ export class Transactions {
     const { convert } = this.#options
     // A view of each row that is not rewritten would cost more than the row.
     if (convert === null || convert.leaves?.(table) === true) {
-      this.#changes.add({ kind: KINDS[message.kind], table, buffer, from, to, oldFrom, oldTo })
+      this.#changes.add(KINDS[message.kind], table, message)
     } else {
       const [row, old] = [rowIn(message), oldIn(message)]
       this.#changes.push({

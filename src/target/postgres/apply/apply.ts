@@ -13,6 +13,7 @@ import { lsnOf } from '../state/durable.ts'
 import { STATE } from '../state/state.ts'
 import type { Bindings } from './bindings.ts'
 import type { Binding } from './columns.ts'
+import { Hopes } from './hopes.ts'
 import { bindRow, form, MissingCell, type Rows } from './rows.ts'
 import * as stage from './stage.ts'
 import * as statements from './statements.ts'
@@ -38,6 +39,7 @@ export class Applier {
   readonly #stages: stage.Stages
   /** Names of the statements that the session has prepared, by their SQL. */
   readonly #prepared = new Map<string, string>()
+  readonly #hopes = new Hopes()
   #statements = 0
 
   constructor(options: ApplierOptions) {
@@ -46,11 +48,17 @@ export class Applier {
   }
 
   /** Promise 2. Returns where the server's log stood after the commit and how far it is flushed. */
-  async apply(
-    batch: Batch,
-    encoding: string,
-  ): Promise<{ readonly end: bigint; readonly flushed: bigint }> {
+  async apply(batch: Batch, encoding: string): Promise<Applied> {
     point('batch-begun')
+    this.#hopes.begun()
+    for (;;) {
+      const applied = await this.#once(batch, encoding)
+      if (applied !== null) return applied
+    }
+  }
+
+  /** Null when it hoped in vain and is to be applied once more; each table is hoped for once. */
+  async #once(batch: Batch, encoding: string): Promise<Applied | null> {
     const steps = this.#steps(batch)
     this.#stages.begun()
     try {
@@ -60,6 +68,7 @@ export class Applier {
       return { end: lsnOf(row?.rows[0]?.[0] ?? '0/0'), flushed: lsnOf(row?.rows[0]?.[1] ?? '0/0') }
     } catch (error) {
       await this.#rollBack()
+      if (this.#hopes.failed(error)) return null
       throw await this.#faultOf(error)
     } finally {
       await steps.return(undefined)
@@ -181,6 +190,7 @@ export class Applier {
       pipe,
       binding: bindings.of(step.table),
       recode: bindings.recode(step.table, encoding),
+      encoding,
     }
     if (step.kind === 'insert') await this.#insert(work, step)
     else if (step.kind === 'update') await this.#update(work, step)
@@ -188,35 +198,40 @@ export class Applier {
   }
 
   async #insert(work: Work, step: Extract<Step, { readonly kind: 'insert' }>): Promise<void> {
-    const { pipe, binding, recode } = work
-    const rows: Rows = { tuples: step.rows, columns: null, recode }
+    const { pipe, binding, recode, encoding } = work
+    const { packs } = binding
+    const rows: Rows = { tuples: step.rows, columns: null, recode, packs }
     if (step.existing === 'overwrite' && !statements.overwritable(binding)) {
       const statement = statements.clearStatement(binding)
       await this.#each(work, { statement, step, rows: step.rows, old: null })
       await this.#insert(work, { ...step, existing: 'refuse' })
       return
     }
-    const how = step.rows.length <= statements.FEW_ROWS ? 'mixed' : form(rows)
+    const how = step.rows.length <= statements.FEW_ROWS ? 'mixed' : form(rows, encoding)
     if (how === 'mixed' || binding.columns.length === 0) {
       const statement = statements.insertStatement(binding, step.existing)
       await this.#each(work, { statement, step, rows: step.rows, old: null })
       return
     }
     const columns = statements.columnList(binding)
-    const merges = step.existing === 'overwrite' && binding.table.identity.by === 'key'
+    const keyed = step.existing === 'overwrite' && binding.table.identity.by === 'key'
+    const hopes = keyed && step.fresh === true && this.#hopes.of(binding, step.table)
+    if (hopes) pipe.statement(stage.refusesSql(binding), { label: tableOf(step) })
+    const merges = keyed && !hopes
     const name = merges ? this.#stages.ready(pipe, binding, 'update') : binding.name
     await stage.copyRows(pipe, { name, columns, label: step.table }, { rows, form: how })
     if (merges) pipe.statement(stage.overwriteSql(binding, name), { label: tableOf(step) })
   }
 
   async #update(work: Work, step: Extract<Step, { readonly kind: 'update' }>): Promise<void> {
-    const { pipe, binding, recode } = work
+    const { pipe, binding, recode, encoding } = work
+    const { packs } = binding
     const key = statements.keyOf(binding.table.identity)
     const columns = [...new Set([...key, ...step.set])]
-    const rows: Rows = { tuples: step.rows, columns, recode }
+    const rows: Rows = { tuples: step.rows, columns, recode, packs }
     const few = step.rows.length <= statements.FEW_ROWS || step.old !== null || key.length === 0
     const always = step.set.some((i) => binding.columns[i]?.always === true && !key.includes(i))
-    const how = few || always ? 'mixed' : form(rows)
+    const how = few || always ? 'mixed' : form(rows, encoding)
     if (how === 'mixed') {
       const by = step.old === null ? 'row' : 'old'
       const statement = statements.updateStatement(binding, step.set, by)
@@ -232,11 +247,12 @@ export class Applier {
   }
 
   async #delete(work: Work, step: Extract<Step, { readonly kind: 'delete' }>): Promise<void> {
-    const { pipe, binding, recode } = work
+    const { pipe, binding, recode, encoding } = work
+    const { packs } = binding
     const key = statements.keyOf(binding.table.identity)
-    const rows: Rows = { tuples: step.old, columns: key, recode }
+    const rows: Rows = { tuples: step.old, columns: key, recode, packs }
     const few = step.old.length <= statements.FEW_ROWS || key.length === 0
-    const how = few ? 'mixed' : form(rows)
+    const how = few ? 'mixed' : form(rows, encoding)
     if (how === 'mixed') {
       const statement = statements.deleteStatement(binding, step.absent)
       await this.#each(work, { statement, step, rows: null, old: step.old })
@@ -325,10 +341,16 @@ export class Applier {
 const LOG_SQL =
   'SELECT pg_catalog.pg_current_wal_insert_lsn(), pg_catalog.pg_current_wal_flush_lsn()'
 
+interface Applied {
+  readonly end: bigint
+  readonly flushed: bigint
+}
+
 interface Work {
   readonly pipe: Pipe
   readonly binding: Binding
   readonly recode: Rows['recode']
+  readonly encoding: string
 }
 
 /** What is known of a statement from its label: a table, one and its parameters, or nothing. */

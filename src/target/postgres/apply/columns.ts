@@ -2,6 +2,7 @@ import type { Session, TextRow } from '../../../dialect/postgres/connect.ts'
 import { ident, qualified } from '../../../dialect/postgres/quote.ts'
 import { Fault } from '../../../model/fault.ts'
 import { type Table, tableName } from '../../../model/table.ts'
+import { type Pack, packsOf } from './pack/pack.ts'
 import type { Statement } from './statements.ts'
 
 export interface TargetColumn {
@@ -30,6 +31,8 @@ export interface Binding {
   readonly only: string
   /** In the order of the Table's columns. */
   readonly columns: readonly TargetColumn[]
+  /** What makes their canonical texts binary; null when not all have such a form. */
+  readonly packs: readonly Pack[] | null
   /** Statements made so far, by what they do. */
   readonly statements: Map<string, Statement>
 }
@@ -100,6 +103,7 @@ export async function bind(
       name: qualified(place),
       only: first['relkind'] === 'p' ? '' : 'ONLY ',
       columns,
+      packs: packsOf(columns),
       statements: new Map<string, Statement>(),
     }
   })

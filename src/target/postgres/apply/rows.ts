@@ -11,6 +11,9 @@ import {
   UNCHANGED,
 } from '../../../model/tuple.ts'
 import type { Tuples } from '../../../model/tuples.ts'
+import { BINARY_STREAM, VALUES } from '../config.ts'
+import { type CellText, writeInt32 } from './pack/cell.ts'
+import type { Pack } from './pack/pack.ts'
 
 /** Turns a cell into what the server reads; one for each column, null where it is the same. */
 export type Recode = readonly (((bytes: Buffer, kind: number) => Buffer) | null)[]
@@ -21,7 +24,17 @@ export interface Rows {
   /** Null for all. */
   readonly columns: readonly number[] | null
   readonly recode: Recode | null
+  /** What makes canonical texts binary; null where values travel as they are. */
+  readonly packs: readonly Pack[] | null
 }
+
+/**
+ * How rows travel: in binary because the stream has them so, made binary here, or as text; or
+ * `mixed`, one by one, where some values are binary and some text.
+ */
+export type Form = 'binary' | 'packed' | 'text' | 'mixed'
+/** How the rows of a COPY travel. */
+export type CopyForm = Exclude<Form, 'mixed'>
 
 /** Up to this many bytes a loop copies faster than a call does. */
 const LONG_CELL = 48
@@ -43,14 +56,14 @@ const COPY_TAIL = Buffer.from([0xff, 0xff])
 const offsets: number[] = []
 const NOTHING = Buffer.alloc(0)
 
-/**
- * How the values of these tuples travel: all of them in binary, all as text, or some this and
- * some that way.
- */
-export function form({ tuples, columns }: Rows): 'binary' | 'text' | 'mixed' {
+/** Only in the binary encoding of a stream there are values of both kinds. */
+export function form({ tuples, columns, packs }: Rows, encoding: string): Form {
+  if (encoding === VALUES && packs !== null) return 'packed'
+  if (encoding !== BINARY_STREAM) return 'text'
   let kinds = 0
   for (let row = 0; row < tuples.length; row++) {
-    const [buffer, from] = [tuples.buffer(row), tuples.from(row)]
+    const buffer = tuples.buffer(row)
+    const from = tuples.from(row)
     kinds |= columns === null ? kindsOf(buffer, from) : kindsOfSome(buffer, from, columns)
     if (kinds === MIXED) return 'mixed'
   }
@@ -83,38 +96,56 @@ function flagOf(kind: number | undefined): number {
   return kind === TEXT ? HAS_TEXT : 0
 }
 
-/** Writes the rows as the data of a COPY … FROM STDIN, its end included. */
-export async function writeCopy(pipe: Pipe, rows: Rows, how: 'binary' | 'text'): Promise<void> {
+/**
+ * Writes the rows from number `first` on as the data of a COPY … FROM STDIN, its end included.
+ * Returns how many of all are written then: fewer when one of them cannot be packed.
+ */
+export async function writeCopy(
+  pipe: Pipe,
+  rows: Rows,
+  how: { readonly form: CopyForm; readonly first: number },
+): Promise<number> {
+  const binary = how.form !== 'text'
   pipe.copyBegins()
-  if (how === 'binary') pipe.copyBytes(COPY_HEAD)
-  await writeRows(pipe, rows, how)
-  if (how === 'binary') pipe.copyBytes(COPY_TAIL)
+  if (binary) pipe.copyBytes(COPY_HEAD)
+  const written = await writeRows(pipe, rows, how)
+  if (binary) pipe.copyBytes(COPY_TAIL)
   pipe.copyDone()
+  return written
 }
 
 /** Writes rows inside a copy, many of them in one message. */
-export async function writeRows(pipe: Pipe, rows: Rows, how: 'binary' | 'text'): Promise<void> {
+export async function writeRows(
+  pipe: Pipe,
+  rows: Rows,
+  { form, first }: { readonly form: CopyForm; readonly first: number },
+): Promise<number> {
   const writer = new RowWriter(rows)
   let frame = -1
+  let row = first
   const { tuples } = rows
-  for (let row = 0; row < tuples.length; row++) {
-    const [buffer, from, to] = [tuples.buffer(row), tuples.from(row), tuples.to(row)]
+  for (; row < tuples.length; row++) {
+    const buffer = tuples.buffer(row)
+    const from = tuples.from(row)
+    const to = tuples.to(row)
     const most = mostBytes(to - from, cellsAt(buffer, from), rows)
     if (frame >= 0 && pipe.left - (writer.at - frame) < most) {
       pipe.closeCopyData(writer.at)
       frame = -1
       if (pipe.full) await pipe.room()
-      if (pipe.stopped) return
+      if (pipe.stopped) return tuples.length
     }
     if (frame < 0) {
       writer.out = pipe.reserve(Math.max(most + 5, FRAME))
       frame = pipe.at
       writer.at = frame + 5
     }
-    if (how === 'text') writer.text(buffer, from)
-    else writer.binary(buffer, from, to)
+    if (form === 'text') writer.text(buffer, from)
+    else if (form === 'binary') writer.binary(buffer, from, to)
+    else if (!writer.packed(buffer, from)) break
   }
   if (frame >= 0) pipe.closeCopyData(writer.at)
+  return row
 }
 
 /** Room that a new message begins with at least. */
@@ -123,9 +154,10 @@ const FRAME = 16 * 1024
 /** An upper bound of what one row becomes. */
 function mostBytes(length: number, count: number, { recode, columns }: Rows): number {
   const cells = columns?.length ?? count
-  // Recoding may make a cell longer: text of bytes twice and two.
+  // Recoding may make a cell longer: text of bytes twice and two. What is packed takes 14 bytes
+  // beside twice its text at most.
   const bytes = recode === null ? length : 2 * length + 2 * recode.length
-  return 2 * bytes + 5 * cells + 8
+  return 2 * bytes + 14 * cells + 8
 }
 
 /**
@@ -137,10 +169,13 @@ class RowWriter {
   at = 0
   readonly #columns: readonly number[] | null
   readonly #recode: Recode | null
+  readonly #packs: readonly Pack[]
+  readonly #cell: CellText = { bytes: NOTHING, from: 0, to: 0 }
 
-  constructor({ columns, recode }: Rows) {
+  constructor({ columns, recode, packs }: Rows) {
     this.#columns = columns
     this.#recode = recode
+    this.#packs = packs ?? []
   }
 
   /** COPY's binary format: int16 count, then int32 length (-1 for null) and the bytes of each. */
@@ -196,8 +231,56 @@ class RowWriter {
     this.at = at
   }
 
+  /** The same, of cells that are text; false, with nothing written, when one stays text. */
+  packed(tuple: Buffer, start: number): boolean {
+    const { out } = this
+    const cell = this.#cell
+    const columns = this.#columns
+    const count = locate(tuple, offsets, start)
+    const of = columns?.length ?? count
+    let at = this.at
+    out[at++] = of >> 8
+    out[at++] = of & 0xff
+    cell.bytes = tuple
+    for (let i = 0; i < of; i++) {
+      const column = columns?.[i] ?? i
+      const from = requireCell(tuple, offsets[column] ?? 0)
+      if (tuple[from] === NULL) {
+        at = writeInt32(out, at, -1)
+        continue
+      }
+      cell.from = from + 5
+      cell.to = offsets[column + 1] ?? 0
+      const end = this.#packs[column]?.(cell, out, at + 4) ?? -1
+      if (end < 0) return false
+      writeInt32(out, at, end - at - 4)
+      at = end
+    }
+    this.at = at
+    return true
+  }
+
   /** COPY's text format. */
   text(tuple: Buffer, start: number): void {
+    if (this.#columns !== null || this.#recode !== null) this.#textCells(tuple, start)
+    else this.#wholeText(tuple, start)
+  }
+
+  #wholeText(tuple: Buffer, start: number): void {
+    const { out } = this
+    const count = cellsAt(tuple, start)
+    for (let i = 0, at = start + 2; i < count; i++) {
+      if (i > 0) out[this.at++] = TAB
+      const from = requireCell(tuple, at)
+      at = cellEnd(tuple, at)
+      if (tuple[from] === NULL) this.#null()
+      else this.#escape(tuple, from + 5, at)
+    }
+    out[this.at++] = NEWLINE
+  }
+
+  /** As above, for some of the columns or with cells that must be recoded. */
+  #textCells(tuple: Buffer, start: number): void {
     const { out } = this
     const count = locate(tuple, offsets, start)
     const of = this.#columns?.length ?? count
@@ -207,10 +290,8 @@ class RowWriter {
       const from = requireCell(tuple, offsets[column] ?? 0)
       const to = offsets[column + 1] ?? 0
       const recode = this.#recode?.[column]
-      if (tuple[from] === NULL) {
-        out[this.at++] = BACKSLASH
-        out[this.at++] = SMALL_N
-      } else if (recode == null) this.#escape(tuple, from + 5, to)
+      if (tuple[from] === NULL) this.#null()
+      else if (recode == null) this.#escape(tuple, from + 5, to)
       else {
         const cell = recode(tuple.subarray(from + 5, to), TEXT)
         this.#escape(cell, 0, cell.length)
@@ -219,26 +300,31 @@ class RowWriter {
     out[this.at++] = NEWLINE
   }
 
+  #null(): void {
+    this.out[this.at++] = BACKSLASH
+    this.out[this.at++] = SMALL_N
+  }
+
   /** Backslash, tab, newline and carriage return are escaped; UTF-8 has none of them elsewhere. */
   #escape(bytes: Buffer, from: number, to: number): void {
     const { out } = this
     let at = this.at
     for (let i = from; i < to; i++) {
       const byte = bytes[i] ?? 0
-      if (byte === BACKSLASH || (byte <= RETURN && ESCAPES[byte] !== 0)) {
-        out[at++] = BACKSLASH
-        out[at++] = byte === BACKSLASH ? BACKSLASH : (ESCAPES[byte] ?? 0)
-      } else out[at++] = byte
+      const sign = ESCAPES[byte] ?? 0
+      if (sign !== 0) out[at++] = BACKSLASH
+      out[at++] = sign === 0 ? byte : sign
     }
     this.at = at
   }
 }
 
-/** What stands for a control character after a backslash; 0 for those that stand for themselves. */
-const ESCAPES = new Uint8Array(RETURN + 1)
+/** What stands for a byte after a backslash; 0 for those that stand for themselves. */
+const ESCAPES = new Uint8Array(256)
 ESCAPES[TAB] = 0x74
 ESCAPES[NEWLINE] = 0x6e
 ESCAPES[RETURN] = 0x72
+ESCAPES[BACKSLASH] = BACKSLASH
 
 function requireCell(tuple: Buffer, from: number): number {
   if (tuple[from] !== UNCHANGED) return from

@@ -2,7 +2,7 @@ import type { Pipe } from '../../../dialect/postgres/pipe.ts'
 import { ident } from '../../../dialect/postgres/quote.ts'
 import { tableName } from '../../../model/table.ts'
 import type { Binding } from './columns.ts'
-import { type Rows, writeCopy } from './rows.ts'
+import { type CopyForm, type Rows, writeCopy } from './rows.ts'
 import {
   columnAt,
   columnList,
@@ -69,16 +69,20 @@ export class Stages {
   }
 }
 
-/** COPY into a table or stage, with the data. */
+/** COPY into a table or stage, with the data; from a row that cannot be packed on as text. */
 export async function copyRows(
   pipe: Pipe,
   into: { readonly name: string; readonly columns: string; readonly label: unknown },
-  data: { readonly rows: Rows; readonly form: 'binary' | 'text' },
+  { rows, form }: { readonly rows: Rows; readonly form: CopyForm },
 ): Promise<void> {
-  pipe.statement(copySql(into.name, into.columns, { form: data.form, frozen: false }), {
-    label: into.label,
-  })
-  await writeCopy(pipe, data.rows, data.form)
+  const { name, columns, label } = into
+  const copy = (how: { readonly form: CopyForm; readonly first: number }): Promise<number> => {
+    const format = how.form === 'text' ? 'text' : 'binary'
+    pipe.statement(copySql(name, columns, { form: format, frozen: false }), { label })
+    return writeCopy(pipe, rows, how)
+  }
+  const first = await copy({ form, first: 0 })
+  if (first < rows.tuples.length) await copy({ form: 'text', first })
 }
 
 export function copySql(
@@ -97,6 +101,18 @@ export function overwriteSql(binding: Binding, stage: string, given?: readonly n
   return (
     `INSERT INTO ${binding.name} (${columns}) OVERRIDING SYSTEM VALUE ` +
     `SELECT ${columns} FROM ${stage}${onConflict(binding, given)}`
+  )
+}
+
+/**
+ * Changes nothing, and fails like a merge where no index of the table refuses a second row of one
+ * key.
+ */
+export function refusesSql(binding: Binding): string {
+  const columns = columnList(binding)
+  return (
+    `INSERT INTO ${binding.name} (${columns}) OVERRIDING SYSTEM VALUE ` +
+    `SELECT ${columns} FROM ${binding.name} WHERE false${onConflict(binding)}`
   )
 }
 

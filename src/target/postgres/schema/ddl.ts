@@ -8,6 +8,7 @@ import { createSequence, createType, ownTypes } from './ddl-types.ts'
 import { type Existing, key, readExisting, textArray } from './existing.ts'
 import { withMetadataColumns } from './metadata.ts'
 import { createNeutralTable, neutralSql } from './neutral.ts'
+import { shortened } from './plain.ts'
 import { renamedSchema } from './renamed.ts'
 
 const schemas = new WeakMap<Blueprint, PgSchema>()
@@ -169,9 +170,19 @@ function keyStatement(
   },
 ): string {
   const columns = how.columns.map(ident).join(', ')
-  const kind = how.keyed ? 'UNIQUE' : 'PRIMARY KEY'
+  const kind = how.keyed ? 'UNIQUE' : `${named(place)}PRIMARY KEY`
   if (how.index === undefined) return `ALTER TABLE ${qualified(place)} ADD ${kind} (${columns})`
   return indexStatement(how.index, { place, taken: how.taken })
+}
+
+/**
+ * The server gives a key a name that is free; long names of two tables whose keys are made at once
+ * would come to the same one.
+ */
+function named({ name }: PgName): string {
+  const key = `${name}_pkey`
+  const short = shortened(key)
+  return short === key ? '' : `CONSTRAINT ${ident(short)} `
 }
 
 /**

@@ -49,7 +49,8 @@ function bytesOf(table: Table, name: string, length: number | null): number | nu
   return length === 0 ? OTHER : length * BYTES_PER_CHARACTER
 }
 
-function shortened(name: string): string {
+/** A name that the server does not cut off; two long ones stay two. */
+export function shortened(name: string): string {
   if (Buffer.byteLength(name) <= LONGEST) return name
   const digest = createHash('sha256').update(name).digest('hex').slice(0, 8)
   let kept = name

@@ -121,6 +121,19 @@ export async function recordBegin(
   )
 }
 
+/** Records that the tables, which are copied, begin elsewhere. */
+export async function recordBeginning(
+  session: Session,
+  mirror: string,
+  { ids, start }: { readonly ids: readonly string[]; readonly start: Positions },
+): Promise<void> {
+  await session.query(
+    `update ${STATE}.tables set start = $3
+     where mirror = $1 and id in (select json_array_elements_text($2::json))`,
+    [mirror, JSON.stringify(ids), storedPositions(start)],
+  )
+}
+
 /** Makes `positions` and `source` those of the checkpoint. */
 export async function recordStart(
   session: Session,

@@ -247,11 +247,11 @@ for (const major of [14, 18] as const) {
         from pg_stat_replication where application_name like 'holdfast:%:stream'
         and pid = (select active_pid from pg_replication_slots where database = current_database())`
       const times = new Set<string>()
-      await eventually('three replies while reading rests', async () => {
+      await eventually('two more replies while reading rests', async () => {
         const [row] = await db.query(sent)
         assert.equal(row?.['behind'], 't')
-        times.add(row?.['reply_time'] ?? '')
-        return times.size > 3
+        if (row?.['reply_time'] != null) times.add(row['reply_time'])
+        return times.size > 2
       })
       while (whole() === undefined) await take()
       assert.equal(whole()?.changes.length, 40_000)
