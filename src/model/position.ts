@@ -9,6 +9,11 @@ export interface Position {
   /** Names the log that `token` belongs to; positions of different logs are unrelated. */
   readonly log: string
   readonly order: bigint
+  /**
+   * Sorts as `order` does, and is the same number in every process that reads the log, for what is
+   * stored with rows. Absent where `order` is such a number.
+   */
+  readonly lasting?: bigint
   readonly token: string
   /**
    * What came last before this place, by which its connector recognises it: a log that was put back
@@ -86,9 +91,13 @@ export class OneLane implements ReadonlyMap<Lane, Position> {
 /** The same as plain data, for what is kept and compared. */
 export function settled(positions: Positions): Positions {
   return new Map(
-    [...positions].map(([lane, { log, order, token, landmark }]) => [
+    [...positions].map(([lane, { log, order, lasting, token, landmark }]) => [
       lane,
-      { log, order, token, ...(landmark === undefined ? {} : { landmark }) },
+      {
+        ...{ log, order, token },
+        ...(lasting === undefined ? {} : { lasting }),
+        ...(landmark === undefined ? {} : { landmark }),
+      },
     ]),
   )
 }

@@ -156,6 +156,9 @@ export class RenamedTarget implements Target {
   begin(...[tables, snapshot]: Parameters<Target['begin']>): Promise<void> {
     return this.#inner.begin(tables.map(this.#of), snapshot)
   }
+  relocate(...[tables, to]: Parameters<Target['relocate']>): Promise<void> {
+    return this.#inner.relocate(tables.map(this.#of), to)
+  }
   copy(...[chunk, rows, signal]: Parameters<Target['copy']>): Promise<number> {
     return this.#inner.copy({ ...chunk, table: this.#of(chunk.table) }, rows, signal)
   }

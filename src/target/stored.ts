@@ -11,6 +11,10 @@ import type { TargetPlan } from './target.ts'
 const place = z.object({
   log: z.string(),
   order: z.string().regex(/^\d{1,40}$/),
+  lasting: z
+    .string()
+    .regex(/^\d{1,40}$/)
+    .optional(),
   token: z.string(),
   landmark: z.string().nullish(),
 })
@@ -70,19 +74,24 @@ type StoredRow = Readonly<Record<string, string | null>>
 
 /** Positions as JSON that `checkpointOf` reads. */
 export function storedPositions(positions: Positions): string {
-  const lanes = [...positions].map(([lane, { log, order, token, landmark }]) => [
+  const lanes = [...positions].map(([lane, { log, order, lasting, token, landmark }]) => [
     lane,
-    { log, order: order.toString(), token, ...(landmark === undefined ? {} : { landmark }) },
+    {
+      ...{ log, order: order.toString(), token },
+      ...(lasting === undefined ? {} : { lasting: lasting.toString() }),
+      ...(landmark === undefined ? {} : { landmark }),
+    },
   ])
   return JSON.stringify(Object.fromEntries(lanes))
 }
 
 function positionsOf(stored: z.infer<typeof places>): Positions {
   return new Map(
-    Object.entries(stored).map(([lane, { log, order, token, landmark }]) => [
+    Object.entries(stored).map(([lane, { log, order, lasting, token, landmark }]) => [
       lane,
       {
         ...{ log, order: BigInt(order), token },
+        ...(lasting === undefined ? {} : { lasting: BigInt(lasting) }),
         ...(landmark == null ? {} : { landmark }),
       } satisfies Position,
     ]),

@@ -149,6 +149,15 @@ export interface Target extends AsyncDisposable {
     },
   ): Promise<void>
   /**
+   * Records that the mirror goes on elsewhere, in one transaction: `positions` are those of all its
+   * lanes and `source` its facts from now on, and these tables begin at `start`. Never asked of a
+   * target that knows one lane: its rows tell older changes by where they stood.
+   */
+  relocate(
+    tables: readonly Table[],
+    to: { readonly positions: Positions; readonly start: Positions; readonly source: Identities },
+  ): Promise<void>
+  /**
    * Rows of a chunk and its mark, in one transaction. Returns the number of rows. `bytes` is about
    * how large the chunk is, where that is known.
    */

@@ -11,6 +11,8 @@ export interface Tenure
     Pick<Target, 'prepare' | 'begin' | 'copy' | 'copied' | 'finish' | 'apply'> {
   readonly lost: AbortSignal
   readonly durable: Positions
+  /** Left out where one lane is followed. */
+  relocate?(...to: Parameters<Target['relocate']>): Promise<void>
   /** Left out where there is nothing that hands out numbers. */
   setSequences?(sequences: readonly Sequence[]): Promise<void>
   /** Left out where a label is a text, whatever the list it is from. */
@@ -65,6 +67,9 @@ export class Tenured<T extends Tenure> implements AsyncDisposable {
     },
   ): Promise<void> {
     return this.tenure.begin(tables, snapshot)
+  }
+  async relocate(...to: Parameters<Target['relocate']>): Promise<void> {
+    await this.tenure.relocate?.(...to)
   }
   copy(...[chunk, rows, signal]: Parameters<Target['copy']>): Promise<number> {
     return this.tenure.copy(chunk, rows, signal)

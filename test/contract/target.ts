@@ -328,6 +328,31 @@ export function describeTarget(
       assert.deepEqual(tokens(await target.durable()), tokens(after.positions))
     })
 
+    test('lanes go on elsewhere in one step, and with them where tables begin', async (t) => {
+      const on = await bench(t, fixture)
+      const { target, tables } = on
+      if (target.traits.oneLane === true) return t.skip('it follows one lane')
+      const before = (await target.checkpoint()) ?? assert.fail()
+      const [[lane, place] = []] = before.positions
+      assert.ok(lane !== undefined && place !== undefined)
+      const elsewhere = { ...place, token: `${place.token}0`, order: place.order + 9n }
+      const positions = new Map([[lane, elsewhere] as const, ['more', place] as const])
+      const start = new Map([['more', place] as const])
+      const source = { more: { value: '1', changed: 'HF-L106' } }
+      await target.relocate(tables.slice(0, 1), { positions, start, source })
+      const after = (await target.checkpoint()) ?? assert.fail()
+      const tokens = (all: Positions | null) =>
+        all === null ? null : [...all].map(([name, { token }]) => [name, token]).sort()
+      assert.deepEqual(tokens(after.positions), tokens(positions))
+      assert.deepEqual(tokens(await target.durable()), tokens(positions))
+      assert.deepEqual(after.source, source)
+      assert.deepEqual(
+        after.tables.map((one) => [one.state, tokens(one.start)]),
+        before.tables.map((one, i) => ['copied', tokens(i === 0 ? start : one.start)]),
+      )
+      await on.same()
+    })
+
     test('its state can be removed, and removed again; the rows stay', async (t) => {
       const on = await bench(t, fixture)
       assert.deepEqual((await on.target.mirrors()).length, 1)

@@ -145,6 +145,14 @@ export class MemoryTarget implements Target {
     })
   }
 
+  relocate(...[tables, to]: Parameters<Target['relocate']>): Promise<void> {
+    const { mirror } = this.#options
+    return this.#write('relocate', (t) => {
+      for (const { id } of tables) t.changeTable(mirror, id, { start: tokensOf(to.start) })
+      t.change(mirror, { positions: tokensOf(to.positions), source: to.source })
+    })
+  }
+
   async copy(...[chunk, { data }, signal]: Parameters<Target['copy']>): Promise<number> {
     const tuples: Tuple[] = []
     for await (const piece of data) tuples.push(...unframe(piece))

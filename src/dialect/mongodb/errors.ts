@@ -97,9 +97,20 @@ function codeOf(error: unknown): FaultCode {
   if (error instanceof MongoServerSelectionError || error instanceof MongoNetworkError) {
     return 'HF-T201'
   }
-  if (/ECONN|EPIPE|connection.*(?:closed|establish|pool)|topology/i.test(message)) return 'HF-T201'
+  if (/connection.*(?:closed|establish|pool)|topology/i.test(message)) return 'HF-T201'
+  if (isOfSocket(error)) return 'HF-T201'
   if (error instanceof MongoBulkWriteError || error instanceof MongoServerError) return 'HF-T216'
   return error instanceof MongoError ? 'HF-T201' : 'HF-X001'
+}
+
+/**
+ * A command that meets a socket in the moment of its end fails with the socket's own error, not with
+ * one of the driver's. Its message need not name the code.
+ */
+function isOfSocket(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const code = 'code' in error ? String(error.code) : ''
+  return /^(?:E[A-Z]+|ERR_(?:STREAM|SOCKET)_\w+)$/.test(code) || /ECONN|EPIPE/i.test(error.message)
 }
 
 function nameOf(error: unknown): string {

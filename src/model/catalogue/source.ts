@@ -108,6 +108,21 @@ export const sourceFaults = {
       },
     ],
   },
+  'HF-S110': {
+    title: 'MariaDB cannot name the place of a snapshot',
+    class: 'transient',
+    severity: 'warn',
+    exit: 1,
+    why: 'BINLOG_GTID_POS answers nothing where the file of the log holds a change larger than max_allowed_packet. The mirror then goes without it in a moment in which nothing is written, and there was none.',
+    safe: 'Nothing is lost: a copy or a comparison did not begin, and is tried again.',
+    todo: [
+      {
+        text: 'If it stays: raise the limit; the mirror then goes on by itself.',
+        sql: 'SET GLOBAL max_allowed_packet = 1073741824',
+        at: 'source',
+      },
+    ],
+  },
   'HF-S201': {
     title: 'The source does not write a logical log',
     class: 'config',

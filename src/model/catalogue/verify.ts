@@ -49,4 +49,20 @@ export const verifyFaults = {
       { text: 'The standbys:', sql: 'SELECT * FROM pg_stat_replication;', at: 'source' },
     ],
   },
+  'HF-V107': {
+    title: 'Transactions are prepared at the source and do not end',
+    class: 'transient',
+    severity: 'warn',
+    exit: 1,
+    why: 'What is prepared stands in the log of MySQL and MariaDB, and nobody sees its rows before its end, so that no place of the log fits a view of the tables.',
+    safe: 'Nothing was changed and nothing was compared. The mirror goes on.',
+    todo: [
+      {
+        text: 'Name them, and end them with XA COMMIT or XA ROLLBACK.',
+        sql: 'XA RECOVER',
+        at: 'source',
+      },
+      { text: 'Then verify again.', run: 'holdfast verify' },
+    ],
+  },
 } as const satisfies Record<string, CatalogueEntry>

@@ -4,7 +4,7 @@ import type { Read } from './passage.ts'
 import type { Gtid } from './trail.ts'
 
 /** Row bytes and changes of a transaction that are handed on before it ends. */
-const PART = { bytes: 1 << 20, changes: 4096 } as const
+const PART = { bytes: 1 << 20, changes: 16_384 } as const
 
 export interface Begin extends Read {
   readonly gtid: Gtid | null

@@ -7,6 +7,7 @@ import {
   type Known,
   LANE,
   type Landmark,
+  lastingOf,
   type Passed,
   type Place,
   writeLandmark,
@@ -295,6 +296,10 @@ class PassedPosition implements Known {
 
   get order(): bigint {
     return this.#places.ruler.at(this.#facts.at)
+  }
+
+  get lasting(): bigint {
+    return lastingOf(this.#facts.at)
   }
 
   get token(): string {

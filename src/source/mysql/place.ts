@@ -105,6 +105,14 @@ export function fileNumber(file: string): { readonly base: string; readonly numb
   return { base: file.slice(0, dot), number: Number(file.slice(dot + 1)) }
 }
 
+/** No file of a log is longer than 64 GiB, as bits of a place in it. */
+const BITS = 36n
+
+/** A place in the files of a server as a number that sorts, whatever files there still are. */
+export function lastingOf({ file, position }: FilePlace): bigint {
+  return (BigInt(fileNumber(file).number) << BITS) + BigInt(position)
+}
+
 /** Null for files that have nothing to do with each other. */
 export function compareFiles(a: FilePlace, b: FilePlace): number | null {
   if (a.server !== b.server) return null

@@ -7,6 +7,7 @@ import {
   type Known,
   LANE,
   type Landmark,
+  lastingOf,
   type Place,
   parseLandmark,
   parsePlace,
@@ -48,7 +49,8 @@ export class Places {
     const { at } = place
     const order = at === null || at.server !== this.#server.key ? 0n : this.ruler.at(at)
     const shown = at === null ? {} : { shown: `${at.file}:${at.position}` }
-    const position = { log: this.log, order, token: writePlace(place), ...shown }
+    const lasting = at === null ? {} : { lasting: lastingOf(at) }
+    const position = { log: this.log, order, ...lasting, token: writePlace(place), ...shown }
     this.#places.set(position, place)
     return position
   }

@@ -3,14 +3,14 @@ import { isoTime, wallMicros } from '../../async/clock.ts'
 import type { Batch, Stretch } from '../../model/batch.ts'
 import type { RowChange } from '../../model/change.ts'
 import { Fault } from '../../model/fault.ts'
-import type { Position } from '../../model/position.ts'
+import type { Position, Positions } from '../../model/position.ts'
 import { type Table, tableName } from '../../model/table.ts'
 import type { Tuple } from '../../model/tuple.ts'
 import { DUPLICATE, refusal, type Writing, write } from './commands.ts'
 import { CHANGES, COMMAND_BYTES, COMMAND_DOCUMENTS, LARGEST_DOCUMENT } from './config.ts'
 import type { Fields, Layout } from './layout.ts'
 import type { Places } from './mirror.ts'
-import { onlyPlace, stampOf } from './stamp.ts'
+import { placeAfter, stampOf } from './stamp.ts'
 
 /** Indexes of the history: the changes of a row, of a table, and of a time. */
 export const historyIndexes = [
@@ -41,7 +41,7 @@ export async function applyHistory(
   of: { readonly mirror: string; readonly places: Places },
   batch: Batch,
 ): Promise<void> {
-  const work = new HistoryWork(on, of.mirror, of.places)
+  const work = new HistoryWork(on, of, batch.previous)
   for await (const stretch of batch.stretches) await work.take(stretch)
   await work.flush()
 }
@@ -50,18 +50,24 @@ class HistoryWork {
   readonly #on: Writing
   readonly #mirror: string
   readonly #places: Places
+  readonly #previous: Positions
   readonly #applied = dateOf(wallMicros())
   #waiting: Fields[] = []
   #bytes = 0
 
-  constructor(on: Writing, mirror: string, places: Places) {
+  constructor(
+    on: Writing,
+    of: { readonly mirror: string; readonly places: Places },
+    previous: Positions,
+  ) {
     this.#on = on
-    this.#mirror = mirror
-    this.#places = places
+    this.#mirror = of.mirror
+    this.#places = of.places
+    this.#previous = previous
   }
 
   async take({ positions, committedAt, first, changes }: Stretch): Promise<void> {
-    const place = onlyPlace(positions)
+    const place = placeAfter(positions, this.#previous)
     const [lane = ''] = positions.keys()
     let number = first
     for (const change of changes) {

@@ -5,6 +5,7 @@ import type { Batch, Stretch } from '../../model/batch.ts'
 import type { RowChange } from '../../model/change.ts'
 import type { TableMode } from '../../model/checkpoint.ts'
 import { Fault } from '../../model/fault.ts'
+import type { Positions } from '../../model/position.ts'
 import { type Table, tableName } from '../../model/table.ts'
 import type { Tuple } from '../../model/tuple.ts'
 import { type Writing, write } from './commands.ts'
@@ -14,7 +15,7 @@ import { completed, type Layout } from './layout.ts'
 import { Gathered } from './pending.ts'
 import { BESIDE, documentOf, olderThan } from './send.ts'
 import { Sending } from './sending.ts'
-import { onlyPlace, stampsOf } from './stamp.ts'
+import { placeAfter, stampsOf } from './stamp.ts'
 
 /** Where a table's documents are, and how its rows become one. */
 export interface Place {
@@ -35,7 +36,7 @@ const SWEEP = 5000
 /** Brings the changes of a batch to documents that are what the rows are. */
 export async function applyRows(on: Writing, places: Places, batch: Batch): Promise<void> {
   const sending = new Sending(on, { alone: !batch.collapsed })
-  const work = new RowWork(on, places, sending)
+  const work = new RowWork(on, places, { sending, previous: batch.previous })
   try {
     for await (const stretch of batch.stretches) await work.take(stretch)
     await work.flush()
@@ -49,16 +50,22 @@ class RowWork {
   readonly #on: Writing
   readonly #places: Places
   readonly #sending: Sending
+  readonly #previous: Positions
   readonly #gathered = new Map<string, Gathered>()
 
-  constructor(on: Writing, places: Places, sending: Sending) {
+  constructor(
+    on: Writing,
+    places: Places,
+    how: { readonly sending: Sending; readonly previous: Positions },
+  ) {
     this.#on = on
     this.#places = places
-    this.#sending = sending
+    this.#sending = how.sending
+    this.#previous = how.previous
   }
 
   async take({ positions, first, changes }: Stretch): Promise<void> {
-    const stamps = stampsOf(onlyPlace(positions))
+    const stamps = stampsOf(placeAfter(positions, this.#previous))
     let i = 0
     for (const change of changes) {
       // Number 0 is the snapshot's.

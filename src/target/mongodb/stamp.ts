@@ -10,8 +10,8 @@ export function stampOf(position: Position, number: number): string {
 }
 
 /** The stamps of one transaction's changes, by their numbers. */
-export function stampsOf({ order }: Position): (number: number) => string {
-  const place = order.toString(16).padStart(16, '0')
+export function stampsOf({ order, lasting = order }: Position): (number: number) => string {
+  const place = lasting.toString(16).padStart(16, '0')
   return (number) => `${place}.${number.toString(16).padStart(8, '0')}`
 }
 
@@ -22,5 +22,20 @@ export function onlyPlace(positions: Positions): Position {
   throw new Fault('HF-T254', {
     what: `the source's log has ${positions.size} lanes; documents are told apart by their place in one`,
     side: 'target',
+  })
+}
+
+/**
+ * The place of a transaction that comes after what the target has. The log of another server may
+ * count its files from less: what it brings would be taken for older than the documents. Throws
+ * HF-T254, HF-L106.
+ */
+export function placeAfter(positions: Positions, previous: Positions): Position {
+  const place = onlyPlace(positions)
+  const [before] = previous.values()
+  if (place.lasting === undefined || place.lasting >= (before?.lasting ?? 0n)) return place
+  throw new Fault('HF-L106', {
+    what: `this server counts the files of its log from less than the one that was read before: ${place.token} would pass for older than ${before?.token}, and documents are told newer from older by that`,
+    side: 'source',
   })
 }

@@ -12,7 +12,7 @@ import { toEmpty } from '../emptying.ts'
 import { Hold } from '../hold.ts'
 import { fenced } from '../holding.ts'
 import type { Lease } from '../lease.ts'
-import type { TargetOptions, TargetPlan } from '../target.ts'
+import type { Target, TargetOptions, TargetPlan } from '../target.ts'
 import type { Tenure } from '../tenured.ts'
 import { Applier } from './apply/apply.ts'
 import { Bindings } from './apply/bindings.ts'
@@ -166,6 +166,16 @@ export class MysqlTenure implements Tenure {
     })
     if (first) this.#disk.settle(positions)
     else this.#disk.added(more)
+  }
+
+  async relocate(...[tables, to]: Parameters<Target['relocate']>): Promise<void> {
+    const { positions, start, source } = to
+    await this.#hold.write(async (session) => {
+      const ids = tables.map(({ id }) => id)
+      await stored.recordBeginning(session, this.#mirror, { ids, start })
+      await stored.recordStart(session, this.#mirror, { positions, source, epoch: this.#epoch })
+    })
+    this.#disk.settle(positions)
   }
 
   /**

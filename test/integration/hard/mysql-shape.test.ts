@@ -233,33 +233,43 @@ for (const kind of mysqlServers) {
     const { db, told, read } = await stand(
       t,
       kind,
-      `create table t (id int primary key, e enum('a','b,c','it''s','') default null, s set('x','y z'))`,
+      `create table t (id int primary key, e enum('a','b,c','it''s','','\\\\','\\n') default null,
+        s set('x','y z'))`,
     )
-    await db.query(`insert into t values (1, 'b,c', 'x'), (2, 'it''s', ''), (3, null, 'x')`)
+    await db.query(`insert into t values (1, 'b,c', 'x'), (2, 'it''s', ''), (3, null, 'x'),
+      (4, '\\\\', ''), (5, '\\n', '')`)
     assert.deepEqual((await told()).flat(), [
       ['insert', 't', ['1', 'b,c', 'x']],
       ['insert', 't', ['2', "it's", '']],
       ['insert', 't', ['3', null, 'x']],
+      ['insert', 't', ['4', '\\', '']],
+      ['insert', 't', ['5', '\n', '']],
     ])
-    await db.query(`set sql_mode = ''; alter table t modify e enum('a','b,c','it''s','','x')`)
     await db.query(
-      `set sql_mode = 'STRICT_ALL_TABLES';
-       alter table t modify e enum('new','it''s','','x','a','b,c') default null, modify s set('x','y z','w')`,
+      `set sql_mode = ''; alter table t modify e enum('a','b,c','it''s','','\\\\','\\n','x')`,
     )
-    await db.query(`insert into t values (4, 'new', 'w,x'), (5, 'a', '')`)
-    await db.query(`update t set e = '' where id = 4`)
+    await db.query(
+      `set sql_mode = 'NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES';
+       alter table t modify e enum('new','it''s','','x','\n','a','b,c','\\') default null,
+         modify s set('x','y z','w')`,
+    )
+    await db.query(`insert into t values (6, 'new', 'w,x'), (7, '\\', '')`)
+    await db.query(`update t set e = '' where id = 6`)
     assert.deepEqual((await told()).slice(1), [
       [['schema', 'id', 'e', 's']],
       [['schema', 'id', 'e', 's']],
       [
-        ['insert', 't', ['4', 'new', 'x,w']],
-        ['insert', 't', ['5', 'a', '']],
+        ['insert', 't', ['6', 'new', 'x,w']],
+        ['insert', 't', ['7', '\\', '']],
       ],
-      [['update', 't', ['4', '', 'x,w']]],
+      [['update', 't', ['6', '', 'x,w']]],
     ])
     const [last] = (await read()).slice(-1)
     const labels = last?.changes.table(0).columns[1]?.type
-    assert.deepEqual(labels, { kind: 'enum', labels: ['new', "it's", '', 'x', 'a', 'b,c'] })
+    assert.deepEqual(labels, {
+      kind: 'enum',
+      labels: ['new', "it's", '', 'x', '\n', 'a', 'b,c', '\\'],
+    })
   })
 
   const bends: readonly (readonly [before: string, after: string])[] = [
@@ -277,12 +287,20 @@ for (const kind of mysqlServers) {
   ]
   test(`M39 M42 a column that would show its old values otherwise halts by name, on ${kind}`, async (t) => {
     const columns = bends.map(([native], i) => `c${i} ${native} null`)
-    const { db, read } = await stand(t, kind, `create table t (id int primary key, ${columns})`)
+    const { db, read } = await stand(
+      t,
+      kind,
+      `create table t (id int primary key, ${columns});
+       create table u (id int primary key, e enum('a','ж') character set cp1251)`,
+    )
     for (const [i, [, native]] of bends.entries()) {
       const here = settled(await (await followed(t, db)).source.fence())
       await db.query(`alter table t modify c${i} ${native} null`)
       await refused(read(here), 'HF-D404', new RegExp(`column c${i} has another type`))
     }
+    const here = settled(await (await followed(t, db)).source.fence())
+    await db.query(`set sql_mode = ''; alter table u convert to character set utf8mb4`)
+    await refused(read(here), 'HF-D404', /u: its texts were converted/)
   })
 
   test(`M48 keys that are equal to the server only are different rows, on ${kind}`, async (t) => {

@@ -4,13 +4,14 @@ import { mirror } from '../../../testkit/mirror.ts'
 import { database, mysqlDatabase } from '../../../testkit/servers/index.ts'
 
 const WIDER = `set sql_mode = 'STRICT_ALL_TABLES';
-  alter table t modify e enum('new','b','a') null, modify s set('x','y','z') null,
+  alter table t modify e enum('new','b','\\\\d','a') null, modify s set('x','y','z') null,
     modify v varchar(40), modify w time(3) null, add column n int null first;
   insert into t values (1, 3, 'new', 'z,x', 'longer than ten characters', '10:00:00.125');
   update t set e = 'new', s = 'y,z' where id = 2`
 
-const NARROW = `create table t (id int primary key, e enum('a','b'), s set('x','y'), v varchar(10), w time);
-  insert into t values (1, 'a', 'x', 'short', '-01:00:00'), (2, 'b', 'y', 'short', null)`
+const NARROW = `create table t (id int primary key, e enum('a','b','\\\\d'), s set('x','y'), v varchar(10), w time);
+  insert into t values (1, 'a', 'x', 'short', '-01:00:00'), (2, 'b', 'y', 'short', null),
+    (4, '\\\\d', 'x', 'short', null)`
 
 for (const [from, to] of [
   ['mariadb-10.11', 'mysql-9'],
@@ -45,6 +46,7 @@ test('M39 columns that get more room and labels show them in PostgreSQL', async 
     ['1', null, 'a', 'x', 'short', '-01:00:00'],
     ['2', null, 'new', 'y,z', 'short', null],
     ['3', '1', 'new', 'x,z', 'longer than ten characters', '10:00:00.125'],
+    ['4', null, '\\d', 'x', 'short', null],
   ])
   assert.deepEqual(await pair.differences(), [])
 })

@@ -63,6 +63,8 @@ for (const kind of mysqls) {
     await source.query('create table other (id int primary key, born date, key by_born (born))')
     await source.query(`insert into things (code) values ('a'), ('b')`)
     await source.query(`insert into other values (1, null)`)
+    const long = ['a', 'b'].map((end) => 'x'.repeat(60) + end)
+    for (const name of long) await source.query(`create table ${name} (id int primary key)`)
     const ends = mirror(t, { source: source.url, target: target.url })
     await ends.catchUp()
     assert.deepEqual(await ends.differences(), [])
@@ -87,5 +89,11 @@ for (const kind of mysqls) {
     )
     const wanted = { code: "it's", n: '-5', born: '2020-02-29', price: '1.50', mood: 'bad' }
     assert.deepEqual({ ...row }, { ...wanted, made: null, words: null })
+    // Keys that are made at once, whose names the server would cut off alike.
+    const keys = await target.query(
+      `select conname as c from pg_constraint where contype = 'p'
+         and conrelid::regclass::text like '%xxx%'`,
+    )
+    assert.equal(keys.filter(({ c }) => /^x+_[0-9a-f]{8}$/.test(c ?? '')).length, 2)
   })
 }

@@ -7,6 +7,7 @@ import type {
   MysqlName,
   MysqlTable,
 } from '../../../dialect/mysql/schema.ts'
+import { columnType } from '../../../dialect/mysql/types.ts'
 import { tableId } from '../names.ts'
 
 /** Something that can be taken for a table. */
@@ -138,7 +139,7 @@ function columnOf(row: TextRow): MysqlColumn {
   const stored = /\b(?:stored|persistent)\b/.test(extra)
   return {
     name: text(row, 'c'),
-    type: text(row, 't'),
+    type: columnType(text(row, 't')),
     charset: row['charset'] ?? null,
     collation: row['collation'] ?? null,
     nullable: row['nullable'] === 'YES',

@@ -2,7 +2,7 @@ import { BINARY, charsetOf } from '../../../dialect/mysql/charset.ts'
 import { Charsets } from '../../../dialect/mysql/charset-wide.ts'
 import type { Session } from '../../../dialect/mysql/connect.ts'
 import { literal } from '../../../dialect/mysql/quote.ts'
-import { neutralType, parseNative } from '../../../dialect/mysql/types.ts'
+import { columnType, neutralType, parseNative } from '../../../dialect/mysql/types.ts'
 import { Fault } from '../../../model/fault.ts'
 import { COLUMN } from '../rows/column-types.ts'
 import type { Declared } from '../rows/plan.ts'
@@ -19,7 +19,7 @@ from information_schema.columns
 where table_schema = ${literal(table.schema)} and table_name = ${literal(table.name)}
 order by ordinal_position`)
   return rows.map(({ n, t, c }) => {
-    const native = `${t ?? ''}${c === null || c === undefined ? '' : ` character set ${c}`}`
+    const native = `${columnType(t ?? '')}${c === null || c === undefined ? '' : ` character set ${c}`}`
     return { name: n ?? '', native, type: neutralType(native) }
   })
 }

@@ -82,9 +82,16 @@ function withSize({ base, numbers }: NativeType): readonly number[] {
   return [...numbers, ...(SIZES[base] ?? []).slice(numbers.length)]
 }
 
-/** True when texts of one character set are the same in another, whatever room they need there. */
+/**
+ * True when CONVERT TO leaves texts of one character set the same in another, whatever room they need
+ * there. Of labels the servers keep the bytes and not the characters.
+ */
 export function converts(from: string, to: string): boolean {
-  return keepsCharset(parseNative(from), parseNative(to))
+  const [a, b] = [parseNative(from), parseNative(to)]
+  if (!keepsCharset(a, b)) return false
+  const sameBytes = a.charset === b.charset || /^utf8/.test(a.charset ?? '')
+  const plain = a.labels.every((label) => /^[\x20-\x7e]*$/.test(label))
+  return sameBytes || a.labels.length === 0 || (plain && !/^(?:ucs2|utf)/.test(a.charset ?? ''))
 }
 
 function inFamily({ base }: NativeType, family: readonly string[]): boolean {

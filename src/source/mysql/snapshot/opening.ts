@@ -36,6 +36,8 @@ export interface ViewOptions {
   ) => AsyncIterable<readonly StreamItem[]>
   /** Told, in a sentence, what is waited for. */
   readonly notice: (text: string) => void
+  /** Milliseconds that prepared transactions are waited for; without an end when absent. */
+  readonly patience?: number
   /** Throws when the tables are no longer what they were said to be; asked once, at the first place. */
   readonly unchanged?: () => Promise<void>
 }
@@ -209,7 +211,7 @@ async function lockTables(
  * already, are waited for.
  */
 async function settledPlace(options: ViewOptions, signal: AbortSignal): Promise<Place> {
-  const { control, places, notice } = options
+  const { control, places, notice, patience = Number.POSITIVE_INFINITY } = options
   for (let waited = 0; ; waited += PAUSE_MS) {
     const low = await lowPlace(control, places)
     const prepared = await preparedNow(control)
@@ -218,6 +220,10 @@ async function settledPlace(options: ViewOptions, signal: AbortSignal): Promise<
       notice(
         `the first copy waits for ${prepared} prepared ${prepared === 1 ? 'transaction' : 'transactions'}: XA RECOVER names them`,
       )
+    }
+    if (waited >= patience) {
+      const what = `${prepared} ${prepared === 1 ? 'transaction is' : 'transactions are'} prepared at the source and not ended: XA RECOVER names them`
+      throw new Fault('HF-V107', { what, side: 'source' })
     }
     await sleep(PAUSE_MS, signal)
   }
@@ -269,11 +275,11 @@ async function boundsOf(
   const [newest, oldest] = [seats[0]?.place ?? null, seats.at(-1)?.place ?? null]
   const low = settled.passed === null ? settled : { ...settled, at: null }
   if (newest !== null && oldest !== null) {
-    const high = await domainsAt(control, newest)
+    const high = await domainsAt(control, places, newest)
     const ahead = settled.at === null ? 0 : (compareFiles(settled.at, oldest) ?? 0)
     const quiet = ahead >= 0 && compareFiles(oldest, newest) === 0
     if (ahead <= 0) return { low, high, quiet }
-    return { low: { ...(await domainsAt(control, oldest)), at: null }, high, quiet }
+    return { low: { ...(await domainsAt(control, places, oldest)), at: null }, high, quiet }
   }
   const high = await end(control, places)
   if (settled.passed === null) return { low, high, quiet: false }
@@ -288,16 +294,24 @@ async function end(control: Session, { server }: Places): Promise<Place> {
   throw new Fault('HF-S107', { what: 'the source writes no binary log', side: 'source' })
 }
 
-/** MariaDB's own name of a place in its files. */
-async function domainsAt(control: Session, at: FilePlace): Promise<Place> {
+/**
+ * MariaDB's own name of a place in its files. The server reads the file for that, and gives up at an
+ * event that is larger than `max_allowed_packet`.
+ */
+async function domainsAt(control: Session, places: Places, at: FilePlace): Promise<Place> {
   const sql = `SELECT BINLOG_GTID_POS(${literal(at.file)}, ${at.position}) AS g`
   const [row] = await control.query(sql)
-  if (row?.['g'] == null)
-    throw new Fault('HF-L109', {
-      what: `the source does not know the place ${at.file}:${at.position}`,
-      side: 'source',
-    })
-  return { passed: DomainPosition.parse(row['g']), at, from: null }
+  const name = row?.['g'] ?? null
+  if (name !== null) return { passed: DomainPosition.parse(name), at, from: null }
+  const before = await end(control, places)
+  const after = await end(control, places)
+  // The name was asked for between two looks at the end, which stood there both times.
+  const still = [before, after].every((one) => one.at !== null && compareFiles(one.at, at) === 0)
+  if (still && after.passed !== null) return { passed: after.passed, at, from: null }
+  throw new Fault('HF-S110', {
+    what: `the source cannot name the place ${at.file}:${at.position} of a snapshot`,
+    side: 'source',
+  })
 }
 
 /**

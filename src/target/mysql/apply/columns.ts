@@ -1,5 +1,6 @@
 import type { Session, TextRow } from '../../../dialect/mysql/connect.ts'
 import { ident, literal } from '../../../dialect/mysql/quote.ts'
+import { columnType } from '../../../dialect/mysql/types.ts'
 import { Fault } from '../../../model/fault.ts'
 import { type Table, tableName } from '../../../model/table.ts'
 import { formOf } from '../schema/fit.ts'
@@ -65,7 +66,7 @@ function count(row: TextRow, name: string): number | null {
 function columnOf(row: TextRow, signedZero: boolean): FoundColumn {
   const extra = (row['extra'] ?? '').toLowerCase()
   const generated = /\b(virtual|stored|persistent) generated\b|^(virtual|stored)/.test(extra)
-  const full = row['full'] ?? ''
+  const full = columnType(row['full'] ?? '')
   return {
     name: row['name'] ?? '',
     type: (row['type'] ?? '').toLowerCase(),

@@ -144,6 +144,19 @@ export async function recordBegin(
   )
 }
 
+/** Records that the tables, which are copied, begin elsewhere. */
+export async function recordBeginning(
+  session: Session,
+  mirror: string,
+  { ids, start }: { readonly ids: readonly string[]; readonly start: Positions },
+): Promise<void> {
+  if (ids.length === 0) return
+  await session.query(
+    `UPDATE ${STATE.tables} SET start = ${literal(storedPositions(start))}
+     WHERE mirror = ${literal(mirror)} AND id IN (${ids.map(literal).join(', ')})`,
+  )
+}
+
 /** Makes `positions` and `source` those of the checkpoint. */
 export async function recordStart(
   session: Session,

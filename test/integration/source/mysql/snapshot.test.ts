@@ -5,10 +5,13 @@ import { Fault } from '../../../../src/model/fault.ts'
 import type { Table } from '../../../../src/model/table.ts'
 import { openMysqlSource } from '../../../../src/source/mysql/index.ts'
 import { Places } from '../../../../src/source/mysql/places.ts'
+import { openSourceReader } from '../../../../src/source/mysql/reader/reader.ts'
 import { readServer } from '../../../../src/source/mysql/server.ts'
+import type { ViewOptions } from '../../../../src/source/mysql/snapshot/opening.ts'
 import { openSnapshot } from '../../../../src/source/mysql/snapshot/snapshot.ts'
 import type { Snapshot, Source } from '../../../../src/source/source.ts'
 import { endpointOf } from '../../../../testkit/binlog.ts'
+import { eventually } from '../../../../testkit/eventually.ts'
 import {
   type MysqlDatabase,
   type MysqlServer,
@@ -112,19 +115,16 @@ for (const [name, start] of Object.entries(servers)) {
     await using _ended = {
       [Symbol.asyncDispose]: () => writer.query(`xa rollback 'x'`).then(noop, noop),
     }
+    const follow: ViewOptions['follow'] = (after, signal, before = false) => {
+      const how = { tables: described, encoding: 'values', before }
+      return source.stream(places.at(after), how, signal)
+    }
+    const view = { endpoint, mirror: 'test', control, places, tables: described, follow }
     const work = `insert into none values (1000); update bins set n = 7; delete from words where n < 5`
     await using snapshot = await openSnapshot(
       {
-        endpoint,
-        mirror: 'test',
-        control,
-        places,
-        tables: described,
-        follow: (after, signal, before = false) => {
-          const how = { tables: described, encoding: 'values', before }
-          return source.stream(places.at(after), how, signal)
-        },
-        notice: () => undefined,
+        ...view,
+        notice: noop,
         unchanged: async () => {
           await writer.query(`xa start 'x'; ${work}; xa end 'x'; xa prepare 'x'`)
           await db.query('insert into none values (2000)')
@@ -133,6 +133,8 @@ for (const [name, start] of Object.entries(servers)) {
       never,
     )
     const copied = await copyOf(source, snapshot, described)
+    const looking = openSourceReader({ ...view, notice: noop, patience: 0 }, never)
+    await refused(looking, 'HF-V107', /1 transaction is prepared/)
     await writer.query(`xa commit 'x'`)
     const read = await readAll({ source, after: snapshot.positions, tables: described })
     assertSame(withChanges(copied, read), await contents(db))
@@ -168,3 +170,41 @@ for (const [name, start] of Object.entries(servers)) {
     assert.deepEqual(outcomes, { nums: 'HF-L109', words: 'HF-L109', bins: 'HF-L109' })
   })
 }
+
+test('a log with a change beyond max_allowed_packet is copied beside, where MariaDB names no place in it', async (t) => {
+  await using server = await mysql('mariadb-10.11', { settings: { 'max-allowed-packet': '1M' } })
+  const db = await mysqlDatabase(t, server)
+  await db.query(`create table large (id int primary key, b mediumblob);
+    create table few (id int auto_increment primary key)`)
+  await db.query(`insert into large values (1, repeat('x', 900000))`)
+  await db.query(`update large set b = repeat('y', 900000)`)
+  const source = await sourceOf(t, db)
+  const { tables } = await source.inspect()
+  {
+    await using snapshot = await source.snapshot({ keep: true }, never)
+    const copied = await copyOf(source, snapshot, tables)
+    await db.query('insert into few values (7)')
+    const read = await readAll({ source, after: snapshot.positions, tables })
+    const sizes = [...copied.values()].map(({ rows }) => rows.size)
+    assert.deepEqual([sizes.toSorted(), read.length], [[0, 1], 1])
+  }
+  const writer = await db.session()
+  const stop = new AbortController()
+  const writing = (async () => {
+    while (!stop.signal.aborted) await writer.query('insert into few values ()')
+  })()
+  const tried = async (): Promise<boolean> => {
+    try {
+      await using _snapshot = await source.snapshot({ keep: true }, never)
+      return false
+    } catch (error) {
+      return error instanceof Fault && error.code === 'HF-S110'
+    }
+  }
+  await eventually('no moment is quiet', tried, { within: 120_000 })
+  await db.query('set global max_allowed_packet = 1073741824')
+  const raised = await sourceOf(t, db)
+  await using _ = await raised.snapshot({ keep: true }, never)
+  stop.abort()
+  await writing
+})

@@ -6,8 +6,9 @@ import { test } from 'node:test'
 import type { Document } from 'mongodb'
 import { Fault } from '../../../../src/model/fault.ts'
 import { holdfast } from '../../../../testkit/child.ts'
+import { eventually } from '../../../../testkit/eventually.ts'
 import { mirror } from '../../../../testkit/mirror.ts'
-import { database, mongoDatabase } from '../../../../testkit/servers/index.ts'
+import { database, mongoDatabase, mysqlDatabase } from '../../../../testkit/servers/index.ts'
 
 /** Nothing is proven by how long it takes. */
 const LONG = { within: 240_000 }
@@ -230,3 +231,39 @@ test('SIGKILL between the changes and their checkpoint: none is there twice', as
   const proof = command('verify', [])
   assert.deepEqual(await proof.end(LONG), { code: 0, signal: null }, proof.lines.join('\n'))
 })
+
+for (const kind of ['mariadb-10.11', 'mysql-9'] as const) {
+  test(`a change behind a new file of the log is one document, also for the next process, from ${kind}`, async (t) => {
+    const from = await mysqlDatabase(t, kind)
+    const to = await mongoDatabase(t)
+    await from.query('create table t (id int primary key, v int); insert into t values (0, 0)')
+    const cwd = await mkdtemp(join(tmpdir(), 'holdfast-history-'))
+    t.after(() => rm(cwd, { recursive: true, force: true }))
+    const run = (flags: readonly string[], env: Readonly<Record<string, string>> = {}) => {
+      const urls = ['--source', from.url, '--target', to.url, '--set', 'target.shape=history']
+      return holdfast(['run', '--name', from.name, ...urls, ...flags], { cwd, env })
+    }
+    const child = run([], { HOLDFAST_KILL_AT: 'batch-sent:4' })
+    await child.line(/streaming/, LONG)
+    let ended = false
+    void child.ended.finally(() => {
+      ended = true
+    })
+    const changes = to.db.collection<Document>('row_changes')
+    let rows = 1
+    for (; !ended; rows++) {
+      await from.query(`flush binary logs; insert into t values (${rows}, 0)`)
+      const arrived = async (): Promise<boolean> =>
+        ended || (await changes.countDocuments({ 'key.id': rows })) > 0
+      await eventually(`row ${rows} is there, or the end`, arrived, LONG)
+    }
+    assert.equal((await child.ended).signal, 'SIGKILL', child.lines.join('\n'))
+    const last = run(['--until', 'caught-up'])
+    assert.equal((await last.end(LONG)).code, 0, last.lines.join('\n'))
+    const all = await changes.find().sort({ at: 1 }).toArray()
+    assert.deepEqual(
+      all.map(({ op, key }) => [op, key?.['id']]),
+      Array.from({ length: rows }, (_, id) => [id === 0 ? 'copy' : 'insert', id]),
+    )
+  })
+}

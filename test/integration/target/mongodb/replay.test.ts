@@ -116,3 +116,18 @@ test('G1 any transactions, broken off anywhere and gone through in other batches
   await goOn(on, all, [1, 4, 2, 9])
   await on.same()
 })
+
+test('what another server counts from less is refused, and not taken for older', async (t) => {
+  const made = await written(t, moves.slice(0, 2))
+  if (made === null) return
+  const { on, all } = made
+  const placed = (positions: Positions, lasting: bigint): Positions =>
+    new Map([...positions].map(([lane, position]) => [lane, { ...position, lasting }]))
+  const from = (lasting: bigint): readonly Read[] =>
+    all.map((one, i) => ({ ...one, positions: placed(one.positions, lasting + BigInt(i)) }))
+  const previous = placed(await on.at(), 1n << 40n)
+  const less = batch(previous, from(1n << 36n), null)
+  await assert.rejects(on.apply(less), { code: 'HF-L106' })
+  await on.apply(batch(previous, from(1n << 41n), null))
+  await on.same()
+})
