@@ -107,6 +107,8 @@ function settingsFor(
     'database.user': at.username,
     'database.password': at.password,
     'skipped.operations': 'none',
+    // Half a second passes between looks that find nothing, unless it is told otherwise.
+    'poll.interval.ms': '100',
     'topic.creation.enable': 'true',
     'topic.creation.default.replication.factor': '1',
     'topic.creation.default.partitions': '1',

@@ -8,6 +8,7 @@ import { discover } from './commands/discover.ts'
 import { explain } from './commands/explain.ts'
 import { init } from './commands/init.ts'
 import { lag } from './commands/lag.ts'
+import { resyncTables } from './commands/resync-tables.ts'
 import { run } from './commands/run.ts'
 import { status } from './commands/status.ts'
 import { topics } from './commands/topics.ts'
@@ -23,7 +24,7 @@ interface Group {
 export const groups: readonly Group[] = [
   { title: 'Try', commands: [demo] },
   { title: 'Prepare', commands: [init, discover, check] },
-  { title: 'Mirror', commands: [run, status, lag, verify, destroy] },
+  { title: 'Mirror', commands: [run, status, lag, verify, resyncTables, destroy] },
   { title: 'Kafka', commands: [connectors, topics] },
   { title: 'Look up', commands: [explain, config, version] },
 ]

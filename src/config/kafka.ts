@@ -33,6 +33,16 @@ export const kafkaSchema = z.strictObject({
       'with the mirror.',
   ),
   connectors: names.describe('Names of the connectors there that fill the topics.'),
+  connect_attempts: z
+    .int()
+    .min(0)
+    .max(100)
+    .nullable()
+    .default(null)
+    .describe(
+      'How often in a row a connector of the mirror that has failed is started again, with waits ' +
+        'that double from 2 s to a minute, before the mirror halts; null is 5.',
+    ),
   transaction_wait: z
     .string()
     .regex(DURATION, WANTED_DURATION)
@@ -70,8 +80,9 @@ export function withKafka(
   return { ...base, params }
 }
 
-export function ownedOf({ connect_url: worker, connectors }: KafkaConfig): Owned | null {
-  return worker === null ? null : { worker: new Secret(worker), connectors }
+export function ownedOf(config: KafkaConfig): Owned | null {
+  const { connect_url: worker, connectors, connect_attempts: attempts } = config
+  return worker === null ? null : { worker: new Secret(worker), connectors, attempts }
 }
 
 /** The database behind the connectors; `origin` is where its URL stands. */
@@ -111,6 +122,11 @@ export function contradictionsIn(
       'connectors',
       'kafka.connectors needs kafka.connect_url',
       config.connect_url === null && isGiven(config, 'connectors'),
+    ],
+    [
+      'connect_attempts',
+      'kafka.connect_attempts needs kafka.connect_url',
+      config.connect_url === null && isGiven(config, 'connect_attempts'),
     ],
     [
       'connect_url',

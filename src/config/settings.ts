@@ -10,6 +10,8 @@ export interface Owned {
   /** Its address, with user and password where it asks for them. */
   readonly worker: Secret
   readonly connectors: readonly string[]
+  /** How often one that has failed is started again; null for as often as is usual. */
+  readonly attempts: number | null
 }
 
 /** All that a mirror needs, complete and checked; what the engine is opened with. */

@@ -2,8 +2,11 @@ import { sleep } from '../async/clock.ts'
 import { type Health, healthOf, isPassing } from './health.ts'
 import { settled, type Watched } from './look.ts'
 
-/** Milliseconds before each attempt to start again what has failed. */
-const ATTEMPTS: readonly number[] = [2000, 4000, 8000, 16_000, 32_000]
+/** Attempts to start again what has failed: about a minute in all. */
+const ATTEMPTS = 5
+/** Milliseconds before the first attempt, which double, and at most. */
+const WAIT = 2000
+const LONGEST = 60_000
 
 /** Looks for which a task has to run before it counts as running: 3 s. */
 const HOLD = 6
@@ -19,10 +22,12 @@ export type Tell = (attempt: number, wait: number) => void
  */
 export async function heal(watched: Watched, tell: Tell): Promise<Health> {
   let health = await settled(watched, { hold: HOLD })
-  for (const [index, wait] of ATTEMPTS.entries()) {
+  const { attempts = ATTEMPTS } = watched
+  for (let attempt = 1; attempt <= attempts; attempt++) {
+    const wait = Math.min(WAIT * 2 ** (attempt - 1), LONGEST)
     const well = health.condition !== 'failed' && health.condition !== 'starting'
     if (well || !isPassing(health)) return health
-    tell(index + 1, wait)
+    tell(attempt, wait)
     await sleep(wait, watched.signal)
     if (isShutOut(health)) await restartAll(watched, health)
     else await restartFailed(watched)

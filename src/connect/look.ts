@@ -9,6 +9,8 @@ export interface Watched {
   readonly worker: Worker
   readonly name: string
   readonly signal: AbortSignal
+  /** How often it is started again in a row when it has failed; 5 unless given. */
+  readonly attempts?: number
 }
 
 /** Milliseconds between looks at a connector that is on its way. */

@@ -1,5 +1,5 @@
 import type { StreamItem } from '../model/change.ts'
-import type { Identities } from '../model/checkpoint.ts'
+import type { Checkpoint, Identities } from '../model/checkpoint.ts'
 import type { Endpoint } from '../model/endpoint.ts'
 import type { Fault, FaultCode, Finding } from '../model/fault.ts'
 import type { Comparison, Position, Positions } from '../model/position.ts'
@@ -121,6 +121,40 @@ export interface Later {
   readonly refused: readonly Fault[]
 }
 
+/** Where a mirror goes on with tables that are told anew. */
+export interface Moved {
+  /** Of all its lanes. */
+  readonly positions: Positions
+  /** Of the lanes of these tables. */
+  readonly start: Positions
+  readonly source: Identities
+}
+
+/** What whoever fills the log has to be told, so that it tells a table anew. */
+export interface Wish {
+  /** What it calls itself. */
+  readonly server: string
+  /** What it calls the table. */
+  readonly collection: string
+}
+
+/** Tables whose rows are to be told anew by whoever fills the log. */
+export interface Telling {
+  readonly tables: readonly Table[]
+  /** Those of them that cannot be followed from where the mirror stands. */
+  readonly gaps: readonly Table[]
+  readonly wishes: readonly Wish[]
+  /**
+   * Resolves once every row of each stands in the log, all of them told since this was opened.
+   * Null where no mirror follows them yet. Throws HF-K122 where no such row comes for `wait`
+   * milliseconds. `again`: asks once more, where what has come may have been begun before.
+   */
+  whole(
+    how: { readonly wait: number; readonly again: (wishes: readonly Wish[]) => Promise<void> },
+    signal: AbortSignal,
+  ): Promise<Moved | null>
+}
+
 /** Listens for words that the database behind a source signs. */
 export interface Hearing {
   /**
@@ -197,6 +231,12 @@ export interface Source extends AsyncDisposable {
    * beside the ones that are `known`. Cheap while none has come.
    */
   later?(selection: Selection, known: readonly Table[]): Promise<Later>
+
+  /**
+   * Of a source that another program fills: these tables as they will be told anew, by their names;
+   * all that cannot be followed on unless named. `known` is null before there is a mirror.
+   */
+  telling?(known: Checkpoint | null, names: readonly string[] | null): Promise<Telling>
 
   /**
    * Everything committed after `after`, in order, in bursts of what has arrived. Reading stops

@@ -43,7 +43,9 @@ export async function runOwned(
 ): Promise<MirrorOutcome> {
   const closing = new AbortController()
   const worker = new Worker(owned.worker.reveal(), closing.signal)
-  const watched = owned.connectors.map((name) => ({ worker, name, signal: closing.signal }))
+  const one = { worker, signal: closing.signal }
+  const often = owned.attempts === null ? one : { ...one, attempts: owned.attempts }
+  const watched = owned.connectors.map((name) => ({ ...often, name }))
   await preflight(options, watched)
   try {
     return await together(options, watched, { drain, watch })
@@ -99,7 +101,7 @@ async function together(
 }
 
 /** Throws what a person has to mend, or what does not pass. */
-async function start(one: Watched, watch: Watch): Promise<void> {
+export async function start(one: Watched, watch: Watch): Promise<void> {
   const { worker, name } = one
   const { condition } = healthOf(await worker.status(name))
   if (condition === 'paused') {

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Producer } from '@platformatic/kafka'
 import { type Child, type Ended, holdfast } from '../../testkit/child.ts'
@@ -293,7 +296,18 @@ test('what a person paused stays paused; offsets are touched only when stopped',
   assert.match(early.err, /HF-K408/)
   assert.equal((await connectors(worker, 'stop', name)).code, 0)
   const offsets = await connectors(worker, 'offsets', name, '--json')
-  assert.match(JSON.parse(offsets.out).result.offsets[0].partition.server, new RegExp(name))
+  const read = JSON.parse(offsets.out).result
+  assert.match(read.offsets[0].partition.server, new RegExp(name))
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-offsets-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  const file = join(folder, 'offsets.json')
+  read.offsets[0].offset.ts_usec = 1
+  await writeFile(file, JSON.stringify(read))
+  assert.equal((await connectors(worker, 'offsets', name, '--alter', file)).code, 5)
+  const altered = await connectors(worker, 'offsets', name, '--alter', file, '--confirm', name)
+  assert.equal(altered.code, 0, altered.err)
+  const now = JSON.parse((await connectors(worker, 'offsets', name, '--json')).out).result
+  assert.deepEqual(now, read)
   assert.equal((await connectors(worker, 'offsets', name, '--reset')).code, 5)
   assert.equal((await connectors(worker, 'offsets', name, '--reset', '--confirm', name)).code, 0)
   assert.match((await connectors(worker, 'offsets', name)).out, /begins with a snapshot/)

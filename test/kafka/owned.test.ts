@@ -3,16 +3,27 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
+import { Admin } from '@platformatic/kafka'
 import { type Child, holdfast } from '../../testkit/child.ts'
 import { request } from '../../testkit/debezium.ts'
 import { eventually } from '../../testkit/eventually.ts'
+import { records } from '../../testkit/records.ts'
 import {
   type ConnectServer,
   connect,
   database,
   kafka,
+  type PostgresServer,
+  postgres,
   type TestDatabase,
 } from '../../testkit/servers/index.ts'
+
+/** Throws away the records of its one partition before an offset. */
+async function cut(topic: string, offset: bigint): Promise<void> {
+  const admin = new Admin({ clientId: 'test', bootstrapBrokers: [(await kafka()).bootstrap] })
+  await admin.deleteRecords({ topics: [{ name: topic, partitions: [{ partition: 0, offset }] }] })
+  await admin.close()
+}
 
 const LONG = { within: 120_000 }
 
@@ -30,8 +41,8 @@ interface Stand {
 }
 
 /** A configured connector that nothing runs of yet, and a mirror that owns it. */
-async function stand(t: TestContext): Promise<Stand> {
-  const [source, target] = [await database(t, 18), await database(t, 17)]
+async function stand(t: TestContext, own: PostgresServer | null = null): Promise<Stand> {
+  const [source, target] = [await database(t, own ?? 18), await database(t, 17)]
   await source.query('create table item (id int primary key, name text)')
   await source.query(`insert into item select i, 'a' from generate_series(1, 50) i`)
   const [worker, broker] = [await connect(), await kafka()]
@@ -47,6 +58,7 @@ mirrors:
         topics: ["${name}.public.*"]
         connect_url: "${worker.url}"
         connectors: [${name}]
+        connect_attempts: 2
         source_url: "${source.url}"
     target: { url: "${target.url}" }
 `
@@ -161,6 +173,71 @@ suite('a mirror that owns its connectors', () => {
     const later = await said('status')
     assert.match(later.out, new RegExp(`${name} +failed`))
     assert.match(later.out, /HF-K413/)
+  })
+
+  test('what does not come back is started again some times, and halts the mirror then', async (t) => {
+    await using server = await postgres(16, {})
+    const { command, state } = await stand(t, server)
+    await using child = command('run')
+    await child.line(/streaming/, LONG)
+    await server.stop('immediate')
+    const { code } = await child.end({ within: 240_000 })
+    const out = child.lines.join('\n')
+    assert.equal(code, 1, out)
+    assert.match(out, /attempt 1 to start it again in 2 s/)
+    assert.match(out, /attempt 2 to start it again in 4 s/)
+    assert.doesNotMatch(out, /attempt 3/)
+    assert.match(out, /HF-K411/)
+    assert.equal(await state(), 'STOPPED')
+    await server.start()
+  })
+
+  test('K1 what its topics have lost is told anew by the connector, and the mirror goes on', async (t) => {
+    const { source, target, name, said, state, count } = await stand(t)
+    assert.equal((await said('run', '--until', 'caught-up')).code, 0)
+    await source.query(`
+      delete from item where id <= 10;
+      update item set name = 'lost' where id > 40;
+      insert into item values (100, 'b')`)
+    const at = ['--connect', (await connect()).url]
+    assert.equal((await said('connectors', 'resume', name, ...at)).code, 0)
+    const topic = `${name}.public.item`
+    // 50 rows, 10 deletes with their tombstones, 10 updates and a row.
+    await eventually('the changes', async () => (await records(topic)).length === 81, LONG)
+    assert.equal((await said('connectors', 'stop', name, ...at)).code, 0)
+    await cut(topic, 60n)
+    const halted = await said('run', '--until', 'caught-up')
+    assert.equal(halted.code, 1)
+    assert.match(halted.out, /HF-K101[\s\S]*holdfast resync-tables/)
+    assert.equal(await count(), 50)
+    await source.query('delete from item where id = 11')
+    const told = await said('resync-tables')
+    assert.equal(told.code, 0, told.out)
+    assert.match(told.out, /asked for a snapshot: .*execute-snapshot.*item/)
+    assert.equal(await state(), 'STOPPED')
+    await source.query(`insert into item values (101, 'c')`)
+    const run = await said('run', '--until', 'caught-up')
+    assert.equal(run.code, 0, run.out)
+    await eventually(
+      'both are equal',
+      async () => {
+        assert.equal((await said('run', '--until', 'caught-up')).code, 0)
+        return (await count()) === 41
+      },
+      LONG,
+    )
+    const [gone] = await target.query('select count(*) as n from public.item where id <= 11')
+    assert.equal(gone?.['n'], '0')
+    assert.equal((await said('connectors', 'resume', name, ...at)).code, 0)
+    const verified = await said('verify')
+    assert.match(verified.out, /verify PASS/)
+    const tables = await source.query(
+      `select relname from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace`,
+    )
+    assert.deepEqual(
+      tables.map(({ relname }) => relname),
+      ['item'],
+    )
   })
 
   test('nothing is started where one of both could not', async (t) => {

@@ -112,16 +112,14 @@ export class OriginReader {
           [lastNumber(fact('file')), number(fact('pos')), number(fact('row'))],
           gtid,
         )
-      case 'oracle':
-        return this.#made(
-          [
-            number(fact('commit_scn')),
-            number(fact('scn')),
-            hex(fact('rs_id')),
-            number(fact('ssn')),
-          ],
-          null,
-        )
+      case 'oracle': {
+        const scn = number(fact('scn'))
+        // A snapshot holds what was committed up to its SCN; that of a change alone is no place.
+        const held = markOf(fact('snapshot')) === 'no' ? null : scn
+        const commit = number(fact('commit_scn')) ?? held
+        if (commit === null) return null
+        return this.#made([commit, scn, hex(fact('rs_id')), number(fact('ssn'))], null)
+      }
       case 'sqlserver':
       case 'db2':
       case 'informix': {

@@ -7,7 +7,7 @@
  * | postgresql | end of the last commit before the transaction, the event's own LSN |
  * | mysql, mariadb | number of the file, position in it, row of the event |
  * | sqlserver, db2, informix | LSN of the commit, of the change, serial number of the event |
- * | oracle | SCN of the commit, of the change, its address in the redo log, its number there |
+ * | oracle | SCN of the commit or of the snapshot, of the change, its address in the redo log, its number there |
  *
  * Events that one statement of PostgreSQL wrote together may share a place. Another server of the
  * same name counts its files anew.

@@ -21,6 +21,14 @@ export interface FetchLimits {
   /** Of one answer; a single larger batch of records comes all the same. */
   readonly bytes: number
   readonly partitionBytes: number
+  /** What comes next is asked for while this is being read, as long as brokers have more. */
+  readonly ahead?: boolean
+}
+
+/** What was asked for before somebody wanted it. */
+interface Ahead {
+  readonly wanted: readonly Wanted[]
+  readonly answers: Promise<readonly Answer[]>
 }
 
 /** What is asked of the cluster. */
@@ -53,6 +61,7 @@ export class Fetcher implements AsyncDisposable {
   readonly #request: FetchRequest
   /** What was answered and not handed on, by partition. */
   readonly #unread = new Map<string, Unread>()
+  #ahead: Ahead | null = null
   #stale = false
   /** Since when some partition could not be asked for; by the monotonic clock. */
   #waits: number | null = null
@@ -90,15 +99,10 @@ export class Fetcher implements AsyncDisposable {
     try {
       const held = this.#take(wanted)
       if (held.length > 0) return held
-      const names = [...new Set(wanted.map(({ topic }) => topic))]
-      const leaders = await this.#cluster.leaders(names, { fresh: this.#stale })
-      const answers = await Promise.all(
-        [...byBroker(wanted, leaders)].map(([broker, places]) => this.#ask(broker, places, limits)),
-      )
-      const without = wanted.filter((place) => leaders(place) === null)
-      if (without.length === 0) this.#served()
-      else await this.#unserved(without)
-      return [...answers.flat(), ...this.#take(wanted)]
+      const answers = await (this.#takeAhead(wanted) ?? this.#askAll(wanted, limits))
+      const nothing = answers.flatMap((answer) => this.#keep(answer, wanted))
+      if (limits.ahead === true) this.#lookAhead(wanted, limits)
+      return [...nothing, ...this.#take(wanted)]
     } catch (error) {
       this.#stale = true
       if (!(await this.#passes(error, wanted))) {
@@ -122,6 +126,49 @@ export class Fetcher implements AsyncDisposable {
       if (unread.isEmpty) this.#unread.delete(nameOf(place))
       return portion
     })
+  }
+
+  /** Of all that have a leader. */
+  async #askAll(wanted: readonly Wanted[], limits: FetchLimits): Promise<readonly Answer[]> {
+    const names = [...new Set(wanted.map(({ topic }) => topic))]
+    const leaders = await this.#cluster.leaders(names, { fresh: this.#stale })
+    const answers = await Promise.all(
+      [...byBroker(wanted, leaders)].map(([broker, places]) => this.#ask(broker, places, limits)),
+    )
+    const without = wanted.filter((place) => leaders(place) === null)
+    if (without.length === 0) this.#served()
+    else await this.#unserved(without)
+    return answers.flat()
+  }
+
+  /**
+   * Asks for what comes after all that is held, as long as there is more: brokers answer that at
+   * once, and later than what is held, so that their ends are newer.
+   */
+  #lookAhead(wanted: readonly Wanted[], limits: FetchLimits): void {
+    const held = wanted.map((place) => ({ place, unread: this.#unread.get(nameOf(place)) }))
+    const more = held.some(({ unread }) => unread !== undefined && unread.after < unread.end)
+    if (!more || this.#stale) return
+    const next = held.map(({ place, unread }) => ({
+      ...place,
+      offset: unread?.after ?? place.offset,
+    }))
+    const answers = this.#askAll(next, limits)
+    // What fails is thrown to whom wants it.
+    answers.catch(() => undefined)
+    this.#ahead = { wanted: next, answers }
+  }
+
+  /** What was asked for already; what differs from it is forgotten. */
+  #takeAhead(wanted: readonly Wanted[]): Promise<readonly Answer[]> | null {
+    const ahead = this.#ahead
+    this.#ahead = null
+    if (ahead === null || ahead.wanted.length !== wanted.length) return null
+    const same = wanted.every((place, i) => {
+      const asked = ahead.wanted[i]
+      return asked?.offset === place.offset && nameOf(asked) === nameOf(place)
+    })
+    return same ? ahead.answers : null
   }
 
   #served(): void {
@@ -157,7 +204,7 @@ export class Fetcher implements AsyncDisposable {
     broker: Broker,
     places: readonly Wanted[],
     { wait, bytes, partitionBytes }: FetchLimits,
-  ): Promise<readonly Portion[]> {
+  ): Promise<readonly Answer[]> {
     const topics = [...Map.groupBy(places, ({ id }) => id)].map(([topicId, some]) => ({
       topicId,
       partitions: some.map(({ partition, offset }) => ({
@@ -171,8 +218,7 @@ export class Fetcher implements AsyncDisposable {
     const connection: Connection = await this.#pool.get(broker)
     const { id, epoch } = NO_SESSION
     const asked: Asked = [wait, 1, bytes, COMMITTED, id, epoch, topics, [], '']
-    const answers = await this.#request.send(connection, asked)
-    return answers.flatMap((answer) => this.#keep(answer, places))
+    return await this.#request.send(connection, asked)
   }
 
   /** Keeps what there is of a partition; what says that there is nothing is handed on. */

@@ -73,6 +73,14 @@ export class Unread {
   get next(): bigint {
     return this.#next
   }
+  /** The offset that comes after all of it. */
+  get after(): bigint {
+    let after = this.#next
+    for (let batch = this.#batch; batch !== null; batch = batchAt(this.#bytes, batch.to)) {
+      if (batch.lastOffset >= after) after = batch.lastOffset + 1n
+    }
+    return after
+  }
 
   /** About so many bytes of records, and at least a batch of them. Throws UnsupportedFormatError. */
   take(bytes: number): Portion {

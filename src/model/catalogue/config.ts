@@ -194,6 +194,21 @@ export const configFaults = {
     safe: 'Nothing was started and nothing was changed.',
     todo: [{ text: 'Leave --share out: one process follows everything.', run: 'holdfast run' }],
   },
+  'HF-C117': {
+    title: 'Tables that nobody can tell anew',
+    class: 'config',
+    severity: 'error',
+    exit: 2,
+    why: 'resync-tables asks the connector that fills the topics of a source. A database is read itself.',
+    safe: 'Nothing was asked for and nothing was changed.',
+    todo: [
+      { text: 'See whether rows differ at all.', run: 'holdfast verify' },
+      {
+        text: 'Give the mirror up, and copy all tables anew.',
+        run: 'holdfast destroy && holdfast run --on-existing replace',
+      },
+    ],
+  },
   'HF-C112': {
     title: 'No such mirror',
     class: 'config',

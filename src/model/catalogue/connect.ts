@@ -241,4 +241,20 @@ export const connectFaults = {
     safe: kept,
     todo: [look, { text: 'Restart the workers of the group one after another.' }],
   },
+  'HF-K421': {
+    title: 'A connector cannot be asked for a snapshot',
+    class: 'config',
+    severity: 'error',
+    exit: 4,
+    why: 'It does not listen to a topic of signals (signal.enabled.channels, signal.kafka.topic), is paused by a person, or none of the connectors of the mirror fills the topic.',
+    safe: 'Nothing was asked for, and nothing of the mirror was changed.',
+    todo: [
+      {
+        text: 'Let it listen: holdfast connectors create sets this.',
+        run: 'signal.enabled.channels=kafka, signal.kafka.topic=NAME.signals, signal.kafka.bootstrap.servers=HOST:PORT',
+      },
+      { text: 'Let it run, if it is paused.', run: 'holdfast connectors resume NAME' },
+      { text: 'Then ask again.', run: 'holdfast resync-tables' },
+    ],
+  },
 } satisfies Record<string, CatalogueEntry>

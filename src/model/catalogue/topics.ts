@@ -9,9 +9,26 @@ const begin = {
   text: 'Make the mirror again once the snapshot is in the topics; it replaces the rows.',
   run: 'holdfast run --on-existing replace',
 } as const
-const [stop, forget, start] = snapshotAnew
 
-/** Where the topics are not, or no longer, what the mirror has read. */
+const goOn = { text: 'Then let the mirror go on.', run: 'holdfast run' } as const
+
+/** Where topics do not hold what the mirror has not read: it stays, and so do its other tables. */
+const tellAnew = [
+  {
+    text: 'Have the connector tell the tables anew, and go on with them there.',
+    run: 'holdfast resync-tables',
+  },
+  goOn,
+] as const
+/** The same of a table that is named, since only its records show what is wrong. */
+const tellOneAnew = [
+  {
+    text: 'Have the connector tell the table anew, and go on with it there.',
+    run: 'holdfast resync-tables SCHEMA.TABLE',
+  },
+  goOn,
+] as const
+/** Where the table at the target is no longer what the topics tell of. */
 const mirrorAnew = [giveUp, ...snapshotAnew, begin] as const
 
 /** Topics of Kafka as the log of a source. */
@@ -28,7 +45,7 @@ export const topicFaults = {
         text: 'Let the topics keep their records for longer.',
         run: 'kafka-configs.sh --bootstrap-server HOST:PORT --alter --entity-type topics --entity-name TOPIC --add-config retention.ms=604800000',
       },
-      ...mirrorAnew,
+      ...tellAnew,
     ],
   },
   'HF-K103': {
@@ -38,7 +55,7 @@ export const topicFaults = {
     exit: 1,
     why: 'The topic of that name is gone or has another id: its offsets say nothing about what the mirror has read.',
     safe: 'Nothing was read from the new topic and nothing was skipped; the target stands where it stood.',
-    todo: mirrorAnew,
+    todo: tellAnew,
   },
   'HF-K104': {
     title: 'A topic of the mirror has another number of partitions',
@@ -47,7 +64,7 @@ export const topicFaults = {
     exit: 1,
     why: 'With more partitions keys move to other ones, and which change of a row came last can no longer be told from where it stands.',
     safe: 'No record of the new partitions was applied, and none of the others was passed over.',
-    todo: mirrorAnew,
+    todo: tellAnew,
   },
   'HF-K105': {
     title: 'No topic of Kafka is chosen',
@@ -87,8 +104,11 @@ export const topicFaults = {
     why: 'Older records were thrown away. Rows that were not changed since then are not in it.',
     safe: 'Nothing was applied.',
     todo: [
-      ...snapshotAnew,
-      { text: 'Begin once the snapshot is in the topic.', run: 'holdfast run' },
+      {
+        text: 'Have the connector take a snapshot into it.',
+        run: 'holdfast resync-tables',
+      },
+      { text: 'Then begin.', run: 'holdfast run' },
       {
         text: 'Refused all the same: stop the connector, delete the topic, and let it make both anew.',
         run: 'kafka-topics.sh --bootstrap-server HOST:PORT --delete --topic TOPIC',
@@ -117,17 +137,7 @@ export const topicFaults = {
     exit: 1,
     why: 'A change that is newer by its time stands before changes that were applied already: the database was restored, replaced or failed over, and its positions count anew.',
     safe: 'The change was neither applied nor skipped; the target stands before it.',
-    todo: [
-      giveUp,
-      stop,
-      forget,
-      {
-        text: 'Throw away what the topics hold of the log that was.',
-        run: 'kafka-delete-records.sh --bootstrap-server HOST:PORT --offset-json-file FILE',
-      },
-      start,
-      begin,
-    ],
+    todo: tellOneAnew,
   },
   'HF-K110': {
     title: 'The columns of a topic changed in a way that cannot be followed',
@@ -193,6 +203,22 @@ export const topicFaults = {
       },
     ],
   },
+  'HF-K122': {
+    title: 'A table was not told anew in time',
+    class: 'transient',
+    severity: 'error',
+    exit: 1,
+    why: 'A connector was asked for a snapshot, and no row of it came: it does not run, does not listen to the signal, is still busy, or the table is empty at the source, of which a snapshot says nothing.',
+    safe: 'Nothing of the mirror was changed: it stands where it stood.',
+    todo: [
+      { text: 'See whether the connector runs.', run: 'holdfast connectors status' },
+      { text: 'Ask again, and wait for longer.', run: 'holdfast resync-tables --wait 1h' },
+      {
+        text: 'A table that is empty at the source is made again with the whole mirror.',
+        run: 'holdfast destroy && holdfast run --on-existing replace',
+      },
+    ],
+  },
   'HF-K120': {
     title: 'A topic told of an older state of the whole table after newer rows',
     class: 'data',
@@ -200,7 +226,7 @@ export const topicFaults = {
     exit: 1,
     why: 'Partitions of the topic took the records of the connector at different speeds: a TRUNCATE or a snapshot reached one of them when another had told of newer rows already.',
     safe: 'The record was neither applied nor skipped; the target stands before it.',
-    todo: mirrorAnew,
+    todo: tellOneAnew,
   },
   'HF-K115': {
     title: 'A partition was followed past what another one holds, and cannot be read again',
@@ -209,6 +235,6 @@ export const topicFaults = {
     exit: 1,
     why: 'A truncate or a new snapshot stands in one partition, and another one was followed past it, by another process or since its records came first. What came after it is read again from the beginning of that partition, which no longer holds all of it.',
     safe: 'The truncate or snapshot was neither applied nor skipped: the target stands before it.',
-    todo: mirrorAnew,
+    todo: tellOneAnew,
   },
 } as const satisfies Record<string, CatalogueEntry>

@@ -4,7 +4,7 @@ import type { PlaceOffset, Topic } from '../../dialect/kafka/cluster.ts'
 import type { KafkaMessage } from '../../dialect/kafka/records.ts'
 import { Fault } from '../../model/fault.ts'
 import type { Table } from '../../model/table.ts'
-import { emission, isFirst, isLast, isWhole } from './marks.ts'
+import { emission, isFirst, isLast, isWhole, order } from './marks.ts'
 import { originOf } from './merge.ts'
 import { type Logs, recordsBetween } from './topics.ts'
 
@@ -24,6 +24,10 @@ export interface Beginning {
   readonly first: RowEvent
   /** True when its last row came. */
   readonly complete: boolean
+  /** How many rows of it there are. */
+  readonly rows: number
+  /** True when one of them says that it is the first one. */
+  readonly begun: boolean
   readonly places: readonly PlaceOffset[]
 }
 
@@ -32,6 +36,8 @@ interface Met {
   readonly first: RowEvent
   readonly origin: Origin
   complete: boolean
+  rows: number
+  begun: boolean
   /** Its first row in each partition. */
   readonly firsts: Map<number, FirstRow>
 }
@@ -55,7 +61,10 @@ export async function newestSnapshot(
 ): Promise<{ readonly found: Beginning | null; readonly lacking: string | null }> {
   const { met, heads } = await look(logs, stretch, signal)
   const newest = [...met].sort(
-    (a, b) => Number(b.complete) - Number(a.complete) || byTime(b.origin, a.origin),
+    (a, b) =>
+      Number(b.complete) - Number(a.complete) ||
+      byTime(b.origin, a.origin) ||
+      order(b.origin.place?.parts ?? [], a.origin.place?.parts ?? []),
   )
   let lacking: string | null = null
   for (const one of newest) {
@@ -80,13 +89,19 @@ async function look(logs: Logs, stretch: Stretch, signal: AbortSignal) {
     const { origin } = event
     const name = JSON.stringify([origin.place?.log, origin.place?.parts.map(String)])
     const known = met.get(name)
-    const one = known ?? { first: event, origin, complete: false, firsts: new Map() }
+    const one = known ?? begunWith(event, origin)
     if (known === undefined) met.set(name, one)
     if (isLast(origin)) one.complete = true
     const marked = isFirst(origin)
+    one.begun ||= marked
+    one.rows++
     if (!one.firsts.has(partition)) one.firsts.set(partition, { offset, marked, doubtful })
   }
   return { met: met.values(), heads }
+}
+
+function begunWith(first: RowEvent, origin: Origin): Met {
+  return { first, origin, complete: false, rows: 0, begun: false, firsts: new Map() }
 }
 
 interface Question {
@@ -174,7 +189,7 @@ function byTime(a: Origin, b: Origin): number {
 }
 
 /** Records that cannot be read say nothing here; they stop whoever has to carry them out. */
-async function* eventsOf(logs: Logs, stretch: Stretch, signal: AbortSignal) {
+export async function* eventsOf(logs: Logs, stretch: Stretch, signal: AbortSignal) {
   const { decoder } = stretch
   for await (const messages of recordsBetween(logs, stretch, signal)) {
     await decoder.prepare(messages, signal)

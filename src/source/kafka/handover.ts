@@ -77,7 +77,7 @@ export class Handover {
     const member = memberOf(entry)
     if (this.#grown.length > 0) {
       const changes = Changes.empty()
-      changes.add(span)
+      changes.add(span.kind, span.table, span)
       this.commit(entry, { changes: [...changes], lanes: [lane], at })
     } else if (this.#wholes === null || member === null) lane.change(span, at)
     else {

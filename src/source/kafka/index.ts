@@ -4,7 +4,7 @@ import { Registry } from '../../dialect/debezium/registry.ts'
 import { Cluster, type Topic } from '../../dialect/kafka/cluster.ts'
 import { Fetcher } from '../../dialect/kafka/fetcher.ts'
 import type { StreamItem } from '../../model/change.ts'
-import type { Identities } from '../../model/checkpoint.ts'
+import type { Checkpoint, Identities } from '../../model/checkpoint.ts'
 import { Fault, type Finding } from '../../model/fault.ts'
 import { Gathering } from '../../model/gathering.ts'
 import type { Comparison, Position, Positions } from '../../model/position.ts'
@@ -20,6 +20,7 @@ import type {
   Source,
   SourceOptions,
   SourceTraits,
+  Telling,
   Wholeness,
 } from '../source.ts'
 import { Ageing } from './ageing.ts'
@@ -39,6 +40,7 @@ import { TopicReading } from './reading.ts'
 import { EmptySnapshot } from './snapshot.ts'
 import { streamTopics } from './stream.ts'
 import { describeTable, type Reach, type TopicTable } from './tables.ts'
+import { factsOf, tellAnew } from './telling.ts'
 import { chosenTopics, requireSame } from './topics.ts'
 import { beginOfTransactions, openWholes, PATIENCE, wholenessOf } from './transactions.ts'
 
@@ -161,6 +163,19 @@ class KafkaSource implements Source {
     return { blueprint: this.#blueprint(those), refused }
   }
 
+  async telling(known: Checkpoint | null, names: readonly string[] | null): Promise<Telling> {
+    const all = known === null ? await this.#untold() : known.tables.map(({ table }) => table)
+    return await tellAnew(this.#reach, { log: this.#log, known, all, names })
+  }
+
+  /** Tables of the selection whose first copy cannot begin. */
+  async #untold(): Promise<readonly Table[]> {
+    const topics = await this.#tables()
+    return topics.flatMap(({ table, lacking }) =>
+      table === null || lacking === null ? [] : [table],
+    )
+  }
+
   async estimates(tables: readonly Table[]): Promise<readonly Estimate[]> {
     return tables.map(() => ({ rows: null, bytes: null }))
   }
@@ -174,12 +189,7 @@ class KafkaSource implements Source {
     for (const topic of topics) {
       if (!this.#told.has(topic.name)) this.#told.set(topic.name, topic)
     }
-    return Object.fromEntries(
-      topics.flatMap(({ name, id, partitions }) => [
-        [`topic ${name}`, { value: id, changed: 'HF-K103' }],
-        [`partitions of ${name}`, { value: String(partitions), changed: 'HF-K104' }],
-      ]),
-    )
+    return Object.assign({}, ...topics.map(factsOf))
   }
 
   async range(): ReturnType<Source['range']> {

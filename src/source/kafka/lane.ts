@@ -66,7 +66,7 @@ export class Lane {
   #told: bigint
   #changes = Changes.empty()
   #ends: number[] = []
-  #places: PlaceAt[] = []
+  #places = new PlacesOf()
 
   constructor(log: string, place: LanePlace) {
     this.#log = log
@@ -150,22 +150,21 @@ export class Lane {
 
   /** Hands on a change of a row, which is all that its record says. */
   change(row: RowSpan, at: bigint | null): void {
-    this.#changes.add(row)
+    this.#changes.add(row.kind, row.table, row)
     this.#ends.push(this.#changes.length)
-    this.#places.push({ place: this.place, at })
+    this.#places.add({ offset: this.applied, gone: this.#gone !== false, marks: this.marks, at })
   }
 
   /** Moves what was handed on into the burst. */
   flush(items: StreamItem[]): void {
     const places = this.#places
-    const last = places.at(-1)
-    if (last !== undefined) {
-      this.#told = last.place.offset
-      items.push({ kind: 'run', run: this.#run(places) })
-      this.#changes = Changes.empty()
-      this.#ends = []
-      this.#places = []
-    }
+    const last = places.offsets.at(-1)
+    if (last === undefined) return
+    this.#told = last
+    items.push({ kind: 'run', run: this.#run(places) })
+    this.#changes = Changes.empty()
+    this.#ends = []
+    this.#places = new PlacesOf()
   }
 
   /** Says how far it stands, unless that is said. */
@@ -188,19 +187,35 @@ export class Lane {
     this.#told = offset
   }
 
-  #run(places: readonly PlaceAt[]): Run {
+  #run(places: PlacesOf): Run {
     const log = this.#log
-    const { place } = this
+    const { topic, partition } = this
     return new Run(this.#changes, this.#ends, {
-      length: places.length,
-      positions: (i) => positionsAt(log, places[i]?.place ?? place),
-      committedAt: (i) => places[i]?.at ?? null,
+      length: places.offsets.length,
+      positions: (i) => positionsAt(log, { topic, partition, ...places.at(i) }),
+      committedAt: (i) => places.times[i] ?? null,
     })
   }
 }
 
-/** Where a partition stands after a change, and when that was committed. */
-interface PlaceAt {
-  readonly place: LanePlace
-  readonly at: bigint | null
+/** Where a partition stands after each of its changes, and when those were committed. */
+class PlacesOf {
+  readonly offsets: bigint[] = []
+  readonly times: (bigint | null)[] = []
+  readonly #gone: boolean[] = []
+  readonly #marks: Marks[] = []
+
+  add(place: Omit<LanePlace, 'topic' | 'partition'> & { readonly at: bigint | null }): void {
+    this.offsets.push(place.offset)
+    this.times.push(place.at)
+    this.#gone.push(place.gone)
+    this.#marks.push(place.marks)
+  }
+
+  at(index: number): Omit<LanePlace, 'topic' | 'partition'> {
+    const offset = this.offsets[index]
+    const marks = this.#marks[index]
+    if (offset === undefined || marks === undefined) throw new RangeError(`no change ${index}`)
+    return { offset, gone: this.#gone[index] ?? false, marks }
+  }
 }

@@ -40,8 +40,7 @@ export function judge(marks: Marks, origin: Origin | null, sharing: Sharing): Ve
   const place = origin?.place ?? null
   const mark = place === null ? undefined : marks.find(({ log }) => log === place.log)
   if (origin === null || place === null || mark === undefined) return 'new'
-  // Rows of an incremental snapshot are read in between and stand where the stream stands.
-  if (origin.snapshot === 'incremental') return 'new'
+  if (origin.snapshot === 'incremental') return isToldBetween(place, mark) ? 'again' : 'new'
   const counted = origin.membership !== null && origin.membership.totalOrder <= mark.total
   const shares = sharing === 'shared' && !counted
   const told = origin.snapshot === 'no' ? isTold(place, mark, shares) : isToldSnapshot(place, mark)
@@ -56,7 +55,7 @@ export function isAhead(marks: Marks, origin: Origin | null): boolean {
   const place = origin?.place ?? null
   if (place === null || judge(marks, origin, 'alone') !== 'again') return false
   const parts = marks.find(({ log }) => log === place.log)?.parts ?? null
-  return parts === null || order(parts, place.parts) !== 0
+  return parts === null || !isSame(place, parts)
 }
 
 function isTold(place: Place, mark: Mark, shares: boolean): boolean {
@@ -84,6 +83,21 @@ function isHeld({ log, parts, gtid }: Place, { snapshot }: Mark): boolean {
 function isToldSnapshot(place: Place, mark: Mark): boolean {
   if (mark.snapshot !== null && order(place.parts, mark.snapshot) < 0) return true
   return mark.parts !== null && isPassed(place, mark.parts)
+}
+
+/**
+ * Rows of an incremental snapshot stand where the stream stood when they were told, which is at or
+ * past everything that was told before them: what stands before the mark is a row as it was once.
+ * That is so for these connectors; of others it is not known.
+ */
+function isToldBetween(place: Place, mark: Mark): boolean {
+  if (!/^(?:postgresql|mysql|mariadb)\//.test(place.log)) return false
+  const { parts, gtids } = mark
+  const passed = parts !== null && isBefore(place, parts)
+  if (!passed && !isInSnapshotOf(place, mark)) return false
+  // Another server counts its files anew. The id is of the transaction before, which may be known.
+  const gtid = splitGtid(place.gtid)
+  return gtid === null || gtid.number < (gtids.get(gtid.origin) ?? -1n)
 }
 
 /**
@@ -144,10 +158,14 @@ function isPostgres(log: string): boolean {
 
 /** True when the newest snapshot was taken past where this stands, which it may hold or not. */
 export function isInSnapshot(marks: Marks, { place }: Origin): boolean {
-  const snapshot = marks.find(({ log }) => log === place?.log)?.snapshot ?? null
-  if (place === null || snapshot === null) return false
-  if (isPostgres(place.log)) return (place.parts[1] ?? -1n) < (snapshot[1] ?? -1n)
-  return order(place.parts, snapshot) < 0
+  const mark = marks.find(({ log }) => log === place?.log)
+  return place !== null && mark !== undefined && isInSnapshotOf(place, mark)
+}
+
+function isInSnapshotOf({ log, parts }: Place, { snapshot }: Mark): boolean {
+  if (snapshot === null) return false
+  if (isPostgres(log)) return (parts[1] ?? -1n) < (snapshot[1] ?? -1n)
+  return order(parts, snapshot) < 0
 }
 
 /** True for a row of a snapshot when a newer one is known, which replaces it. */

@@ -115,9 +115,16 @@ function goneKey(event: RowEvent): Tuple | null {
   return tupleAt(event, gone(event))
 }
 
-/** Both events are of one transaction. */
-function isOf(a: RowEvent, b: RowEvent): boolean {
-  return (a.origin?.transactionId ?? null) === (b.origin?.transactionId ?? null)
+/**
+ * Both are halves of one change, which stand at one place: a transaction may give several rows one
+ * after another the same key. A connector that has just begun does not know of the commit before.
+ */
+function isOf({ origin: a }: RowEvent, { origin: b }: RowEvent): boolean {
+  if ((a?.transactionId ?? null) !== (b?.transactionId ?? null)) return false
+  const [one, other] = [a?.place?.parts, b?.place?.parts]
+  if (one === undefined || other === undefined) return true
+  const unsaid = one[0] === null || other[0] === null
+  return one.every((part, i) => part === other[i] || (i === 0 && unsaid))
 }
 
 function nameOf({ origin }: RowEvent, key: Tuple | null): string {

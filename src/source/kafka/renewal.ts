@@ -71,11 +71,11 @@ export class Renewal {
     this.#lanes.add(lane)
     const last = items.at(-1)
     if (last?.kind === 'part' && last.transaction === this.#id && last.changes instanceof Changes) {
-      last.changes.add(row)
+      last.changes.add(row.kind, row.table, row)
       return
     }
     const changes = Changes.empty()
-    changes.add(row)
+    changes.add(row.kind, row.table, row)
     items.push({ kind: 'part', transaction: this.#id, sub: null, changes })
   }
 

@@ -20,7 +20,7 @@ export interface StreamOptions {
   readonly wholes: { readonly topic: Topic; readonly of: Wholes } | null
 }
 
-const LIMITS = { wait: 500, bytes: 16 << 20, partitionBytes: 2 << 20 }
+const LIMITS = { wait: 500, bytes: 16 << 20, partitionBytes: 2 << 20, ahead: true }
 
 type Items = readonly StreamItem[]
 

@@ -87,7 +87,7 @@ export async function firstRow(
 }
 
 /** True when rows of the one shape can come after rows of the other. */
-function leadsTo(from: Table | null, to: Table): boolean {
+export function leadsTo(from: Table | null, to: Table): boolean {
   if (from === null) return true
   try {
     const shapes = new Shapes(from)

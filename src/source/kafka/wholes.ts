@@ -342,11 +342,11 @@ function put(items: StreamItem[], transaction: string, what: Added['changes']): 
     return
   }
   if (open?.changes instanceof Changes) {
-    open.changes.add(what)
+    open.changes.add(what.kind, what.table, what)
     return
   }
   const changes = Changes.empty()
-  changes.add(what)
+  changes.add(what.kind, what.table, what)
   items.push({ kind: 'part', transaction, sub: null, changes })
 }
 

@@ -33,13 +33,13 @@ async function only(cluster: Cluster, name: string): Promise<Topic> {
 async function readAll(
   fetcher: Fetcher,
   topic: Topic,
-  { partition = 0, from = 0n, bytes = 1 << 20 } = {},
+  { partition = 0, from = 0n, bytes = 1 << 20, ahead = false } = {},
 ): Promise<KafkaMessage[]> {
   const read: KafkaMessage[] = []
   const place = { topic: topic.name, id: topic.id, partition }
   let offset = from
   for (let end = -1n; offset !== end; ) {
-    const limits = { wait: 100, bytes, partitionBytes: bytes }
+    const limits = { wait: 100, bytes, partitionBytes: bytes, ahead }
     const [portion] = await fetcher.fetch([{ ...place, offset }], limits)
     if (portion === undefined) continue
     read.push(...portion.messages)
@@ -155,8 +155,39 @@ suite('topics of a broker', () => {
     }
     // In small answers the marker that ends a transaction comes later than its records.
     for (const bytes of [1 << 20, 300]) {
-      assert.deepEqual(values(await readAll(fetcher, topic, { bytes })), wanted)
+      for (const ahead of [false, true]) {
+        assert.deepEqual(values(await readAll(fetcher, topic, { bytes, ahead })), wanted)
+      }
     }
+  })
+
+  test('are asked ahead for what comes next, which is for who goes on from there', async (t) => {
+    const { cluster, endpoint, topics } = await stand(t)
+    const topic = await only(cluster, await topics.make('ahead'))
+    for (let i = 0; i < 4; i++) await topics.put('ahead', [{ key: 'a', value: `${i}` }])
+    let asked = 0
+    const leading: Leading = {
+      label: cluster.label,
+      newest: (request) => cluster.newest(request),
+      describe: (names) => cluster.describe(names),
+      leaders: async (names, how) => {
+        asked++
+        return await cluster.leaders(names, how)
+      },
+    }
+    await using fetcher = await Fetcher.open(endpoint, { cluster: leading, mirror: 'm' })
+    const take = async (offset: bigint) => {
+      const limits = { wait: 10_000, bytes: 1, partitionBytes: 1, ahead: true }
+      const place = { topic: topic.name, id: topic.id, partition: 0, offset }
+      const [portion] = await fetcher.fetch([place], limits)
+      return [...values(portion?.messages ?? []), Number(portion?.end), portion?.asked, asked]
+    }
+    assert.deepEqual(await take(0n), ['0', 4, true, 2])
+    assert.deepEqual(await take(1n), ['1', 4, true, 3])
+    assert.deepEqual(await take(0n), ['0', 4, true, 5])
+    assert.deepEqual(await take(2n), ['2', 4, true, 7])
+    // Nothing comes after the last one.
+    assert.deepEqual(await take(3n), ['3', 4, true, 7])
   })
 
   test('that no longer hold an offset say so', async (t) => {

@@ -64,6 +64,12 @@ export class Envelopes {
     })
   }
 
+  /** Rows of an incremental snapshot, which are told between two transactions. */
+  incremental(...rows: readonly Cells[]): TestRecord[] {
+    this.#log.commit = this.lsn
+    return rows.map((after) => this.#record('r', after, 'incremental'))
+  }
+
   create(after: Cells): TestRecord {
     this.#transaction()
     return this.#record('c', after, 'false')

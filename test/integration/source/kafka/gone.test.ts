@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { parseUrl } from '../../../../src/config/url.ts'
 import { Cluster } from '../../../../src/dialect/kafka/cluster.ts'
+import { Fetcher } from '../../../../src/dialect/kafka/fetcher.ts'
 import { openSource } from '../../../../src/source/registry.ts'
+import { eventually } from '../../../../testkit/eventually.ts'
 import { mirror } from '../../../../testkit/mirror.ts'
 import type { TestRecord } from '../../../../testkit/topics.ts'
 import { Envelopes } from './envelopes.ts'
@@ -11,6 +13,20 @@ import { halts, stand, TOPIC } from './stand.ts'
 /** Records in the partitions of a topic of two. */
 const inTurns = (records: readonly TestRecord[]): readonly TestRecord[] =>
   records.map((record, i) => ({ ...record, partition: i % 2 }))
+
+/** True once the broker has thrown away the record at this offset, which newer ones replace. */
+async function isCompacted(url: string, name: string, offset: bigint): Promise<boolean> {
+  const endpoint = parseUrl(url, 'the test')
+  await using cluster = await Cluster.open(endpoint, { mirror: 'm', purpose: 'test' })
+  await using fetcher = await Fetcher.open(endpoint, { cluster, mirror: 'm' })
+  const [topic] = await cluster.describe([name])
+  assert.ok(topic !== undefined)
+  const place = { topic: name, id: topic.id, partition: 0, offset }
+  const limits = { wait: 100, bytes: 1 << 20, partitionBytes: 1 << 20 }
+  const [portion] = await fetcher.fetch([place], limits)
+  const first = portion?.messages[0]
+  return first !== undefined && first.offset > offset
+}
 
 suite('what comes late in a topic, or is gone', () => {
   test('K9 a truncate after which another partition was followed already is carried out first', async (t) => {
@@ -94,5 +110,39 @@ suite('what comes late in a topic, or is gone', () => {
     await catchUp()
     assert.equal(await rows(), '1 one')
     assert.deepEqual(await target.query('select id from public.u'), [])
+  })
+
+  test('K10 rows end right where the broker has compacted what was before them', async (t) => {
+    const { topics, rows, log, ends } = await stand(t)
+    const settings = {
+      'cleanup.policy': 'compact',
+      'segment.ms': '100',
+      'min.cleanable.dirty.ratio': '0.001',
+    }
+    const name = await topics.make('compacted.t', { settings })
+    const { catchUp } = mirror(t, { ...ends, selection: { include: [name] } })
+    const put = (...records: readonly TestRecord[]) => topics.put('compacted.t', records)
+    let filled = 0
+    /** A segment is closed by what comes after it. */
+    const compacted = (offset: bigint): Promise<true> =>
+      eventually(
+        `offset ${offset} is compacted away`,
+        async () => {
+          await put(log.update({ id: 9, a: `filled ${filled++}` }))
+          return await isCompacted(ends.source, name, offset)
+        },
+        { within: 120_000, every: 200 },
+      )
+    await put(...log.snapshot({ id: 1, a: 'one' }, { id: 2, a: 'two' }, { id: 3, a: 'three' }))
+    await put(...['a', 'b', 'c'].map((a) => log.update({ id: 1, a })), ...log.remove(2))
+    await compacted(0n)
+    await catchUp()
+    assert.match(await rows(), /^1 c, 3 three, 9 filled \d+$/)
+    const next = (await topics.ends('compacted.t'))[0]?.offset ?? 0n
+    await put(log.update({ id: 1, a: 'lost' }), log.create({ id: 4, a: 'four' }))
+    await put(log.update({ id: 1, a: 'last' }), ...log.remove(3))
+    await compacted(next)
+    await catchUp()
+    assert.match(await rows(), /^1 last, 4 four, 9 filled \d+$/)
   })
 })

@@ -245,6 +245,27 @@ suite('a topic as the source of a mirror', () => {
     assert.equal(await rows(), '1 uno, 4 four, 5 five')
   })
 
+  test('K6 rows that an incremental snapshot tells again do not overwrite what came since', async (t) => {
+    const { topics, rows, log, catchUp } = await stand(t)
+    const told = [
+      ...log.snapshot({ id: 1, a: 'one' }, { id: 2, a: 'two' }),
+      log.update({ id: 1, a: 'uno' }),
+      // What stood there before the connector was told of the table.
+      ...log.incremental({ id: 1, a: 'uno' }, { id: 2, a: 'two' }, { id: 3, a: 'old' }),
+      log.update({ id: 1, a: 'un' }),
+      ...log.remove(2),
+    ]
+    await topics.put(TOPIC, told)
+    await catchUp()
+    assert.equal(await rows(), '1 un, 3 old')
+    await topics.put(TOPIC, told.slice(3))
+    await catchUp()
+    assert.equal(await rows(), '1 un, 3 old')
+    await topics.put(TOPIC, log.incremental({ id: 4, a: 'older' }))
+    await catchUp()
+    assert.equal(await rows(), '1 un, 3 old, 4 older')
+  })
+
   test('K7 a log that went back halts the mirror, until its topic begins with a new snapshot', async (t) => {
     const { topics, rows, log, anew, catchUp } = await stand(t)
     await topics.put(TOPIC, log.snapshot({ id: 1, a: 'one' }, { id: 2, a: 'two' }))

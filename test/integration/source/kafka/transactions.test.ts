@@ -280,4 +280,41 @@ suite('transactions of a source whose topics tell of them', () => {
     assert.doesNotMatch(said(), /in pieces/)
     for (const one of [first, second]) assert.equal((await one.kill('SIGTERM')).code, 0)
   })
+
+  test('K14 a mirror that is older than the topic of transactions goes on row by row, and says so', async (t) => {
+    const broker = await kafka()
+    const topics = TestTopics.at(t, broker)
+    const log = new Envelopes(topics.prefix)
+    await topics.make('public.t')
+    await topics.put('public.t', log.snapshot({ id: 0, a: 'x' }))
+    const target = await database(t, 17)
+    const include = ['--include', `${topics.prefix}.public.*`]
+    const ends = ['--source', broker.url(), '--target', target.url, ...include]
+    const { start, order } = await processes(t, ends)
+    const says = (wanted: RegExp): Promise<true> =>
+      eventually(
+        `the status says ${wanted}`,
+        async () => {
+          const told = JSON.stringify(await order())
+          if (wanted.test(told)) return true
+          throw new Error(told)
+        },
+        { within: 120_000, every: 100 },
+      )
+    const first = start()
+    await says(/"whole":false,"why":"no topic tells where transactions end"/)
+    assert.equal((await first.kill('SIGTERM')).code, 0)
+    await topics.make('transaction')
+    log.member = { id: '7:1', own: 1, total: 1 }
+    await topics.put('public.t', [log.create({ id: 1, a: 'its end is not told' })])
+    const second = start()
+    await says(/"whole":false,"why":"the topic [^"]+ was not there when the mirror was made"/)
+    await eventually(
+      'the row, which waits for no end',
+      async () =>
+        Number((await target.query('select count(*) as n from public.t'))[0]?.['n']) === 2,
+      { within: 120_000 },
+    )
+    assert.equal((await second.kill('SIGTERM')).code, 0)
+  })
 })

@@ -96,6 +96,8 @@ export class Connector {
     else if (what < 82) this.#restart()
     else if (what < 90) this.#renew()
     else if (what < 92) this.#repeatAll()
+    else if (what < 95) this.#between()
+    else if (what < 97) this.#repeatSome()
     else this.#transactions({ lost: false, truncates: true })
   }
 
@@ -108,20 +110,22 @@ export class Connector {
 
   /** One transaction, or two that write at the same time. */
   #transactions({ lost, truncates = false }: { lost: boolean; truncates?: boolean }): void {
-    const free = new Set(['1', '2', '3', '4', '5', '6'])
-    const first = truncates ? [{ op: 'truncate' } as const] : this.#writes(free)
-    const second = truncates || this.#draw(2) === 0 ? [] : this.#writes(free)
+    const ids = ['1', '2', '3', '4', '5', '6']
+    const alone = truncates || this.#draw(2) === 0
+    const half = alone ? ids.length : 1 + this.#draw(ids.length - 1)
+    const first = truncates ? [{ op: 'truncate' } as const] : this.#writes(ids.slice(0, half))
+    const second = alone ? [] : this.#writes(ids.slice(half))
     const places = new Map<Write, bigint>()
     const queues = [[...first], [...second]]
-    let together = 0n
+    let together: readonly Write[] | null = null
     while (queues.some(({ length }) => length > 0)) {
       const queue = queues[this.#draw(2)] ?? []
       const write = queue.shift()
       if (write === undefined) continue
       // Rows that one statement adds may share a place.
-      const shares = write.op === 'create' && together > 0n && this.#draw(2) === 0
+      const shares = write.op === 'create' && together === queue && this.#draw(2) === 0
       if (!shares) this.#lsn += BigInt(1 + this.#draw(5))
-      together = write.op === 'create' ? this.#lsn : 0n
+      together = write.op === 'create' ? queue : null
       places.set(write, this.#lsn)
     }
     for (const writes of [second, first]) {
@@ -134,22 +138,21 @@ export class Connector {
     }
   }
 
-  #writes(free: Set<string>): Write[] {
+  /** Of one transaction, which may write to a row several times. */
+  #writes(ids: readonly string[]): Write[] {
     const writes: Write[] = []
+    const there = new Set(ids.filter((id) => this.rows.has(id)))
     for (let i = 0; i < 1 + this.#draw(4); i++) {
-      const ids = [...free]
-      const id = ids[this.#draw(ids.length)]
-      if (id === undefined) break
-      free.delete(id)
-      if (!this.rows.has(id)) writes.push({ op: 'create', id })
-      else {
-        const to = [...free].find((other) => !this.rows.has(other))
-        const what = this.#draw(4)
-        if (what === 0 && to !== undefined) {
-          free.delete(to)
-          writes.push({ op: 'move', id, to })
-        } else writes.push({ op: what === 1 ? 'delete' : 'update', id })
-      }
+      const id = ids[this.#draw(ids.length)] ?? ''
+      const to = ids.filter((other) => !there.has(other))[0]
+      const what = this.#draw(4)
+      if (!there.has(id)) writes.push({ op: 'create', id })
+      else if (what === 0 && to !== undefined) writes.push({ op: 'move', id, to })
+      else writes.push({ op: what === 1 ? 'delete' : 'update', id })
+      const [done] = writes.slice(-1)
+      if (done?.op === 'delete' || done?.op === 'move') there.delete(id)
+      else there.add(id)
+      if (done?.op === 'move') there.add(done.to)
     }
     return writes
   }
@@ -247,6 +250,16 @@ export class Connector {
     for (const { partition, sent } of [...this.#sent]) this.#put(partition, sent)
   }
 
+  /** The newest records of one partition come behind it once more. */
+  #repeatSome(): void {
+    const partition = this.#draw(this.partitions.length)
+    const all = this.#sent.filter((one) => one.partition === partition)
+    const told = all.slice(-1 - this.#draw(20))
+    // A delete and its tombstone are one piece.
+    if (told[0]?.sent.event.kind === 'tombstone') told.shift()
+    for (const { sent } of told) this.#put(partition, sent)
+  }
+
   /** The slot was lost with changes that nobody told of. */
   #renew(): void {
     if (this.#draw(2) === 0) this.#lose()
@@ -257,6 +270,17 @@ export class Connector {
       for (let i = 0; i < this.#draw(3); i++) this.#transactions({ lost: true })
     }
     this.snapshot()
+  }
+
+  /** Some rows are read while the log is followed, and told between its transactions. */
+  #between(): void {
+    const at = this.#commit
+    if (at === null) return
+    for (const [id, [a, big]] of this.rows) {
+      if (this.#draw(3) === 0) continue
+      const origin = this.#origin('incremental', [at, at])
+      this.#send(id, row({ op: 'read', cells: [id, a, big], origin }))
+    }
   }
 
   /** Of a table that is empty a snapshot says nothing at all. */

@@ -104,6 +104,28 @@ suite('what was told before', () => {
     assert.equal(verdict([1n, 4n, 0n], 7n), 'new', 'the server was put back')
   })
 
+  test('K6 holds rows of an incremental snapshot that something newer came after', () => {
+    const read = (parts: readonly (bigint | null)[], log = postgres, gtid?: string) => {
+      const named = gtid === undefined ? {} : { gtid }
+      return origin({ log, parts, ...named, at: 9n, snapshot: 'incremental' })
+    }
+    const marks = after({ log: postgres, parts: [30n, 40n] })
+    assert.equal(judge(marks, read([50n, 50n]), 'shared'), 'new')
+    assert.equal(judge(marks, read([30n, 40n]), 'shared'), 'new')
+    assert.equal(judge(marks, read([30n, 30n]), 'shared'), 'again')
+    const copied = after({ log: postgres, parts: [null, 60n], snapshot: 'last' })
+    assert.equal(judge(copied, read([50n, 50n]), 'shared'), 'again', 'a snapshot since')
+    assert.equal(judge(copied, read([null, 60n]), 'shared'), 'new')
+    const mysql = after({ parts: [7n, 10n, 0n], gtid: 'a:5' })
+    const there = (parts: readonly bigint[], gtid: string) =>
+      judge(mysql, read(parts, 'mysql/shop/binlog', gtid), 'shared')
+    assert.equal(there([7n, 4n, 0n], 'a:4'), 'again')
+    assert.equal(there([1n, 4n, 0n], 'a:5'), 'new', 'another server counts its files anew')
+    assert.equal(there([1n, 4n, 0n], 'b:1'), 'new')
+    const oracle = after({ parts: [9n, 8n, 1n, 1n], log: 'oracle/shop/db' })
+    assert.equal(judge(oracle, read([8n, 8n, 1n, 1n], 'oracle/shop/db'), 'shared'), 'new')
+  })
+
   test('is the same after a checkpoint', () => {
     const lane = 'cdc.public.t/3'
     const marks = after(

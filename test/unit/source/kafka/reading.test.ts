@@ -90,6 +90,9 @@ class Held {
       const partial = row.includes(undefined)
       if (partial && before === undefined)
         throw new Refused(`an update of ${id}, which is not there`)
+      if (old !== null && old !== id && this.rows.has(id)) {
+        throw new Error(`${old} moves to ${id}, which is there`)
+      }
       if (old !== null) this.rows.delete(old)
       this.rows.set(
         id,
