@@ -15,9 +15,9 @@ import { whole } from './whole.ts'
 // npm run bench:kafka -- [--scale 0.1] [--only sink --only whole] [--out FILE]
 
 const parts: Readonly<Record<string, (scale: number) => Promise<Findings>>> = {
-  sink: sinkContest({ mode: 'arrays', partitions: 1, events: 400_000 }),
-  'sink-4': sinkContest({ mode: 'arrays', partitions: 4, events: 400_000 }),
-  'sink-rows': sinkContest({ mode: 'rows', partitions: 1, events: 400_000 }),
+  sink: sinkContest({ mode: 'arrays', partitions: 1, events: 1_000_000 }),
+  'sink-4': sinkContest({ mode: 'arrays', partitions: 4, events: 1_000_000 }),
+  'sink-rows': sinkContest({ mode: 'rows', partitions: 1, events: 1_000_000 }),
   share: sharing,
   whole,
   steady,
