@@ -1,4 +1,5 @@
 import { FLAG_VARIABLES, variable } from '../config/environment.ts'
+import { shellWord } from '../model/shell.ts'
 import type { Call } from './command.ts'
 
 /**
@@ -8,7 +9,7 @@ import type { Call } from './command.ts'
 export function nextCommand({ given, config, environment }: Call, verb: string): string {
   const words = ['holdfast', verb]
   const file = given.text('config')
-  if (file !== null) words.push('--config', quoted(file))
+  if (file !== null) words.push('--config', shellWord(file))
   const name = given.text('name')
   if (name !== null) words.push('--name', name)
   for (const end of ['source', 'target'] as const) {
@@ -18,7 +19,7 @@ export function nextCommand({ given, config, environment }: Call, verb: string):
   }
   if (verb === 'run' || verb === 'check' || verb === 'discover') {
     for (const flag of ['include', 'exclude', 'set']) {
-      for (const pattern of given.texts(flag)) words.push(`--${flag}`, quoted(pattern))
+      for (const pattern of given.texts(flag)) words.push(`--${flag}`, shellWord(pattern))
     }
     for (const flag of ['keyless', 'on-existing']) {
       const value = given.text(flag)
@@ -26,9 +27,4 @@ export function nextCommand({ given, config, environment }: Call, verb: string):
     }
   }
   return words.join(' ')
-}
-
-/** A word as a shell takes it. */
-function quoted(word: string): string {
-  return /^[\w./:@%+=-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 }

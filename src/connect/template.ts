@@ -108,6 +108,8 @@ function signalsOf({ name, bootstrap }: Wanted): Settings {
     'signal.kafka.topic': signalTopic(name),
     'signal.kafka.groupId': `${name}-signals`,
     'signal.kafka.bootstrap.servers': bootstrap,
+    // A client that has just started comes to its first record in one look, which takes six else.
+    'signal.kafka.poll.timeout.ms': '1000',
   }
 }
 

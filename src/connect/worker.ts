@@ -49,6 +49,8 @@ interface Said {
 export class Worker {
   /** Where it is, without a password. */
   readonly label: string
+  /** Who enters it; empty where nobody has to. */
+  readonly user: string
   readonly #base: string
   readonly #authorization: Secret | null
   readonly #signal: AbortSignal
@@ -59,6 +61,7 @@ export class Worker {
     const { username, password } = url
     this.#authorization =
       username === '' ? null : new Secret(`${decoded(username)}:${decoded(password)}`)
+    this.user = decoded(username)
     url.username = ''
     url.password = ''
     this.#base = url.href.replace(/\/$/, '')

@@ -14,7 +14,7 @@ import type { Watch } from '../mirror/options.ts'
 import { Fault } from '../model/fault.ts'
 import { listed } from '../model/findings.ts'
 import type { Wish } from '../source/source.ts'
-import { start } from './owned.ts'
+import { start, watchedOf } from './owned.ts'
 
 export interface Asking {
   /** The connectors of the mirror; null where others look after them. */
@@ -82,7 +82,7 @@ class Asked implements AsyncDisposable {
   }
 
   async ask(from: From, wishes: readonly Wish[]): Promise<void> {
-    const records = await this.#records(wishes)
+    const records = await this.#records(from, wishes)
     for (const [name, record] of records) {
       await this.#run(name)
       await send(from, record, this.#watch)
@@ -90,7 +90,7 @@ class Asked implements AsyncDisposable {
   }
 
   /** What each connector is to hear. */
-  async #records(wishes: readonly Wish[]): Promise<ReadonlyMap<string, Signal>> {
+  async #records(from: From, wishes: readonly Wish[]): Promise<ReadonlyMap<string, Signal>> {
     const records = new Map<string, Signal>()
     const left = new Set(wishes)
     for (const name of this.#owned.connectors) {
@@ -100,7 +100,8 @@ class Asked implements AsyncDisposable {
       if (own.length === 0) continue
       for (const wish of own) left.delete(wish)
       const collections = own.map(({ collection }) => collection)
-      records.set(name, signalFor(name, config, collections))
+      const listener = { name, config, worker: this.#worker, brokers: from.source }
+      records.set(name, signalFor(listener, collections))
     }
     if (left.size === 0) return records
     const names = listed([...left].map(({ collection }) => collection))
@@ -118,7 +119,8 @@ class Asked implements AsyncDisposable {
       })
     }
     if (condition === 'stopped') this.#stopped.add(name)
-    await start({ worker: this.#worker, name, signal: this.#signal }, this.#watch)
+    const one = { worker: this.#worker, name, signal: this.#signal }
+    await start(watchedOf(this.#owned, one), this.#watch)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

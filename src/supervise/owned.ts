@@ -30,6 +30,11 @@ export async function connectorsOf(
   )
 }
 
+/** A connector of the mirror, started again as often as its settings say. */
+export function watchedOf({ attempts }: Owned, one: Watched): Watched {
+  return attempts === null ? one : { ...one, attempts }
+}
+
 /**
  * Runs a mirror together with the connectors that fill its source: both are looked at before
  * anything is started, and they start and stop together. A connector that fails is started again
@@ -43,9 +48,8 @@ export async function runOwned(
 ): Promise<MirrorOutcome> {
   const closing = new AbortController()
   const worker = new Worker(owned.worker.reveal(), closing.signal)
-  const one = { worker, signal: closing.signal }
-  const often = owned.attempts === null ? one : { ...one, attempts: owned.attempts }
-  const watched = owned.connectors.map((name) => ({ ...often, name }))
+  const { signal } = closing
+  const watched = owned.connectors.map((name) => watchedOf(owned, { worker, name, signal }))
   await preflight(options, watched)
   try {
     return await together(options, watched, { drain, watch })

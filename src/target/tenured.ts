@@ -11,7 +11,7 @@ export interface Tenure
     Pick<Target, 'prepare' | 'begin' | 'copy' | 'copied' | 'finish' | 'apply'> {
   readonly lost: AbortSignal
   readonly durable: Positions
-  /** Left out where one lane is followed. */
+  /** Left out where one lane is followed; asking for it is a mistake there. */
   relocate?(...to: Parameters<Target['relocate']>): Promise<void>
   /** Left out where there is nothing that hands out numbers. */
   setSequences?(sequences: readonly Sequence[]): Promise<void>
@@ -69,7 +69,9 @@ export class Tenured<T extends Tenure> implements AsyncDisposable {
     return this.tenure.begin(tables, snapshot)
   }
   async relocate(...to: Parameters<Target['relocate']>): Promise<void> {
-    await this.tenure.relocate?.(...to)
+    const { tenure } = this
+    if (tenure.relocate === undefined) throw new TypeError('this target cannot go on elsewhere')
+    await tenure.relocate(...to)
   }
   copy(...[chunk, rows, signal]: Parameters<Target['copy']>): Promise<number> {
     return this.tenure.copy(chunk, rows, signal)

@@ -193,7 +193,7 @@ suite('a mirror that owns its connectors', () => {
   })
 
   test('K1 what its topics have lost is told anew by the connector, and the mirror goes on', async (t) => {
-    const { source, target, name, said, state, count } = await stand(t)
+    const { source, target, worker, name, said, state, count } = await stand(t)
     assert.equal((await said('run', '--until', 'caught-up')).code, 0)
     await source.query(`
       delete from item where id <= 10;
@@ -211,6 +211,13 @@ suite('a mirror that owns its connectors', () => {
     assert.match(halted.out, /HF-K101[\s\S]*holdfast resync-tables/)
     assert.equal(await count(), 50)
     await source.query('delete from item where id = 11')
+    await request(worker, `PATCH /connectors/${name}/config`, { 'signal.enabled.channels': null })
+    const deaf = await said('resync-tables')
+    assert.equal(deaf.code, 4, deaf.out)
+    assert.match(deaf.out, /HF-K421[\s\S]*does not listen to a topic of signals/)
+    const patch = /curl -X PATCH .*?(\/connectors\/\S+) -d '(\{.*\})'/.exec(deaf.out)
+    assert.ok(patch, deaf.out)
+    await request(worker, `PATCH ${patch[1]}`, JSON.parse(patch[2] ?? ''))
     const told = await said('resync-tables')
     assert.equal(told.code, 0, told.out)
     assert.match(told.out, /asked for a snapshot: .*execute-snapshot.*item/)

@@ -250,8 +250,8 @@ export const connectFaults = {
     safe: 'Nothing was asked for, and nothing of the mirror was changed.',
     todo: [
       {
-        text: 'Let it listen: holdfast connectors create sets this.',
-        run: 'signal.enabled.channels=kafka, signal.kafka.topic=NAME.signals, signal.kafka.bootstrap.servers=HOST:PORT',
+        text: 'Let it listen; its other settings stay. holdfast connectors create sets this.',
+        run: `curl -X PATCH -H 'Content-Type: application/json' http://HOST:8083/connectors/NAME/config -d '{"signal.enabled.channels":"kafka","signal.kafka.topic":"NAME.signals","signal.kafka.bootstrap.servers":"HOST:PORT"}'`,
       },
       { text: 'Let it run, if it is paused.', run: 'holdfast connectors resume NAME' },
       { text: 'Then ask again.', run: 'holdfast resync-tables' },
