@@ -31,7 +31,9 @@ export async function laneLags(
   const { from, head } = await source.range()
   return [...head]
     .map(([lane, end]) => {
-      const applied = checkpoint.positions.get(lane)?.order ?? null
+      const reached = checkpoint.positions.get(lane)
+      // An order counts for as long as a source is open: that of the process that wrote it is another.
+      const applied = reached === undefined ? null : source.position(lane, reached.token).order
       const oldest = from.get(lane)?.order ?? end.order
       const at = applied ?? oldest
       const behind = positive(end.order - at)

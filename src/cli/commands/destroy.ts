@@ -40,7 +40,7 @@ export const destroy: Command = {
 function planOf(name: string): string {
   return [
     `Plan: remove mirror ${name}.`,
-    `  at the source   the slot and the publications holdfast_${name}…, so that its log is let go`,
+    `  at the source   what keeps its log for the mirror, if anything does: slot and publications holdfast_${name}…`,
     '  at the target   the state of the mirror',
     '  stays           all mirrored tables and their rows; the source is otherwise untouched',
     '  It cannot be resumed afterwards: a new run copies everything again.',

@@ -1,6 +1,5 @@
 import type { CatalogueEntry } from './entry.ts'
-
-const exclude = { text: 'Or leave the table out.', run: "holdfast run --exclude 'schema.table'" }
+import { exclude, otherName } from './parts.ts'
 
 export const documentFaults = {
   'HF-T251': {
@@ -24,7 +23,11 @@ export const documentFaults = {
     exit: 4,
     why: 'A collection has no empty name, none with $ or a zero byte, none that begins with system. and no long one; a field has no empty name, none with a dot, a zero byte or $ at its beginning, and _id and _holdfast are taken.',
     safe: 'Nothing was changed.',
-    todo: [{ text: 'Rename the table or the column at the source.', at: 'source' }, exclude],
+    todo: [
+      { text: 'Rename the table or the column at the source.', at: 'source' },
+      otherName,
+      exclude,
+    ],
   },
   'HF-T253': {
     title: 'The target has no transactions',

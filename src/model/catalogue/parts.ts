@@ -10,6 +10,11 @@ export const exclude: Todo = {
   run: "holdfast run --exclude 'schema.table'",
 }
 
+export const otherName: Todo = {
+  text: 'Or give it another name at the target.',
+  run: "holdfast run --set 'tables.rename=schema.table -> name'",
+}
+
 export const refusal = {
   class: 'persistent',
   severity: 'error',

@@ -1,5 +1,5 @@
 import type { CatalogueEntry } from './entry.ts'
-import { exclude, grants, refusal, warning } from './parts.ts'
+import { exclude, grants, otherName, refusal, warning } from './parts.ts'
 
 /** What a look at both ends finds before anything is done. */
 export const preflightFaults = {
@@ -281,7 +281,7 @@ export const preflightFaults = {
     ...refusal,
     title: 'A name that the target cannot have',
     why: 'The target would cut it off or take it for something of its own.',
-    todo: [{ text: 'Rename it at the source.', at: 'source' }, exclude],
+    todo: [{ text: 'Rename it at the source.', at: 'source' }, otherName, exclude],
   },
   'HF-T261': {
     ...refusal,

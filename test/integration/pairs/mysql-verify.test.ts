@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { parseUrl } from '../../../src/config/url.ts'
+import { laneLags } from '../../../src/mirror/lanes.ts'
 import { mirror } from '../../../testkit/mirror.ts'
 import { database, type MysqlServer, mysql, mysqlDatabase } from '../../../testkit/servers/index.ts'
 import { fill, load } from '../source/mysql/load.ts'
@@ -68,3 +70,31 @@ for (const [name, start] of Object.entries(servers)) {
     )
   })
 }
+
+test('what a stopped mirror is behind by is counted over the files of the log', async (t) => {
+  // A server of its own: its log begins at its first file.
+  await using server = await mysql('mariadb-10.11', {})
+  const source = await mysqlDatabase(t, server)
+  const target = await database(t, 18)
+  await source.query('create table t (id int primary key, v text); flush logs')
+  const ends = mirror(t, { source: source.url, target: target.url, name: 'behind' })
+  await ends.catchUp()
+  await source.query(`insert into t values (1, 'a'); flush logs; insert into t values (2, 'b')`)
+  // The process that applies this counts from the newest file that it finds.
+  await ends.catchUp()
+  const behind = async (): Promise<bigint | undefined> => {
+    const [lag] = await laneLags({
+      name: 'behind',
+      source: parseUrl(source.url, 'the source'),
+      target: parseUrl(target.url, 'the target'),
+      selection: { include: [], exclude: [], keyless: 'refuse' },
+    })
+    return lag?.behind
+  }
+  // The server adds a few bytes of its own to a new file whenever it likes.
+  const level = (await behind()) ?? -1n
+  assert.ok(level >= 0n && level < 1000n, `${level} bytes`)
+  await source.query(`insert into t values (3, repeat('x', 5000)); flush logs`)
+  const more = (await behind()) ?? 0n
+  assert.ok(more > 5000n && more < 10_000n, `${more} bytes`)
+})
