@@ -8,11 +8,11 @@ const NOTHING = Buffer.alloc(0)
 /**
  * Cuts the bytes of a connection into payloads
  * (https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html). Payloads
- * are parts of the given chunks except where one spans several; a length is believed only as far
- * as bytes have come.
+ * are parts of the given chunks except those that span several, which alone are copied; a length
+ * is believed only as far as bytes have come.
  */
 export class Packets {
-  /** Bytes that do not make a packet yet, in order. */
+  /** Bytes of a packet that is not whole yet, in order. */
   #pieces: Buffer[] = []
   #held = 0
   #needed = HEAD
@@ -30,31 +30,48 @@ export class Packets {
    * to `to`. Throws Fault HF-L107.
    */
   push(chunk: Buffer, take: Take): void {
-    if (chunk.length === 0) return
-    this.#pieces.push(chunk)
-    this.#held += chunk.length
-    if (this.#held < this.#needed) return
-    let bytes = this.#pieces.length === 1 ? chunk : Buffer.concat(this.#pieces)
-    let at = 0
-    while (at + HEAD <= bytes.length) {
-      const end = at + HEAD + sizeAt(bytes, at)
-      if (end > bytes.length) break
-      if (bytes[at + 3] !== this.#sequence) throw misread('a packet of the stream is out of order')
-      this.#sequence = (this.#sequence + 1) & 0xff
-      if (end - at === HEAD + FULL || this.#parts.length > 0) {
-        this.#part(bytes.subarray(at + HEAD, end), take)
-      } else take(bytes, at + HEAD, end)
+    let at = this.#held === 0 ? 0 : this.#complete(chunk, take)
+    while (at + HEAD <= chunk.length) {
+      const end = at + HEAD + sizeAt(chunk, at)
+      if (end > chunk.length) break
+      this.#packet(chunk, at, take)
       at = end
     }
-    bytes = bytes.subarray(at)
-    this.#pieces = bytes.length === 0 ? [] : [bytes]
-    this.#held = bytes.length
-    this.#needed = HEAD + (bytes.length < HEAD ? 0 : sizeAt(bytes, 0))
+    if (at < chunk.length) this.#complete(chunk.subarray(at), take)
   }
 
-  #part(body: Buffer, take: Take): void {
-    this.#parts.push(body)
-    if (body.length === FULL) return
+  /** Adds to the packet that has begun what there is of it; how many bytes that is. */
+  #complete(chunk: Buffer, take: Take): number {
+    for (let at = 0; at < chunk.length; ) {
+      const piece = chunk.subarray(at, at + this.#needed - this.#held)
+      at += piece.length
+      this.#pieces.push(piece)
+      this.#held += piece.length
+      if (this.#held < this.#needed) break
+      const bytes = Buffer.concat(this.#pieces)
+      this.#pieces = [bytes]
+      if (this.#held === HEAD) this.#needed = HEAD + sizeAt(bytes, 0)
+      if (this.#held < this.#needed) continue
+      this.#pieces = []
+      this.#held = 0
+      this.#needed = HEAD
+      this.#packet(bytes, 0, take)
+      return at
+    }
+    return chunk.length
+  }
+
+  /** The packet that begins there is whole. */
+  #packet(bytes: Buffer, from: number, take: Take): void {
+    const to = from + HEAD + sizeAt(bytes, from)
+    if (bytes[from + 3] !== this.#sequence) throw misread('a packet of the stream is out of order')
+    this.#sequence = (this.#sequence + 1) & 0xff
+    if (to - from < HEAD + FULL && this.#parts.length === 0) {
+      take(bytes, from + HEAD, to)
+      return
+    }
+    this.#parts.push(bytes.subarray(from + HEAD, to))
+    if (to - from === HEAD + FULL) return
     const whole = Buffer.concat(this.#parts)
     this.#parts = []
     take(whole, 0, whole.length)

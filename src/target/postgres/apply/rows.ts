@@ -233,25 +233,28 @@ class RowWriter {
 
   /** The same, of cells that are text; false, with nothing written, when one stays text. */
   packed(tuple: Buffer, start: number): boolean {
+    const columns = this.#columns
+    if (columns !== null) locate(tuple, offsets, start)
     const { out } = this
     const cell = this.#cell
-    const columns = this.#columns
-    const count = locate(tuple, offsets, start)
-    const of = columns?.length ?? count
+    const packs = this.#packs
+    const of = columns?.length ?? cellsAt(tuple, start)
     let at = this.at
     out[at++] = of >> 8
     out[at++] = of & 0xff
     cell.bytes = tuple
+    cell.to = start + 2
     for (let i = 0; i < of; i++) {
-      const column = columns?.[i] ?? i
-      const from = requireCell(tuple, offsets[column] ?? 0)
+      const column = columns === null ? i : (columns[i] ?? 0)
+      const from = requireCell(tuple, columns === null ? cell.to : (offsets[column] ?? 0))
       if (tuple[from] === NULL) {
         at = writeInt32(out, at, -1)
+        cell.to = from + 1
         continue
       }
       cell.from = from + 5
-      cell.to = offsets[column + 1] ?? 0
-      const end = this.#packs[column]?.(cell, out, at + 4) ?? -1
+      cell.to = cell.from + int32At(tuple, from + 1)
+      const end = packs[column]?.(cell, out, at + 4) ?? -1
       if (end < 0) return false
       writeInt32(out, at, end - at - 4)
       at = end
