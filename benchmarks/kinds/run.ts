@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { machineFacts } from '../machine.ts'
 import { build } from '../stage.ts'
 import { spreadOf } from '../statistics.ts'
-import { type Compared, intoDocuments, intoPostgres } from './catchup.ts'
+import { type Compared, type Contest, intoDocuments, intoPostgres } from './catchup.ts'
 import { ours, type Reading, theirs } from './decode.ts'
 import { type Shape, startSource, write } from './log.ts'
 
@@ -38,13 +38,18 @@ function tellDecode(shape: Shape, own: readonly Reading[], others: readonly Read
   console.log(`decode, ${shape}: ${rates}: ${ratio}`)
 }
 
-function tell(what: string, { shape, changes, native, ours: own }: Compared): void {
-  const ratio = (native.seconds / own.seconds).toFixed(2)
-  const memory = own.memory === null ? '' : `, ${Math.round(own.memory / 1e6)} MB`
-  const cpu = own.cpu === null ? '' : `, CPU ${own.cpu.toFixed(1)} s`
-  const times = `${own.seconds.toFixed(2)} s${cpu}${memory}, native ${native.seconds.toFixed(2)} s`
+function tell(what: string, { shape, changes, contests }: Compared): void {
+  const middle = (value: (one: Contest) => number): number => spreadOf(contests.map(value)).median
+  const times = spreadOf(contests.map(({ native, ours: own }) => native.seconds / own.seconds))
+  const memory = Math.max(...contests.map(({ ours: own }) => own.memory ?? 0))
+  const of = contests.length === 1 ? '' : `, the median of ${contests.length}`
   console.log(
-    `${what}, ${shape}: ${changes.toLocaleString('en-US')} changes in ${times}: ${ratio}×`,
+    `${what}, ${shape}: ${changes.toLocaleString('en-US')} changes in ` +
+      `${middle(({ ours: own }) => own.seconds).toFixed(2)} s, ` +
+      `CPU ${middle(({ ours: own }) => own.cpu ?? 0).toFixed(1)} s, ` +
+      `${Math.round(memory / 1e6)} MB, ` +
+      `native ${middle(({ native }) => native.seconds).toFixed(2)} s: ` +
+      `${times.median.toFixed(2)}× (${times.least.toFixed(2)}–${times.most.toFixed(2)})${of}`,
   )
 }
 
