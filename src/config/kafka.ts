@@ -53,9 +53,17 @@ export const kafkaSchema = z.strictObject({
         'null is 30s.',
     ),
   source_url: address.describe(
-    'The database behind the connectors, which holdfast verify compares with the target.',
+    'The database behind the connectors: holdfast verify compares it with the target, and tables ' +
+      'of records without a schema are taken from it.',
+  ),
+  modes: names.describe(
+    'How the connectors write values into records without a schema, as their settings say: ' +
+      'decimal.handling.mode=…, time.precision.mode=…, binary.handling.mode=….',
   ),
 })
+
+/** Settings of a connector that say how it writes values. */
+const MODES = ['decimal.handling.mode', 'time.precision.mode', 'binary.handling.mode']
 
 export type KafkaConfig = z.infer<typeof kafkaSchema>
 
@@ -67,7 +75,7 @@ export function brokersUrl({ brokers }: KafkaConfig): string | null {
 /** The endpoint with what the keys say, which are over its URL. */
 export function withKafka(
   base: Endpoint,
-  { registry, sasl, transaction_wait: wait }: KafkaConfig,
+  { registry, sasl, transaction_wait: wait, source_url: behind, modes }: KafkaConfig,
 ): Endpoint {
   const millis = wait === null ? null : milliseconds(wait)
   const params = {
@@ -76,8 +84,15 @@ export function withKafka(
     ...(sasl === null ? {} : { sasl }),
     // A connector knows no units.
     ...(millis === null ? {} : { transaction_wait: String(millis) }),
+    ...Object.fromEntries(modes.map(modeOf)),
   }
-  return { ...base, params }
+  if (behind === null) return { ...base, params }
+  return { ...base, params, behind: parseUrl(behind, 'source.kafka.source_url') }
+}
+
+function modeOf(mode: string): readonly [name: string, value: string] {
+  const [name = '', value = ''] = mode.split('=').map((part) => part.trim())
+  return [name, value]
 }
 
 export function ownedOf(config: KafkaConfig): Owned | null {
@@ -117,6 +132,11 @@ export function contradictionsIn(
       'format',
       'debezium-json has no use for a registry',
       config.format === 'debezium-json' && params['registry'] !== undefined,
+    ],
+    [
+      'modes',
+      `kafka.modes takes SETTING=VALUE, with ${MODES.join(', ')}`,
+      config.modes.some((mode) => !MODES.includes(modeOf(mode)[0])),
     ],
     [
       'connectors',

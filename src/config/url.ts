@@ -17,7 +17,13 @@ const TLS = ['sslmode', 'sslrootcert', 'sslcert', 'sslkey']
 const PASSED = ['channel_binding']
 /** Further ones of a scheme. */
 const PASSED_BY_SCHEME: Readonly<Record<string, readonly string[]>> = {
-  kafka: ['sasl', 'registry'],
+  kafka: [
+    'sasl',
+    'registry',
+    'decimal.handling.mode',
+    'time.precision.mode',
+    'binary.handling.mode',
+  ],
   mongodb: ['authSource', 'authMechanism', 'replicaSet', 'directConnection', 'tls', 'ssl', 'json'],
 }
 /** Schemes whose URLs may name several hosts of one database. */

@@ -41,6 +41,8 @@ export interface Endpoint {
     readonly cert: string | null
     readonly key: string | null
   }
+  /** The database whose log is found there, where that is another one and known. */
+  readonly behind?: Endpoint
   /** Other parameters of the URL, for the connector to accept or refuse. */
   readonly params: Readonly<Record<string, string>>
 }

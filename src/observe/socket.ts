@@ -101,12 +101,14 @@ async function reply(socket: Socket, question: Question): Promise<unknown> {
   return JSON.parse(Buffer.concat(pieces).toString('utf8'))
 }
 
+/** An endpoint with its password, and that of the one behind it. */
+function open({ behind, ...endpoint }: Endpoint): unknown {
+  const password = endpoint.password?.reveal() ?? null
+  return { ...endpoint, password, ...(behind === undefined ? {} : { behind: open(behind) }) }
+}
+
 /** Settings with their passwords, for a process of the same user that asks for them. */
 export function openSettings(settings: MirrorSettings): unknown {
-  const open = (endpoint: Endpoint) => ({
-    ...endpoint,
-    password: endpoint.password?.reveal() ?? null,
-  })
   const { source, target, database, owned } = settings
   const ends = { source: open(source), target: open(target) }
   const behind = database === null ? null : open(database)
@@ -132,7 +134,8 @@ export async function askSettings(
   return { ...settings, ...ends, database: behind, owned: own }
 }
 
-function closed(endpoint: Endpoint): Endpoint {
-  const password: unknown = endpoint.password
-  return { ...endpoint, password: typeof password === 'string' ? new Secret(password) : null }
+function closed({ behind, ...endpoint }: Endpoint): Endpoint {
+  const told: unknown = endpoint.password
+  const password = typeof told === 'string' ? new Secret(told) : null
+  return { ...endpoint, password, ...(behind === undefined ? {} : { behind: closed(behind) }) }
 }

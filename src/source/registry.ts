@@ -21,5 +21,7 @@ export async function openSource(options: SourceOptions): Promise<Source> {
     })
   }
   const open = await load()
-  return open(options)
+  const { behind } = options.endpoint
+  if (behind === undefined) return open(options)
+  return open({ ...options, behind: () => openSource({ ...options, endpoint: behind }) })
 }

@@ -1,5 +1,6 @@
 import type { StreamItem } from '../model/change.ts'
 import type { Checkpoint, Identities } from '../model/checkpoint.ts'
+import type { Declared } from '../model/declared.ts'
 import type { Endpoint } from '../model/endpoint.ts'
 import type { Fault, FaultCode, Finding } from '../model/fault.ts'
 import type { Comparison, Position, Positions } from '../model/position.ts'
@@ -46,6 +47,8 @@ export interface SourceOptions {
   readonly notice?: (text: string) => void
   /** Told whenever the log is read in another way, or for another reason. */
   readonly way?: (way: Way) => void
+  /** Opens the database whose log is read here, where that is known. */
+  readonly behind?: () => Promise<Source>
   /** Told whenever that changes, where `wholeTransactions` is not true of all that it reads. */
   readonly wholeness?: (wholeness: Wholeness) => void
 }
@@ -272,6 +275,8 @@ export interface Source extends AsyncDisposable {
   reader(tables: readonly Table[], signal: AbortSignal): Promise<SourceReader>
   /** A consistent view of the tables, found by their names, where the log is not needed. */
   present?(tables: readonly Table[], signal: AbortSignal): Promise<Present>
+  /** What is declared of those of these tables that are there; cheap as long as nothing changes. */
+  declared?(tables: readonly Pick<Table, 'schema' | 'name'>[]): Promise<readonly Declared[]>
   /** Writes a word into the log that is no row of anything: behind all that is committed now. */
   sign?(word: string): Promise<void>
   /** Of a source that hears from a database through others: hears words signed from now on. */

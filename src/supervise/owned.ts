@@ -4,6 +4,7 @@ import type { Owned } from '../config/settings.ts'
 import { heal } from '../connect/heal.ts'
 import { healthOf } from '../connect/health.ts'
 import { settled, type Watched } from '../connect/look.ts'
+import { requireModes } from '../connect/modes.ts'
 import { isSnapshotTaken } from '../connect/taken.ts'
 import { validated } from '../connect/validate.ts'
 import { Worker } from '../connect/worker.ts'
@@ -69,7 +70,9 @@ export async function runOwned(
 /** Both halves, before either is started. Throws Fault. */
 async function preflight(options: MirrorOptions, watched: readonly Watched[]): Promise<void> {
   for (const { worker, name } of watched) {
-    const findings = await validated(worker, name, await worker.config(name))
+    const config = await worker.config(name)
+    requireModes(name, config, options.source.params)
+    const findings = await validated(worker, name, config)
     const failed = findings.find(({ level }) => level === 'fail')
     if (failed?.level === 'fail') throw failed.fault
   }

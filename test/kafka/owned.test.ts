@@ -255,6 +255,9 @@ suite('a mirror that owns its connectors', () => {
     assert.equal(await state(), 'STOPPED', refused.out)
     const unknown = await said('run', '--set', 'source.kafka.connectors=who')
     assert.match(unknown.out, /HF-K403/)
+    const other = 'source.kafka.modes=time.precision.mode=connect'
+    const misread = await said('run', '--set', other)
+    assert.match(misread.out, /HF-K307[\s\S]*has time\.precision\.mode=\w+, and .* says connect/)
     assert.equal(await state(), 'STOPPED')
   })
 })

@@ -1,3 +1,4 @@
+import type { Declared } from '../../model/declared.ts'
 import { Fault, type FaultCode } from '../../model/fault.ts'
 import { Out } from '../../model/out.ts'
 import type { Table } from '../../model/table.ts'
@@ -10,7 +11,7 @@ import type { Modes } from './plain.ts'
 import { type Plan, planOf } from './plans.ts'
 import { Reading } from './reading.ts'
 import type { Registry } from './registry.ts'
-import { Schemas } from './schemas.ts'
+import { isFramed, Schemas } from './schemas.ts'
 import type { Shape } from './shape.ts'
 import { Topic } from './topic.ts'
 
@@ -22,7 +23,9 @@ export interface DecoderOptions {
   /** The connector of records that do not say it: `postgresql`, `mysql`, `mariadb`, … */
   readonly connector?: string
   /** The table of a topic whose records have no schema; null when it is not known. */
-  readonly declared?: (topic: string) => Table | null
+  readonly declared?: (topic: string) => Declared | null
+  /** Has tables of such records looked at before any of them is read. */
+  readonly look?: (records: readonly DebeziumRecord[]) => Promise<void>
   /** How values are written in records without a schema. */
   readonly modes?: Modes
 }
@@ -47,7 +50,8 @@ export class Decoder {
   readonly #registry: Registry | null
   readonly #placeholder: Buffer
   readonly #connector: string
-  readonly #declared: (topic: string) => Table | null
+  readonly #declared: (topic: string) => Declared | null
+  readonly #look: DecoderOptions['look']
   readonly #modes: Modes
   readonly #topics = new Map<string, OfTopic>()
   readonly #out = new Out(SLAB)
@@ -57,13 +61,18 @@ export class Decoder {
     const { registry, placeholder = UNAVAILABLE, connector = '' } = options
     this.#registry = registry
     this.#declared = options.declared ?? (() => null)
+    this.#look = options.look
     this.#modes = options.modes ?? {}
     this.#connector = connector
     this.#placeholder = placeholderBytes(placeholder)
   }
 
-  /** Asks the registry for the schemas of these records that it does not know. Throws Fault. */
-  async prepare(records: Iterable<DebeziumRecord>, signal: AbortSignal): Promise<void> {
+  /** Asks for what these records do not say and is not known of their schemas. Throws Fault. */
+  async prepare(records: readonly DebeziumRecord[], signal: AbortSignal): Promise<void> {
+    if (this.#look !== undefined) {
+      const plain = records.filter(({ value }) => value !== null && !isFramed(value))
+      if (plain.length > 0) await this.#look(plain)
+    }
     const registry = this.#registry
     if (registry === null) return
     for (const { key, value } of records) {
@@ -121,7 +130,7 @@ export class Decoder {
       return this.#registry.shape(id)
     }
     const [placeholder, connector] = [this.#placeholder, this.#connector]
-    const declared = (): Table | null => this.#declared(name)
+    const declared = (): Declared | null => this.#declared(name)
     const modes = this.#modes
     const topic = new Topic({ name, placeholder, connector, registered, declared, modes })
     const implied = (bytes: Buffer): Shape => topic.impliedValue(bytes)

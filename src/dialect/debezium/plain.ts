@@ -1,9 +1,12 @@
-import type { Column, Table } from '../../model/table.ts'
+import type { Declared } from '../../model/declared.ts'
+import type { Column } from '../../model/table.ts'
 import type { Type } from '../../model/value.ts'
 import { isAdded } from './added.ts'
-import type { Node } from './json-tree.ts'
+import type { DebeziumRecord } from './event.ts'
+import { type Node, parseTree } from './json-tree.ts'
 import { Misread } from './misread.ts'
-import { fieldOf, type Shape } from './shape.ts'
+import { type ConnectType, fieldOf, type Shape } from './shape.ts'
+import { topicNames } from './topic-names.ts'
 
 /**
  * How a connector writes values, as its own settings call it. Records without a schema do not say
@@ -24,10 +27,20 @@ export interface Modes {
   readonly binary?: 'base64' | 'hex'
 }
 
-/** The shape that rows of a table have when they are written in these modes. Throws Misread. */
-export function declaredShape({ name, columns }: Table, modes: Modes): Shape {
-  const fields = columns.map((column) => fieldOf(column.name, columnShape(column, modes)))
-  return { ...bare('struct', true), name: `${name}.Value`, fields }
+/** Where a connector says what a column is at the database. */
+const COLUMN = '__debezium.source.column.'
+
+/** The shape that these columns have when they are written in these modes. Throws Misread. */
+export function declaredShape(
+  { table, defaulted }: Declared,
+  columns: readonly Column[],
+  modes: Modes,
+): Shape {
+  const fields = columns.map((column) => {
+    const shape = columnShape(column, modes)
+    return fieldOf(column.name, { ...shape, defaulted: defaulted.includes(column.name) })
+  })
+  return { ...bare('struct', true), name: `${table.name}.Value`, fields }
 }
 
 function columnShape({ name, type, nullable }: Column, modes: Modes): Shape {
@@ -44,7 +57,7 @@ function shapeOf(type: Type, modes: Modes): Shape | null {
     case 'bool':
       return bare('boolean')
     case 'int':
-      return bare('int64')
+      return bare(type.unsigned ? 'int64' : INTS[type.bits])
     case 'float':
       return bare(type.bits === 32 ? 'float32' : 'float64')
     case 'decimal':
@@ -54,7 +67,7 @@ function shapeOf(type: Type, modes: Modes): Shape | null {
       return modes.binary === 'hex' ? named('string', 'holdfast.Hex') : bare('bytes')
     case 'bit':
       return type.length === 1
-        ? { ...bare('boolean'), parameters: { '__debezium.source.column.type': 'BIT' } }
+        ? { ...bare('boolean'), parameters: { [`${COLUMN}type`]: 'BIT' } }
         : {
             ...named('bytes', 'io.debezium.data.Bits'),
             parameters: { length: String(type.length) },
@@ -69,21 +82,37 @@ function shapeOf(type: Type, modes: Modes): Shape | null {
     }
     case 'opaque':
       return opaqueShape(type.name)
+    case 'date':
+      return dateShape(modes)
+    case 'time':
+    case 'timestamp':
+      return momentShape({ isTime: type.kind === 'time', precision: type.precision }, modes)
     default:
-      return momentShape(type, modes) ?? wordShape(type)
+      return wordShape(type)
   }
 }
 
-/** Types of PostgreSQL that the connector writes as their text, or as parts that we know. */
+const INTS: Readonly<Record<8 | 16 | 24 | 32 | 64, ConnectType>> = {
+  8: 'int8',
+  16: 'int16',
+  24: 'int32',
+  32: 'int32',
+  64: 'int64',
+}
+
+/** Types of PostgreSQL that the connector writes as their text in every mode. */
+const TEXTS =
+  /^(?:inet|cidr|macaddr8?|xml|tsvector|int4range|int8range|numrange|tsrange|tstzrange|daterange|citext|ltree)$/
+
+/** Types of PostgreSQL that come as their text, or as parts that we know. */
 function opaqueShape(name: string): Shape | null {
-  // It may be a map, or JSON in a text.
-  if (name === 'hstore') return null
   const geometry = [fieldOf('wkb', bare('bytes', true)), fieldOf('srid', bare('int32', true))]
   if (name === 'geometry' || name === 'geography') {
     const word = name === 'geometry' ? 'Geometry' : 'Geography'
     return { ...named('struct', `io.debezium.data.geometry.${word}`), fields: geometry }
   }
-  if (name !== 'point') return bare('string')
+  // Money is a number, hstore a map or JSON, and what the connector does not know comes as bytes.
+  if (name !== 'point') return TEXTS.test(name) ? bare('string') : null
   const fields = [fieldOf('x', bare('float64')), fieldOf('y', bare('float64')), ...geometry]
   return { ...named('struct', 'io.debezium.data.geometry.Point'), fields }
 }
@@ -102,38 +131,52 @@ function decimalShape(type: Type & { readonly kind: 'decimal' }, { decimal }: Mo
   const { precision, scale } = type
   if (decimal === undefined) return null
   if (decimal === 'string') {
-    const native = { '__debezium.source.column.type': 'NUMERIC' }
-    return { ...bare('string'), parameters: native }
+    const length = precision === null ? {} : { [`${COLUMN}length`]: String(precision) }
+    const digits = scale === null ? {} : { [`${COLUMN}scale`]: String(scale) }
+    const parameters = { [`${COLUMN}type`]: 'NUMERIC', ...length, ...digits }
+    return { ...bare('string'), parameters }
   }
   if (precision === null || scale === null) {
     const fields = [fieldOf('scale', bare('int32')), fieldOf('value', bare('bytes'))]
     return { ...named('struct', 'io.debezium.data.VariableScaleDecimal'), fields }
   }
+  // The connector writes another scale for one below zero.
+  if (scale < 0) return null
   const parameters = { scale: String(scale), 'connect.decimal.precision': String(precision) }
   return { ...named('bytes', 'org.apache.kafka.connect.data.Decimal'), parameters }
 }
 
-/** Dates are days in every mode but one; times and timestamps are what the mode says. */
-function momentShape(type: Type, { time }: Modes): Shape | null {
-  const iso = time === 'isostring'
-  if (type.kind === 'date')
-    return iso
-      ? named('string', 'io.debezium.time.IsoDate')
-      : named('int32', 'io.debezium.time.Date')
-  if (type.kind !== 'time' && type.kind !== 'timestamp') return null
-  const isTime = type.kind === 'time'
-  const word = isTime ? 'Time' : 'Timestamp'
-  if (iso || time === undefined) return named('string', `io.debezium.time.Iso${word}`)
-  const unit = unitOf(time, { isTime, precision: type.precision })
-  return named('int64', `io.debezium.time.${unit}${word}`)
+/** Days in every mode but one. */
+function dateShape({ time }: Modes): Shape | null {
+  if (time === undefined) return null
+  return time === 'isostring'
+    ? named('string', 'io.debezium.time.IsoDate')
+    : named('int32', 'io.debezium.time.Date')
+}
+
+interface Moment {
+  readonly isTime: boolean
+  /** Digits behind the second. */
+  readonly precision: number
+}
+
+/** Times and timestamps are what the mode says. */
+function momentShape(moment: Moment, { time }: Modes): Shape | null {
+  if (time === undefined) return null
+  const word = moment.isTime ? 'Time' : 'Timestamp'
+  if (time === 'isostring') return named('string', `io.debezium.time.Iso${word}`)
+  if (time === 'connect') {
+    const parameters = { [`${COLUMN}scale`]: String(moment.precision) }
+    return { ...named('int64', `org.apache.kafka.connect.data.${word}`), parameters }
+  }
+  return named('int64', `io.debezium.time.${unitOf(time, moment)}${word}`)
 }
 
 function unitOf(
   time: NonNullable<Modes['time']>,
-  { isTime, precision }: { readonly isTime: boolean; readonly precision: number },
+  { isTime, precision }: Moment,
 ): '' | 'Micro' | 'Nano' {
   if (time === 'nanoseconds') return 'Nano'
-  if (time === 'connect') return ''
   const adaptive = time === 'adaptive' || (time === 'adaptive_time_microseconds' && !isTime)
   return adaptive && precision <= 3 ? '' : 'Micro'
 }
@@ -176,33 +219,51 @@ export function impliedShape(node: Node): Shape {
   }
 }
 
-/** What a record without a schema looks like, and the part of it that is the row. */
-export interface Implied {
-  readonly shape: Shape
-  readonly row: Shape | null
-}
-
 /**
- * The shape of a whole record: its rows as the table declares them, what stands around them as it
- * is. Throws Misread where it has a row and the table is not known, or is another one.
+ * The shape of a whole record: its rows as the table is declared, what stands around them as it is.
+ * Columns that it does not have were added later, or are left out by the connector. Throws Misread
+ * where it has a row and the table is not known, is another one, or may have been.
  */
-export function recordShape(node: Node, table: Table | null, modes: Modes): Implied {
+export function recordShape(node: Node, declared: Declared | null, modes: Modes): Shape {
   if (node.kind !== 'object') throw new Misread('unreadable', 'it is no object')
   const { entries } = node
-  const enveloped = entries.has('op') && entries.get('source')?.kind === 'object'
+  const enveloped = isEnvelope(entries)
   const rowless = wordOf(entries.get('op')) === 'm'
-  if (!enveloped ? isNoRow(entries) : rowless && table === null)
-    return { shape: impliedShape(node), row: null }
-  if (table === null)
+  if (!enveloped ? isNoRow(entries) : rowless && declared === null) return impliedShape(node)
+  if (declared === null)
     throw new Misread('undeclared', 'it has no schema, and its table is not known')
-  const row = declaredShape(table, modes)
-  if (enveloped) {
-    for (const name of ['before', 'after']) checkColumns(entries.get(name), row, () => false)
-    return { shape: { ...bare('struct'), fields: envelopeFields(entries, row) }, row }
+  if (!enveloped) {
+    const row = rowShape(declared, { rows: [node], aside: isAdded, by: writerOf(entries) }, modes)
+    return { ...bare('struct'), fields: flatFields(entries, row) }
   }
-  checkColumns(node, row, isAdded)
-  const shape = { ...bare('struct'), fields: flatFields(entries, row) }
-  return { shape, row: shape }
+  const source = entries.get('source')
+  const own = source?.kind === 'object' ? source.entries : new Map<string, Node>()
+  if (wordOf(own.get('table')) !== declared.table.name)
+    throw new Misread('undeclared', 'it has no schema, and its topic is that of several tables')
+  const rows = ['before', 'after'].flatMap((name) => entries.get(name) ?? [])
+  const row = rowShape(declared, { rows, aside: () => false, by: writerOf(own) }, modes)
+  return { ...bare('struct'), fields: envelopeFields(entries, row) }
+}
+
+function isEnvelope(entries: ReadonlyMap<string, Node>): boolean {
+  return entries.has('op') && entries.get('source')?.kind === 'object'
+}
+
+/** The table that a record without a schema is about; null for one that has no row. */
+export function tableNamed({
+  topic,
+  value,
+}: DebeziumRecord): { readonly schema: string; readonly name: string } | null {
+  const node = value === null ? null : parseTree(value.toString('utf8'))
+  if (node?.kind !== 'object') return null
+  const { entries } = node
+  if (!isEnvelope(entries)) return isNoRow(entries) ? null : topicNames(topic)
+  const source = entries.get('source')
+  if (source?.kind !== 'object') return null
+  const [schema, db, name] = ['schema', 'db', 'table'].map((word) =>
+    wordOf(source.entries.get(word)),
+  )
+  return name === undefined || name === '' ? null : { schema: schema || (db ?? ''), name }
 }
 
 /** A heartbeat, a transaction, a change of the schema. */
@@ -216,15 +277,44 @@ function wordOf(node: Node | undefined): string {
   return node?.kind === 'string' ? String(JSON.parse(node.text)) : ''
 }
 
-/** A connector writes every column: what is missing was dropped, what is more was added. */
-function checkColumns(node: Node | undefined, row: Shape, aside: (name: string) => boolean): void {
-  if (node?.kind !== 'object') return
-  const lacks = row.fields.find(({ name }) => !node.entries.has(name))
-  if (lacks !== undefined) throw new Misread('undeclared', `it lacks the column ${lacks.name}`)
-  for (const name of node.entries.keys()) {
-    if (!aside(name) && !row.fields.some((field) => field.name === name))
-      throw new Misread('undeclared', `its column ${name} is not known`)
+interface Rows {
+  readonly rows: readonly Node[]
+  /** Fields that are no columns. */
+  readonly aside: (name: string) => boolean
+  /** The transaction that wrote them; null where the record does not say it. */
+  readonly by: number | null
+}
+
+/** The columns that the rows of a record have. */
+function rowShape(declared: Declared, { rows, aside, by }: Rows, modes: Modes): Shape {
+  const held = rows.flatMap((row) => (row.kind === 'object' ? [row.entries] : []))
+  const names = new Set(held.flatMap((row) => [...row.keys()]).filter((name) => !aside(name)))
+  const { columns } = declared.table
+  const own = held.length === 0 ? columns : columns.filter(({ name }) => names.has(name))
+  for (const { name } of own) {
+    names.delete(name)
+    if (held.some((row) => !row.has(name)))
+      throw new Misread('unreadable', `one of its rows lacks the column ${name}`)
+    if (held.length > 0 && !isSettled(declared.since.get(name), by)) {
+      const what = `it has no schema, and the column ${name} may have been declared otherwise when it was written`
+      throw new Misread('undeclared', what)
+    }
   }
+  const [unknown] = names
+  if (unknown !== undefined)
+    throw new Misread('undeclared', `it has no schema, and its column ${unknown} is not known`)
+  return declaredShape(declared, own, modes)
+}
+
+/** True for what was written after a transaction; their numbers start again after 2^32. */
+function isSettled(since: number | undefined, by: number | null): boolean {
+  return since === undefined || (by !== null && ((by - since) | 0) > 0)
+}
+
+/** The transaction that a source block or what was added of it names. */
+function writerOf(entries: ReadonlyMap<string, Node>): number | null {
+  const node = ['txId', '__txId', '__source_txId'].flatMap((name) => entries.get(name) ?? [])[0]
+  return node?.kind === 'number' ? Number(node.text) : null
 }
 
 function envelopeFields(entries: ReadonlyMap<string, Node>, row: Shape): Shape['fields'] {

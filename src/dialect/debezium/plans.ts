@@ -15,6 +15,7 @@ import { OriginReader, readMembership } from './origin.ts'
 import { RowReader } from './rows.ts'
 import { type Field, fieldNamed, type Shape } from './shape.ts'
 import type { Topic } from './topic.ts'
+import { topicNames } from './topic-names.ts'
 import { type Memo, memo, pass, stringOrNull, type Wire, wholeOrNull } from './wire.ts'
 
 /** Reads the values of one schema. */
@@ -202,12 +203,6 @@ function guessed(added: readonly Field[]): string {
 function markText(wire: Wire, shape: Shape): string {
   if (shape.optional && wire.absent(shape)) return ''
   return shape.type === 'boolean' ? String(wire.boolean()) : wire.string(shape)
-}
-
-/** The last two words of a topic's name. */
-export function topicNames(topic: string): { readonly schema: string; readonly name: string } {
-  const words = topic.split('.')
-  return { schema: words.at(-2) ?? '', name: words.at(-1) ?? topic }
 }
 
 /** `status`, `id`, `event_count`, `data_collections`. */

@@ -1,3 +1,4 @@
+import type { Declared } from '../../model/declared.ts'
 import { Out } from '../../model/out.ts'
 import type { Table } from '../../model/table.ts'
 import { locate, UNCHANGED } from '../../model/tuple.ts'
@@ -18,7 +19,7 @@ export interface TopicOptions {
   /** The schema of a registry by its number. */
   readonly registered: (id: number) => Shape
   /** The table whose rows these are, for records without a schema; null when it is not known. */
-  readonly declared: () => Table | null
+  readonly declared: () => Declared | null
   readonly modes: Modes
 }
 
@@ -39,8 +40,6 @@ const NOWHERE: Span = { from: -1, to: -1 }
 export class Topic {
   readonly options: TopicOptions
   readonly #keys: Schemas<KeyPlan>
-  /** Shapes that were made of a declared table. */
-  readonly #declared = new WeakMap<Shape, Table>()
   readonly #tables = new Map<string, Table>()
   readonly #scratch = new Out(4096)
   /** Its own wires, since a key is read while the value is. */
@@ -83,8 +82,7 @@ export class Topic {
     const key = this.#keyOf(at.record)
     const last = this.#last
     if (last?.rows === rows && last.key === key && isNamed(last.table, at)) return last.table
-    const declared = this.#declared.get(rows.shape)
-    const table = declared ?? this.#made(rows, key, at)
+    const table = this.#made(rows, key, at)
     this.#last = { rows, key, table }
     this.#newest = table
     return table
@@ -191,19 +189,19 @@ export class Topic {
 
   /** The shape of a value without a schema. */
   impliedValue(bytes: Buffer): Shape {
-    const node = parseTree(bytes.toString('utf8'))
-    const table = this.options.declared()
-    const made = recordShape(node, table, this.options.modes)
-    if (table !== null && made.row !== null) this.#declared.set(made.row, table)
-    return made.shape
+    const { declared, modes } = this.options
+    return recordShape(parseTree(bytes.toString('utf8')), declared(), modes)
   }
   #impliedKey(): Shape {
-    const table = this.options.declared() ?? this.#newest
-    if (table === null || table.identity.by !== 'key')
+    const { declared: of, modes } = this.options
+    const newest = this.#newest
+    const known = newest === null ? null : { table: newest, defaulted: [], since: new Map() }
+    const declared = of() ?? known
+    if (declared === null || declared.table.identity.by !== 'key')
       throw new Misread('undeclared', 'its key has no schema, and its table is not known')
-    const row = declaredShape(table, this.options.modes)
-    const fields = table.identity.columns.flatMap((index) => row.fields[index] ?? [])
-    return { ...row, optional: false, fields }
+    const { columns, identity } = declared.table
+    const own = identity.columns.flatMap((index) => columns[index] ?? [])
+    return { ...declaredShape(declared, own, modes), optional: false }
   }
 }
 

@@ -22,7 +22,8 @@ export async function sendRecord(
   const options = await clientOptions(endpoint, use)
   const producer = new Producer({ ...options, autocreateTopics: true })
   try {
-    const message = { topic, key: Buffer.from(key), value: Buffer.from(value) }
+    const record = { topic, key: Buffer.from(key), value: Buffer.from(value) }
+    const message = { ...record, partition: FIRST }
     await producer.send({ messages: [message], acks: ALL })
   } catch (error) {
     const label = brokersOf(endpoint).join(',')
@@ -33,3 +34,5 @@ export async function sendRecord(
 }
 
 const ALL = -1
+/** Connectors listen to no other partition of a topic. */
+const FIRST = 0

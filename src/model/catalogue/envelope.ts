@@ -96,7 +96,12 @@ export const envelopeFaults = {
     safe: kept,
     todo: [
       {
-        text: 'Let the connector write the schema with each record: value.converter.schemas.enable=true and key.converter.schemas.enable=true, or Avro.',
+        text: 'Name the database behind the connector, of PostgreSQL, and how the connector writes values: its tables are read there.',
+        run: 'holdfast run --set source.kafka.source_url=URL --set source.kafka.modes=decimal.handling.mode=precise,time.precision.mode=adaptive,binary.handling.mode=bytes',
+      },
+      {
+        text: 'Or let the connector write the schema with each record: value.converter.schemas.enable=true and key.converter.schemas.enable=true, or Avro. Then have the tables told anew.',
+        run: 'holdfast resync-tables SCHEMA.TABLE',
       },
     ],
   },

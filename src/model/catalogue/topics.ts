@@ -101,7 +101,7 @@ export const topicFaults = {
     class: 'persistent',
     severity: 'error',
     exit: 4,
-    why: 'Older records were thrown away. Rows that were not changed since then are not in it.',
+    why: 'Older records were thrown away, or have no schema and were written before a column was declared as it is. Rows that were not changed since then are not in what can be read.',
     safe: 'Nothing was applied.',
     todo: [
       {

@@ -1,5 +1,5 @@
 import { every, type Ticker, wallMicros } from '../../async/clock.ts'
-import { Decoder } from '../../dialect/debezium/decoder.ts'
+import { modesOf } from '../../dialect/debezium/modes.ts'
 import { Registry } from '../../dialect/debezium/registry.ts'
 import { Cluster, type Topic } from '../../dialect/kafka/cluster.ts'
 import { Fetcher } from '../../dialect/kafka/fetcher.ts'
@@ -25,6 +25,7 @@ import type {
 } from '../source.ts'
 import { Ageing } from './ageing.ts'
 import { fromBeginnings } from './back.ts'
+import { Declarations, decoderOf } from './declared.ts'
 import { hearMessages } from './hearing.ts'
 import { Latecomers } from './later.ts'
 import {
@@ -99,6 +100,8 @@ class KafkaSource implements Source {
       cluster,
       fetcher,
       registry: registry === undefined ? null : new Registry({ url: registry }),
+      modes: modesOf(options.endpoint.params),
+      declarations: new Declarations(options.behind ?? null),
     }
     this.#log = `kafka ${cluster.id}`
     this.label = `Kafka at ${cluster.label}`
@@ -259,7 +262,7 @@ class KafkaSource implements Source {
     { tables }: { readonly tables: readonly Table[] },
     signal: AbortSignal,
   ): AsyncIterable<readonly StreamItem[]> {
-    const { cluster, fetcher, registry } = this.#reach
+    const { cluster, fetcher } = this.#reach
     const places = [...after].map(([lane, position]) => placeOf(lane, position))
     const byTopic = Map.groupBy(places, ({ topic }) => topic)
     const topics = await cluster.describe([...byTopic.keys()])
@@ -286,7 +289,7 @@ class KafkaSource implements Source {
       for (const lane of reading.lanes) lane.apart = this.#ends.get(laneOf(lane)) ?? 0n
     }
     for (const { name } of topics) this.#followed.add(name)
-    const decoder = new Decoder({ registry })
+    const decoder = decoderOf(this.#reach)
     try {
       yield* streamTopics({ cluster, fetcher, decoder, readings, wholes: ends }, signal)
     } catch (error) {
@@ -377,6 +380,7 @@ class KafkaSource implements Source {
     this.#quiet.abort()
     for (const ticker of this.#tickers) ticker[Symbol.dispose]()
     await this.#tell().catch(() => undefined)
+    await this.#reach.declarations[Symbol.asyncDispose]()
     await this.#reach.fetcher[Symbol.asyncDispose]()
     await this.#reach.cluster[Symbol.asyncDispose]()
   }

@@ -1,7 +1,7 @@
-import { Decoder } from '../../dialect/debezium/decoder.ts'
 import type { PlaceOffset, Topic } from '../../dialect/kafka/cluster.ts'
 import { Fault } from '../../model/fault.ts'
 import type { Selection } from '../source.ts'
+import { decoderOf } from './declared.ts'
 import { findingsOfTopic } from './preflight.ts'
 import { describeTable, firstRow, type Reach, type TopicTable } from './tables.ts'
 import { matchingNames } from './topics.ts'
@@ -77,12 +77,12 @@ export class Latecomers {
   }
 
   async #holdsRow(topic: Topic, signal: AbortSignal): Promise<boolean> {
-    const { cluster, registry } = this.#reach
+    const { cluster } = this.#reach
     const ends = await cluster.offsets([topic], 'end')
     const from = await this.#unread(topic)
     const stretch = {
       topic,
-      decoder: new Decoder({ registry }),
+      decoder: decoderOf(this.#reach),
       from,
       ends,
       cut: new Set<number>(),

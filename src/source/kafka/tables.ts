@@ -1,11 +1,10 @@
-import { Decoder } from '../../dialect/debezium/decoder.ts'
 import type { RowEvent } from '../../dialect/debezium/event.ts'
 import type { Loss } from '../../dialect/debezium/losses.ts'
-import type { Registry } from '../../dialect/debezium/registry.ts'
 import type { Keeping, PlaceOffset, Topic } from '../../dialect/kafka/cluster.ts'
 import { Fault } from '../../model/fault.ts'
 import type { Table } from '../../model/table.ts'
 import { type Beginning, newestRows, newestSnapshot, type Stretch } from './beginning.ts'
+import { type Decoding, decoderOf, tableDecoderOf } from './declared.ts'
 import { Shapes } from './shapes.ts'
 import { type Logs, recordsBetween } from './topics.ts'
 
@@ -25,9 +24,7 @@ export interface TopicTable {
   readonly losses: readonly Loss[]
 }
 
-export interface Reach extends Logs {
-  readonly registry: Registry | null
-}
+export type Reach = Logs & Decoding
 
 /**
  * What the topic holds. It is read from its oldest record on, unless older ones were thrown away or
@@ -43,19 +40,22 @@ export async function describeTable(
   const oldest = await cluster.offsets([topic], 'begin')
   const ends = await cluster.offsets([topic], 'end')
   const cut = new Set(oldest.flatMap((one) => (one.offset > 0n ? [one.partition] : [])))
-  const decoder = new Decoder({ registry: reach.registry })
+  const decoder = decoderOf(reach)
   const stretch: Stretch = { topic, decoder, from: oldest, ends, cut }
-  const first = await firstRow(reach, stretch, signal)
+  const oldestRow = await firstReadable(reach, stretch, signal)
+  const first = oldestRow instanceof Fault ? null : oldestRow
   const losses = decoder.losses(topic.name)
   const described = { topic, keeping: await cluster.keeping(topic.name), losses, skipped: 0n }
   const table = first?.table ?? null
   const known = { ...described, begins: oldest, lacking: null, table, first }
   const rows = await newestRows(reach, stretch, signal)
   const fits = [...rows.values()].every((row) => leadsTo(table, row.table))
-  if (cut.size === 0 && fits) return known
+  if (cut.size === 0 && fits && !(oldestRow instanceof Fault)) return known
   const { found, lacking } = await newestSnapshot(reach, stretch, signal)
   if (found !== null)
     return { ...known, ...startOf(found, oldest), losses: decoder.losses(topic.name) }
+  if (oldestRow instanceof Fault)
+    return await unread(reach, { stretch, known, why: oldestRow }, signal)
   return { ...known, lacking: cut.size === 0 ? null : lackingOf(stretch, lacking) }
 }
 
@@ -65,6 +65,31 @@ function startOf({ first, places }: Beginning, oldest: readonly PlaceOffset[]) {
     0n,
   )
   return { first, table: first.table, begins: places, skipped }
+}
+
+/** A topic whose rows are those of a table that has been altered since, perhaps. Throws Fault. */
+async function unread(
+  reach: Reach,
+  of: { readonly stretch: Stretch; readonly known: TopicTable; readonly why: Fault },
+  signal: AbortSignal,
+): Promise<TopicTable> {
+  const first = await firstRow(reach, { ...of.stretch, decoder: tableDecoderOf(reach) }, signal)
+  if (first === null) throw of.why
+  return { ...of.known, first, table: first.table, lacking: of.why.message }
+}
+
+/** The first row; a Fault where its table was another one when it was written, perhaps. */
+async function firstReadable(
+  logs: Logs,
+  stretch: Stretch,
+  signal: AbortSignal,
+): Promise<RowEvent | Fault | null> {
+  try {
+    return await firstRow(logs, stretch, signal)
+  } catch (error) {
+    if (error instanceof Fault && error.code === 'HF-K307') return error
+    throw error
+  }
 }
 
 /** The first row of the stretch; null where it holds none. */

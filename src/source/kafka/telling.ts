@@ -1,5 +1,4 @@
 import { monotonic, sleep } from '../../async/clock.ts'
-import { Decoder } from '../../dialect/debezium/decoder.ts'
 import type { Origin } from '../../dialect/debezium/event.ts'
 import type { PlaceOffset, Topic } from '../../dialect/kafka/cluster.ts'
 import type { Checkpoint, Identities } from '../../model/checkpoint.ts'
@@ -9,6 +8,7 @@ import type { Position, Positions } from '../../model/position.ts'
 import { type Table, tableName } from '../../model/table.ts'
 import type { Moved, Telling, Wish } from '../source.ts'
 import { type Beginning, eventsOf, newestSnapshot, type Stretch } from './beginning.ts'
+import { decoderOf } from './declared.ts'
 import { isLast, isWhole, type Marks, order } from './marks.ts'
 import { laneOf, partitionOf, placeOf, positionAt } from './place.ts'
 import { leadsTo, type Reach } from './tables.ts'
@@ -276,10 +276,10 @@ class Arrival {
 
   /** The topic behind places by the names of partitions, up to where it ends now. */
   async #stretches(topic: Topic): Promise<(after: Opened['ends']) => Stretch> {
-    const { cluster, registry } = this.#reach
+    const { cluster } = this.#reach
     const begins = await cluster.offsets([topic], 'begin')
     const ends = await cluster.offsets([topic], 'end')
-    const decoder = new Decoder({ registry })
+    const decoder = decoderOf(this.#reach)
     return (after) => {
       const from = begins.map((one) => {
         const known = after.get(`${topic.id} ${one.partition}`) ?? 0n

@@ -4,6 +4,7 @@ import { describePlace, type Place, readPlace, versionText } from '../../dialect
 import { ident } from '../../dialect/postgres/quote.ts'
 import type { StreamItem } from '../../model/change.ts'
 import type { Identities } from '../../model/checkpoint.ts'
+import type { Declared } from '../../model/declared.ts'
 import type { Finding } from '../../model/fault.ts'
 import type { Comparison, Position, Positions } from '../../model/position.ts'
 import type { Present, SourceReader } from '../../model/reader.ts'
@@ -36,6 +37,7 @@ import {
 import { dropPublications, preparePublications, requirePublications } from './publication.ts'
 import { openPresent } from './reader/present.ts'
 import { openSourceReader } from './reader/reader.ts'
+import { Declarations } from './schema/declared.ts'
 import { encodingsOf, readTypeBook, type TypeBook } from './schema/encodings.ts'
 import { inspectSource } from './schema/inspect.ts'
 import { readVocabularies } from './schema/inspect-types.ts'
@@ -79,6 +81,9 @@ class PostgresSource implements Source {
   readonly #place: Place
   readonly #log: string
   readonly #lookout: Lookout
+  readonly #declarations = new Declarations()
+  /** Of its own transactions, which are asked for again and again. */
+  #looking: Session | null = null
   #book: TypeBook
   #stream: PostgresStream | null = null
   #durable: Lsn | null = null
@@ -292,6 +297,12 @@ class PostgresSource implements Source {
     return openPresent({ endpoint, mirror }, signal)
   }
 
+  async declared(tables: readonly Pick<Table, 'schema' | 'name'>[]): Promise<readonly Declared[]> {
+    const { endpoint, mirror } = this.#options
+    this.#looking ??= await connect(endpoint, { side: 'source', mirror, purpose: 'look' })
+    return await this.#declarations.of(this.#looking, tables)
+  }
+
   sign(word: string): Promise<void> {
     return emitWord(this.#control, word)
   }
@@ -315,6 +326,7 @@ class PostgresSource implements Source {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#looking?.[Symbol.asyncDispose]()
     await this.#control[Symbol.asyncDispose]()
   }
 

@@ -24,7 +24,10 @@ function folder(t: TestContext): string {
 const settings: MirrorSettings = {
   name: 'shop',
   autostart: true,
-  source: parseUrl('postgres://a:hunter2@h1/s', 'x'),
+  source: {
+    ...parseUrl('postgres://a:hunter2@h1/s', 'x'),
+    behind: parseUrl('postgres://e:hunter5@h5/s', 'x'),
+  },
   target: parseUrl('postgres://b@h2/t?sslmode=require', 'x'),
   database: parseUrl('postgres://c:hunter3@h3/d', 'x'),
   owned: { worker: new Secret('http://d:hunter4@h4:8083'), connectors: ['shop'], attempts: null },
@@ -51,6 +54,7 @@ test('a running mirror answers its own user, and is gone when it ends', async (t
     assert.deepEqual(await ask(directory, 'shop', 'status'), { phase: 'streaming' })
     const told = await askSettings(directory, 'shop')
     assert.equal(told?.source.password?.reveal(), 'hunter2')
+    assert.equal(told?.source.behind?.password?.reveal(), 'hunter5')
     assert.equal(told?.target.password, null)
     assert.equal(told?.database?.password?.reveal(), 'hunter3')
     assert.equal(told?.owned?.worker.reveal(), 'http://d:hunter4@h4:8083')

@@ -152,10 +152,12 @@ test('records without a schema are read by the table that is known, in the modes
     'postgres-plain': { decimal: 'string', time: 'isostring', binary: 'hex' },
     'postgres-unwrapped-plain': { decimal: 'precise', time: 'adaptive', binary: 'base64' },
   } as const
-  // The second one has intervals as microseconds, and money with two digits behind the point.
+  // The second one has intervals as microseconds, money with two digits behind the point, and a
+  // scale below zero as another one, which is not compared.
   const types: Readonly<Record<string, Type>> = {
     iv: { kind: 'int', bits: 64, unsigned: false },
     mo: { kind: 'decimal', precision: 19, scale: 2 },
+    n5: { kind: 'decimal', precision: 5, scale: 2046 },
   }
   const columns = table.columns.map((column) => ({
     ...column,
@@ -163,11 +165,17 @@ test('records without a schema are read by the table that is known, in the modes
   }))
   for (const [name, mode] of Object.entries(modes)) {
     const known = name.includes('unwrapped') ? { ...table, columns } : table
-    const options = { declared: () => known, modes: mode, connector: 'postgresql' }
+    const declared = { table: known, defaulted: [], since: new Map() }
+    const options = { declared: () => declared, modes: mode, connector: 'postgresql' }
     const { rows, refused } = await told(await readTrace(name), options)
     assert.deepEqual(refused, [])
     assert.ok(compare(rows, new Set([...lost, 'iv'])) >= 100)
-    assert.ok(rows.every(({ event }) => event.table === known))
+    const names = known.columns.map(({ name }) => name)
+    for (const { event } of rows)
+      assert.deepEqual(
+        event.table.columns.map(({ name }) => name),
+        names,
+      )
   }
 })
 
@@ -177,9 +185,11 @@ test('K13 a record without a schema is refused where its table or its modes are 
   const all = trace.records.filter(({ value }) => value !== null).length
   const unknown = await told(trace)
   assert.deepEqual(unknown.refused, Array(all).fill('HF-K307'))
-  const noModes = await told(trace, { declared: () => table })
+  const declared = { table, defaulted: [], since: new Map() }
+  const noModes = await told(trace, { declared: () => declared })
   assert.deepEqual(noModes.refused, Array(all).fill('HF-K303'))
-  const fewer = { ...table, columns: table.columns.slice(0, -1) }
+  const columns = table.columns.slice(0, -1)
+  const fewer = { ...declared, table: { ...table, columns } }
   const added = await told(trace, { declared: () => fewer, modes: { decimal: 'string' } })
   assert.equal(new Set(added.refused).size, 1)
 })
