@@ -25,7 +25,9 @@ export function faultLines(fault: Fault, paint: Paint, view: FaultView = {}): st
   if (excerpt !== undefined) lines.push(indent(excerpt, 4))
   row('why', fault.why)
   row('not lost', fault.safe)
-  for (const [index, todo] of fault.todo.entries()) row(index === 0 ? 'you' : '', todoText(todo))
+  for (const [index, todo] of fault.todo.entries()) {
+    row(index === 0 ? 'you' : '', todoText(todo, view.mirror))
+  }
   const facts = Object.entries(evidence).map(([key, value]) => `${key} ${value}`)
   row('more', [`holdfast explain ${fault.code}`, ...facts].join('  ·  '))
   if (view.verbose === true) lines.push(indent(stackOf(fault), 4))
@@ -50,10 +52,14 @@ export function findingLines(finding: Finding, paint: Paint): string {
   return [head, `    ${fault.detail.what}`, ...todo].join('\n')
 }
 
-/** What to do, with the command or SQL that does it. */
-export function todoText(todo: Todo): string {
+/** Commands that are about one mirror, where they do not name another. */
+const OF_A_MIRROR = /\bholdfast (?:run|destroy|verify|status|lag|check)\b(?! --name)/g
+
+/** What to do, with the command or SQL that does it; for a mirror of another name than the usual one. */
+export function todoText(todo: Todo, mirror = 'default'): string {
   const where = todo.at === undefined ? '' : ` (at the ${todo.at})`
-  const act = todo.run ?? todo.sql
+  const named = mirror === 'default' ? '$&' : `$& --name ${mirror}`
+  const act = todo.run?.replaceAll(OF_A_MIRROR, named) ?? todo.sql
   return act === undefined ? todo.text : `${todo.text}  ${act}${where}`
 }
 

@@ -1,5 +1,6 @@
 import type { Change } from './change.ts'
 import type { Checkpoint } from './checkpoint.ts'
+import type { FaultCode } from './fault.ts'
 import type { Positions } from './position.ts'
 import type { Table } from './table.ts'
 import type { Tuple } from './tuple.ts'
@@ -106,6 +107,8 @@ export interface LoggedTransaction {
 export interface SourceReader extends Reader {
   /** Everything committed at or before is in the view; the log is known from here on. */
   readonly from: Positions
+  /** The fault that it means to stand before `from`; HF-L105 when absent. */
+  readonly gap?: FaultCode
   /**
    * Why the promise of `from` may not hold: transactions that perhaps ended in the log before it and
    * that the source does not show yet. Null nearly always; asked for after `changes`.

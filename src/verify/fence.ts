@@ -63,7 +63,8 @@ function stands(state: TableState, at: Positions, compare: Compare): Positions {
 
 function gap(source: SourceReader, target: TargetReader): Fault {
   const [at, from] = [target.at, source.from].map(describePositions)
-  return new Fault('HF-L105', { what: `the target stands at ${at}, the log is kept from ${from}` })
+  const what = `the target stands at ${at}, the log is kept from ${from}`
+  return new Fault(source.gap ?? 'HF-L105', { what })
 }
 
 async function read(

@@ -115,7 +115,9 @@ export function statusText(status: Status, paint: Paint): string {
   }
   if (status.fault !== null) {
     row('fault', `${status.fault.code} ${status.fault.what}`)
-    for (const [at, todo] of status.fault.todo.entries()) row(at === 0 ? 'you' : '', todoText(todo))
+    for (const [at, todo] of status.fault.todo.entries()) {
+      row(at === 0 ? 'you' : '', todoText(todo, status.mirror))
+    }
   }
   row('connector', `${connector.state.padEnd(8)} ${connector.message}`)
   for (const { name, condition, state, tasks, faults } of status.connectors) {

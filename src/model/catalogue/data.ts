@@ -92,7 +92,10 @@ export const dataFaults = {
     safe: 'Nothing after it was applied and no value was bent: the target stands at the last transaction before.',
     todo: [
       { text: 'Correct the value at the source, or leave the table out of the mirror.' },
-      { text: 'Then remove the mirror and make it again.', run: 'holdfast destroy' },
+      {
+        text: 'Then remove the mirror and make it again.',
+        run: 'holdfast destroy && holdfast run --on-existing replace',
+      },
     ],
   },
   'HF-D412': {

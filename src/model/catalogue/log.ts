@@ -14,7 +14,10 @@ export const logFaults = {
         sql: "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf()",
         at: 'source',
       },
-      { text: 'Remove the mirror and make it again.', run: 'holdfast destroy' },
+      {
+        text: 'Remove the mirror and make it again.',
+        run: 'holdfast destroy && holdfast run --on-existing replace',
+      },
     ],
   },
   'HF-L103': {
@@ -30,7 +33,10 @@ export const logFaults = {
         sql: 'SELECT slot_name, plugin, database, active, wal_status FROM pg_replication_slots',
         at: 'source',
       },
-      { text: 'Remove the mirror and make it again.', run: 'holdfast destroy' },
+      {
+        text: 'Remove the mirror and make it again.',
+        run: 'holdfast destroy && holdfast run --on-existing replace',
+      },
     ],
   },
   'HF-L104': {
@@ -57,7 +63,10 @@ export const logFaults = {
     safe: 'Nothing was read from it and nothing was changed; the target stands where it stood.',
     todo: [
       { text: 'Give the mirror another name.', run: 'holdfast run --name …' },
-      { text: 'Or remove the mirror and make it again.', run: 'holdfast destroy' },
+      {
+        text: 'Or remove the mirror and make it again.',
+        run: 'holdfast destroy && holdfast run --on-existing replace',
+      },
     ],
   },
   'HF-L106': {
@@ -65,11 +74,14 @@ export const logFaults = {
     class: 'persistent',
     severity: 'critical',
     exit: 1,
-    why: 'The system identifier, the timeline or the database is not the one of the checkpoint: the server was restored, replaced or failed over.',
+    why: 'The server, its history or the database is not the one of the checkpoint: it was restored, replaced or failed over, or its log was reset.',
     safe: 'Nothing was applied from it. The target stands where it stood, and may hold rows that this source no longer has.',
     todo: [
       { text: 'If the URL is wrong, correct it.' },
-      { text: 'If the source was restored, make the mirror again.', run: 'holdfast destroy' },
+      {
+        text: 'If the source was restored or its log was reset, make the mirror again.',
+        run: 'holdfast destroy && holdfast run --on-existing replace',
+      },
     ],
   },
   'HF-L107': {
@@ -139,12 +151,15 @@ export const logFaults = {
         at: 'source',
       },
       {
-        text: 'Let the source keep its log for longer (expire_logs_days before MySQL 8).',
-        sql: 'SET PERSIST binlog_expire_logs_seconds = 604800',
+        text: 'Let the source keep its log for longer, in its configuration, too (expire_logs_days before MySQL 8 and MariaDB 10.6).',
+        sql: 'SET GLOBAL binlog_expire_logs_seconds = 604800',
         at: 'source',
         as: 'administrator',
       },
-      { text: 'Remove the mirror and make it again.', run: 'holdfast destroy' },
+      {
+        text: 'Remove the mirror and make it again.',
+        run: 'holdfast destroy && holdfast run --on-existing replace',
+      },
     ],
   },
   'HF-L112': {
@@ -156,7 +171,10 @@ export const logFaults = {
     safe: 'Nothing after it was applied; the target stands at the last whole transaction before. What the source did not log can only be had by a new copy.',
     todo: [
       { text: 'Look at the log of the server at that moment.' },
-      { text: 'Remove the mirror and make it again.', run: 'holdfast destroy' },
+      {
+        text: 'Remove the mirror and make it again.',
+        run: 'holdfast destroy && holdfast run --on-existing replace',
+      },
     ],
   },
   'HF-L114': {
@@ -173,7 +191,10 @@ export const logFaults = {
         at: 'source',
         as: 'administrator',
       },
-      { text: 'Remove the mirror and make it again.', run: 'holdfast destroy' },
+      {
+        text: 'Remove the mirror and make it again.',
+        run: 'holdfast destroy && holdfast run --on-existing replace',
+      },
     ],
   },
   'HF-L115': {
@@ -190,7 +211,10 @@ export const logFaults = {
         at: 'source',
         as: 'administrator',
       },
-      { text: 'Remove the mirror and make it again.', run: 'holdfast destroy' },
+      {
+        text: 'Remove the mirror and make it again.',
+        run: 'holdfast destroy && holdfast run --on-existing replace',
+      },
     ],
   },
   'HF-L116': {
@@ -207,7 +231,10 @@ export const logFaults = {
         at: 'source',
         as: 'administrator',
       },
-      { text: 'Remove the mirror and make it again.', run: 'holdfast destroy' },
+      {
+        text: 'Remove the mirror and make it again.',
+        run: 'holdfast destroy && holdfast run --on-existing replace',
+      },
     ],
   },
   'HF-L117': {
@@ -223,7 +250,10 @@ export const logFaults = {
         sql: 'XA RECOVER',
         at: 'source',
       },
-      { text: 'Remove the mirror and make it again.', run: 'holdfast destroy' },
+      {
+        text: 'Remove the mirror and make it again.',
+        run: 'holdfast destroy && holdfast run --on-existing replace',
+      },
     ],
   },
   'HF-L118': {
@@ -240,7 +270,10 @@ export const logFaults = {
         at: 'source',
         as: 'administrator',
       },
-      { text: 'Else remove the mirror and make it again.', run: 'holdfast destroy' },
+      {
+        text: 'Else remove the mirror and make it again.',
+        run: 'holdfast destroy && holdfast run --on-existing replace',
+      },
     ],
   },
   'HF-L119': {

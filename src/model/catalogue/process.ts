@@ -171,7 +171,10 @@ export const processFaults = {
     safe: 'Nothing was changed: without a checkpoint that can be read nothing is written.',
     todo: [
       { text: 'Put the state back as it was, from a backup of the whole target.' },
-      { text: 'Or remove the mirror and make it again.', run: 'holdfast destroy' },
+      {
+        text: 'Or remove the mirror and make it again.',
+        run: 'holdfast destroy && holdfast run --on-existing replace',
+      },
     ],
   },
   'HF-X109': {

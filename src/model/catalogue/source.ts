@@ -188,7 +188,10 @@ export const sourceFaults = {
         sql: 'SELECT pubname, schemaname, tablename FROM pg_publication_tables ORDER BY 1, 2, 3',
         at: 'source',
       },
-      { text: 'Remove the mirror and make it again.', run: 'holdfast destroy' },
+      {
+        text: 'Remove the mirror and make it again.',
+        run: 'holdfast destroy && holdfast run --on-existing replace',
+      },
     ],
   },
   'HF-S207': {

@@ -1,7 +1,6 @@
 import type { Session } from '../../dialect/mysql/connect.ts'
 import type { LogAge, LogState } from '../source.ts'
-import { Dump, eventsIn } from './log/dump.ts'
-import { type LogEvent, LogReader } from './log/events.ts'
+import { begunAt } from './log/begun.ts'
 import type { FilePlace } from './place.ts'
 import type { LogFile } from './server.ts'
 
@@ -58,23 +57,10 @@ export class Keeping {
 
   /** The age of a file counts from its last change, which is when the next one was begun. */
   async #secondsSince(file: string): Promise<number> {
-    if (this.#begun?.file !== file) this.#begun = { file, at: await this.#beginOf(file) }
+    if (this.#begun?.file !== file)
+      this.#begun = { file, at: await begunAt(await this.#another(), file, never) }
     const [row] = await this.#control.query('SELECT UNIX_TIMESTAMP() AS n')
     return Math.max(0, Number(row?.['n']) - this.#begun.at)
-  }
-
-  async #beginOf(file: string): Promise<number> {
-    const start = { by: 'file', file, position: 4n } as const
-    await using dump = await Dump.open(await this.#another(), { start, alive: async () => true })
-    const reader = new LogReader()
-    for (;;) {
-      const events: LogEvent[] = []
-      for (const bytes of eventsIn(await dump.next(never))) {
-        if (reader.take(bytes, events) !== null) break
-      }
-      const begun = events.find(({ kind, timestamp }) => kind === 'format' && timestamp > 0)
-      if (begun !== undefined) return begun.timestamp
-    }
   }
 }
 

@@ -151,11 +151,14 @@ export function lacking(a: Passed, b: Passed): Passed {
   return b instanceof DomainPosition ? a.minus(b) : a
 }
 
-/** The transaction that came last before a place, by which a log is recognised. */
+/**
+ * What a log is recognised by at a place: the transaction that came last before it, or the file in
+ * which it stands where none was read yet.
+ */
 export interface Landmark {
   /** Where it begins. */
   readonly at: FilePlace
-  /** Its name; empty where transactions have none. */
+  /** Its name; empty where transactions have none, and for a file. */
   readonly gtid: string
   /** Microseconds since 1970 at the server that it was made on. */
   readonly time: bigint

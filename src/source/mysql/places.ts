@@ -11,6 +11,7 @@ import {
   type Place,
   parseLandmark,
   parsePlace,
+  writeLandmark,
   writePlace,
 } from './place.ts'
 import { Ruler } from './ruler.ts'
@@ -41,16 +42,18 @@ export class Places {
     return naming === 'files' ? `${flavour} ${key}` : `${flavour} transactions`
   }
 
-  at(place: Place): Positions {
-    return new OneLane(LANE, this.position(place))
+  at(place: Place, landmark?: Landmark): Positions {
+    return new OneLane(LANE, this.position(place, landmark))
   }
 
-  position(place: Place): Position {
+  position(place: Place, landmark?: Landmark): Position {
     const { at } = place
     const order = at === null || at.server !== this.#server.key ? 0n : this.ruler.at(at)
     const shown = at === null ? {} : { shown: `${at.file}:${at.position}` }
     const lasting = at === null ? {} : { lasting: lastingOf(at) }
-    const position = { log: this.log, order, ...lasting, token: writePlace(place), ...shown }
+    const mark = landmark === undefined ? {} : { landmark: writeLandmark(landmark) }
+    const token = writePlace(place)
+    const position = { log: this.log, order, ...lasting, token, ...mark, ...shown }
     this.#places.set(position, place)
     return position
   }

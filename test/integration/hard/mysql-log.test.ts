@@ -71,6 +71,27 @@ for (const kind of kinds) {
     )
   })
 
+  test(`M5 so is one that was reset before any transaction came, on ${kind}`, async (t) => {
+    await using server = await mysql(kind, {})
+    const { db, source } = await stand(t, server, PLAIN)
+    const snapshot = await source.snapshot({ keep: true }, never)
+    const checkpoint = await checkpointAt(source, settled(snapshot.positions))
+    await snapshot[Symbol.asyncDispose]()
+    await compareLogs(source, checkpoint, never)
+    const now = async (): Promise<unknown> =>
+      (await db.query('select unix_timestamp() as s'))[0]?.['s']
+    const then = await now()
+    // A file says the second that it was begun in.
+    await eventually('the clock of the server goes on', async () => (await now()) !== then)
+    await db.query(RESET[kind])
+    for (let i = 10; i < 40; i++) await db.query(`insert into t values (${i}, 'a')`)
+    await refused(
+      compareLogs(await sourceOf(t, db), checkpoint, never),
+      'HF-L106',
+      /was begun at another time/,
+    )
+  })
+
   test(`M6 another server is not taken for the source, on ${kind}`, async (t) => {
     await using server = await mysql(kind, {})
     const { db, source, read } = await stand(t, server, PLAIN)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseUrl } from '../../../src/config/url.ts'
 import { laneLags } from '../../../src/mirror/lanes.ts'
+import { eventually } from '../../../testkit/eventually.ts'
 import { mirror } from '../../../testkit/mirror.ts'
 import { database, type MysqlServer, mysql, mysqlDatabase } from '../../../testkit/servers/index.ts'
 import { fill, load } from '../source/mysql/load.ts'
@@ -71,7 +72,7 @@ for (const [name, start] of Object.entries(servers)) {
   })
 }
 
-test('what a stopped mirror is behind by is counted over the files of the log', async (t) => {
+test('what a stopped mirror is behind by is counted over files of the log; a comparison says that they are gone', async (t) => {
   // A server of its own: its log begins at its first file.
   await using server = await mysql('mariadb-10.11', {})
   const source = await mysqlDatabase(t, server)
@@ -97,4 +98,10 @@ test('what a stopped mirror is behind by is counted over the files of the log', 
   await source.query(`insert into t values (3, repeat('x', 5000)); flush logs`)
   const more = (await behind()) ?? 0n
   assert.ok(more > 5000n && more < 10_000n, `${more} bytes`)
+  const newest = (await source.query('show binary logs')).at(-1)?.['Log_name']
+  await eventually('all but the newest file are purged', async () => {
+    await source.query(`purge binary logs to '${newest}'`)
+    return (await source.query('show binary logs')).length === 1
+  })
+  await assert.rejects(ends.differences(), { code: 'HF-L111' })
 })

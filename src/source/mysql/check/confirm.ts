@@ -1,6 +1,7 @@
 import { connect, type Session } from '../../../dialect/mysql/connect.ts'
 import type { Endpoint } from '../../../model/endpoint.ts'
 import { Fault } from '../../../model/fault.ts'
+import { begunAt, FIRST } from '../log/begun.ts'
 import { DomainPosition } from '../log/domains.ts'
 import { Dump, eventsIn, type Start } from '../log/dump.ts'
 import { type LogEvent, LogReader } from '../log/events.ts'
@@ -24,6 +25,8 @@ export interface ConfirmOptions {
 export async function confirmLog(options: ConfirmOptions, signal: AbortSignal): Promise<void> {
   await requireTransactions(options)
   if (options.landmark === null) return
+  if (options.landmark.at.position === FIRST)
+    return await confirmFile(options, options.landmark, signal)
   // What was written without a name is not sent once all transactions have one.
   const named = options.server.variables.get('gtid_mode') === 'ON'
   if (options.landmark.gtid === '' && named) return
@@ -31,6 +34,22 @@ export async function confirmLog(options: ConfirmOptions, signal: AbortSignal): 
   if (start === null) return
   const found = await firstAt(options, start, signal)
   if (found === null || !isSame(found, options.landmark)) throw otherLog(options.landmark)
+}
+
+/** A log that was reset begins its files anew, under the names that they had before. */
+async function confirmFile(
+  { endpoint, mirror, control, server }: ConfirmOptions,
+  { at, time }: Landmark,
+  signal: AbortSignal,
+): Promise<void> {
+  if (at.server !== server.key) return
+  const files = await logFiles(control)
+  if (!files.some(({ file }) => file === at.file)) return
+  const session = await connect(endpoint, { side: 'source', mirror, purpose: 'confirm' })
+  const begun = await begunAt(session, at.file, signal)
+  if (BigInt(begun) * 1_000_000n === time) return
+  const what = `the log of the source is another one: its file ${at.file}, where the target stands, was begun at another time`
+  throw new Fault('HF-L106', { what, side: 'source' })
 }
 
 /** What the target has and the source does not is named. */

@@ -53,6 +53,7 @@ export async function openSourceReader(
 class MysqlSourceReader implements SourceReader {
   readonly at: Positions
   readonly from: Positions
+  readonly gap = 'HF-L111'
   readonly unsettled = null
   readonly #view: View
   readonly #options: SourceReaderOptions

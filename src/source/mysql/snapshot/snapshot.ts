@@ -1,9 +1,10 @@
-import type { Session } from '../../../dialect/mysql/connect.ts'
+import { connect, type Session } from '../../../dialect/mysql/connect.ts'
 import { Fault } from '../../../model/fault.ts'
 import type { Positions } from '../../../model/position.ts'
 import { type Table, tableName } from '../../../model/table.ts'
 import type { Chunk, Snapshot } from '../../source.ts'
 import { estimateTables } from '../estimate.ts'
+import { begunAt, FIRST } from '../log/begun.ts'
 import { Emptied } from './emptied.ts'
 import { openView, type ViewOptions } from './opening.ts'
 import { rangesOf } from './ranges.ts'
@@ -23,7 +24,26 @@ export async function openSnapshot(
 ): Promise<Snapshot> {
   const width = options.width ?? WIDTH
   const view = await openView({ ...options, purpose: 'copy', width }, signal)
-  return new MysqlSnapshot(view, options)
+  try {
+    const positions = await marked(options, view.positions, signal)
+    return new MysqlSnapshot(view, positions, options)
+  } catch (error) {
+    await view[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** Where no transaction was read on the way, the log is recognised by the file that it stands in. */
+async function marked(
+  { endpoint, mirror, places }: SnapshotOptions,
+  positions: Positions,
+  signal: AbortSignal,
+): Promise<Positions> {
+  const { place, landmark } = places.in(positions)
+  if (landmark !== null || place.at === null) return positions
+  const session = await connect(endpoint, { side: 'source', mirror, purpose: 'landmark' })
+  const time = BigInt(await begunAt(session, place.at.file, signal)) * 1_000_000n
+  return places.at(place, { at: { ...place.at, position: FIRST }, gtid: '', time })
 }
 
 class MysqlSnapshot implements Snapshot {
@@ -33,11 +53,11 @@ class MysqlSnapshot implements Snapshot {
   readonly #emptied: Emptied
   readonly #closed = new AbortController()
 
-  constructor(view: View, options: SnapshotOptions) {
+  constructor(view: View, positions: Positions, options: SnapshotOptions) {
     this.#view = view
     this.#control = options.control
-    this.#emptied = new Emptied(options, view.positions, this.#closed.signal)
-    this.positions = view.positions
+    this.#emptied = new Emptied(options, positions, this.#closed.signal)
+    this.positions = positions
   }
 
   async chunks(table: Table, bytes: number): Promise<readonly Chunk[]> {
