@@ -129,7 +129,7 @@ export class Out {
     const size = end - start
     this.room(size)
     const { buffer, at } = this
-    if (size > 24) from.copy(buffer, at, start, end)
+    if (size > 48) from.copy(buffer, at, start, end)
     else for (let i = 0; i < size; i++) buffer[at + i] = from[start + i] ?? 0
     this.at = at + size
   }

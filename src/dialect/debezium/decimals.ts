@@ -9,11 +9,27 @@ const PLAIN = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/
 export function decimal(out: Out, unscaled: Buffer, scale: number): void {
   if (unscaled.length === 0) throw misread('a decimal has no digits')
   if (unscaled.length <= SMALL) {
-    placed(out, String(unscaled.readIntBE(0, unscaled.length)), scale)
+    const value = unscaled.readIntBE(0, unscaled.length)
+    if (scale > 0 && scale < FRACTIONS.length) fraction(out, value, scale)
+    else placed(out, String(value), scale)
     return
   }
   const value = BigInt.asIntN(unscaled.length * 8, BigInt(`0x${unscaled.toString('hex')}`))
   placed(out, String(value), scale)
+}
+
+/** Ten to the power of each number of digits. */
+const FRACTIONS = Array.from({ length: 16 }, (_, digits) => 10 ** digits)
+
+/** A number of 48 bits, which divides exactly, with the point put before the last `scale` digits. */
+function fraction(out: Out, value: number, scale: number): void {
+  if (value < 0) out.byte(0x2d)
+  const size = Math.abs(value)
+  const unit = FRACTIONS[scale] ?? 1
+  const whole = Math.floor(size / unit)
+  out.integer(whole)
+  out.byte(0x2e)
+  out.padded(size - whole * unit, scale)
 }
 
 /** The same with the zeros taken away that the scale has too many. Throws Misread for other digits. */

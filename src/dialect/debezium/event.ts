@@ -1,6 +1,6 @@
 import type { Table } from '../../model/table.ts'
 import type { Tuple } from '../../model/tuple.ts'
-import type { Place } from './place.ts'
+import type { Place, Whole } from './place.ts'
 
 /** A record of a topic as the broker keeps it. */
 export interface DebeziumRecord {
@@ -40,11 +40,11 @@ export interface Origin {
   readonly database: string
   readonly snapshot: SnapshotMark
   /** Microseconds since 1970 by the database's clock; null when it is not said. */
-  readonly committedAt: bigint | null
+  readonly committedAt: Whole | null
   /** Where it stands in the log of the database; null when it is not said. */
   readonly place: Place | null
   /** What the database calls the transaction; null when it is not said. */
-  readonly transactionId: string | null
+  readonly transactionId: string | Whole | null
   readonly membership: Membership | null
 }
 

@@ -30,6 +30,7 @@ export class JsonWire implements Wire {
   #buffer: Buffer = NOTHING
   #end = 0
   #scratch = Buffer.allocUnsafeSlow(256)
+  #raw = NOTHING
   at = 0
 
   begin(buffer: Buffer, from: number, to: number): void {
@@ -218,7 +219,11 @@ export class JsonWire implements Wire {
     const size = this.at - from
     if (size > this.#scratch.length) this.#scratch = Buffer.allocUnsafeSlow(size * 2)
     const span = { buffer: this.#buffer, from: from + 1, to: this.at - 1 }
-    return this.#scratch.subarray(0, decodeBase64(span, this.#scratch, 0))
+    const length = decodeBase64(span, this.#scratch, 0)
+    // Mostly as long as the last one.
+    if (this.#raw.length !== length || this.#raw.buffer !== this.#scratch.buffer)
+      this.#raw = this.#scratch.subarray(0, length)
+    return this.#raw
   }
   written(): string | null {
     if (this.#buffer[this.at] === QUOTE) return null

@@ -1,9 +1,9 @@
 import type { Membership, Origin, SnapshotMark } from './event.ts'
-import type { Place } from './place.ts'
+import { exactly, type Parts, type Place, type Whole, whole } from './place.ts'
 import type { Field, Shape } from './shape.ts'
 import { type Memo, memo, pass, type Wire } from './wire.ts'
 
-type Fact = string | number | bigint | boolean | readonly (number | bigint)[] | null
+type Fact = string | boolean | Whole | readonly Whole[] | null
 
 /** What is taken from the block; everything else is passed over. */
 const WANTED = [
@@ -87,25 +87,29 @@ export class OriginReader {
   }
 
   origin(membership: Membership | null): Origin {
-    const fact = (name: Wanted): Fact | undefined => this.#facts[AT[name]]
+    const facts = this.#facts
     return {
       connector: this.text('connector'),
       server: this.text('name'),
       database: this.text('db'),
-      snapshot: markOf(fact('snapshot')),
-      committedAt: momentOf(fact('ts_us'), fact('ts_ms')),
+      snapshot: markOf(facts[AT.snapshot]),
+      committedAt: momentOf(facts[AT.ts_us], facts[AT.ts_ms]),
       place: this.#place(),
-      transactionId: idOf(fact('gtid') ?? fact('txId') ?? fact('transaction_id')),
+      transactionId: idOf(facts[AT.gtid] ?? facts[AT.txId] ?? facts[AT.transaction_id]),
       membership,
     }
   }
 
   #place(): Place | null {
-    const fact = (name: Wanted): Fact | undefined => this.#facts[AT[name]]
+    const connector = this.text('connector')
     const gtid = this.text('gtid') || null
-    switch (this.text('connector')) {
-      case 'postgresql':
-        return this.#made(postgres(fact('lsn'), fact('sequence')), gtid)
+    if (connector !== 'postgresql') return this.#placeOf(connector, gtid)
+    return this.#made(postgres(this.#facts[AT.lsn], this.#facts[AT.sequence]), gtid)
+  }
+
+  #placeOf(connector: string, gtid: string | null): Place | null {
+    const fact = (name: Wanted): Fact | undefined => this.#facts[AT[name]]
+    switch (connector) {
       case 'mysql':
       case 'mariadb':
         return this.#made(
@@ -135,8 +139,8 @@ export class OriginReader {
     }
   }
 
-  #made(parts: readonly (bigint | null)[], gtid: string | null): Place | null {
-    if (parts.every((part) => part === null)) return null
+  #made(parts: Parts, gtid: string | null): Place | null {
+    if (parts.every(isUnsaid)) return null
     return { log: this.#logName(), parts, gtid }
   }
 
@@ -185,32 +189,35 @@ function readFact(wire: Wire, shape: Shape, { index, memo: last }: Slot): Fact {
  * `[commit, lsn]`, or only the latter while the connector knows of no commit. Without the sequence
  * nothing is known: an LSN alone does not tell the order, since transactions write at the same time.
  */
-function postgres(
-  lsn: Fact | undefined,
-  sequence: Fact | undefined,
-): readonly [bigint | null, bigint | null] {
-  if (!Array.isArray(sequence)) return [null, null]
-  const runs: readonly (number | bigint)[] = sequence
-  const own = number(lsn) ?? (runs.length === 0 ? null : BigInt(runs.at(-1) ?? 0))
-  return [runs.length > 1 ? BigInt(runs[0] ?? 0) : null, own]
+function postgres(lsn: Fact | undefined, sequence: Fact | undefined): Parts {
+  if (!Array.isArray(sequence)) return NOWHERE
+  const runs: readonly Whole[] = sequence
+  const own = number(lsn) ?? runs.at(-1) ?? null
+  return [runs.length > 1 ? (runs[0] ?? null) : null, own]
 }
 
-function number(fact: Fact | undefined): bigint | null {
-  if (typeof fact === 'number' || typeof fact === 'bigint') return BigInt(fact)
-  return typeof fact === 'string' && /^\d+$/.test(fact) ? BigInt(fact) : null
+const NOWHERE: Parts = [null, null]
+
+function isUnsaid(part: Whole | null): boolean {
+  return part === null
+}
+
+function number(fact: Fact | undefined): Whole | null {
+  if (typeof fact === 'number' || typeof fact === 'bigint') return fact
+  return typeof fact === 'string' && /^\d+$/.test(fact) ? whole(fact) : null
 }
 
 /** `0000002a:00000398:0005` and ` 0x00011f.00009a40.0010 ` as one number. */
-function hex(fact: Fact | undefined): bigint | null {
+function hex(fact: Fact | undefined): Whole | null {
   if (typeof fact !== 'string') return number(fact)
   const digits = fact.trim().replace(/^0x/, '').replaceAll(/[:.]/g, '')
-  return /^[0-9a-fA-F]+$/.test(digits) ? BigInt(`0x${digits}`) : null
+  return /^[0-9a-fA-F]+$/.test(digits) ? whole(`0x${digits}`) : null
 }
 
 /** `mysql-bin.000003` as 3. */
-function lastNumber(fact: Fact | undefined): bigint | null {
+function lastNumber(fact: Fact | undefined): Whole | null {
   const digits = typeof fact === 'string' ? /(\d+)$/.exec(fact)?.[1] : undefined
-  return digits === undefined ? null : BigInt(digits)
+  return digits === undefined ? null : whole(digits)
 }
 
 const MARKS: ReadonlySet<string> = new Set<SnapshotMark>([
@@ -227,16 +234,16 @@ function markOf(fact: Fact | undefined): SnapshotMark {
   return MARKS.has(text) ? (text as SnapshotMark) : 'no'
 }
 
-function momentOf(micros: Fact | undefined, millis: Fact | undefined): bigint | null {
+function momentOf(micros: Fact | undefined, millis: Fact | undefined): Whole | null {
   const exact = number(micros)
   if (exact !== null) return exact
   const rough = number(millis)
-  return rough === null ? null : rough * 1000n
+  return rough === null ? null : exactly(BigInt(rough) * 1000n)
 }
 
-function idOf(fact: Fact | undefined): string | null {
+function idOf(fact: Fact | undefined): string | Whole | null {
   if (typeof fact === 'string') return fact === '' ? null : fact
-  return typeof fact === 'number' || typeof fact === 'bigint' ? String(fact) : null
+  return typeof fact === 'number' || typeof fact === 'bigint' ? fact : null
 }
 
 /** `{id, total_order, data_collection_order}` when it is there. */

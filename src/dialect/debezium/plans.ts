@@ -93,7 +93,8 @@ class EnvelopePlan implements Plan {
     const gone = op === 'delete'
     if (gone ? spans.before === NOWHERE && record.key === null : spans.row === NOWHERE)
       throw misread('it has no row')
-    return topic.rowEvent({ ...spans, op, table, record, origin, out, partial: this.#partial })
+    const { row, before } = spans
+    return topic.rowEvent({ row, before, op, table, record, origin, out, partial: this.#partial })
   }
 
   /** Reads it field by field; says where the rows were written. */

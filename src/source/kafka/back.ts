@@ -41,7 +41,7 @@ async function requireHeld(
   const [[lane, met] = []] = gathering.until
   if (lane === undefined || met === undefined) return
   // What has to be there came after all that was told where the event was met.
-  const told = placeOf(lane, met).marks.map(({ at }) => at)
+  const told = placeOf(lane, met).marks.map(({ at }) => BigInt(at))
   const oldest = told.reduce((a, b) => (b < a ? b : a), told[0] ?? 0n) / 1000n - CLOCKS
   const since = await cluster.offsets([topic], { millis: oldest > 0n ? oldest : 0n })
   for (const { partition, offset } of cut) {

@@ -1,5 +1,6 @@
 import type { Decoder } from '../../dialect/debezium/decoder.ts'
 import type { DebeziumEvent, Origin, RowEvent } from '../../dialect/debezium/event.ts'
+import { byNumber } from '../../dialect/debezium/place.ts'
 import type { PlaceOffset, Topic } from '../../dialect/kafka/cluster.ts'
 import type { KafkaMessage } from '../../dialect/kafka/records.ts'
 import { Fault } from '../../model/fault.ts'
@@ -184,8 +185,7 @@ function sideOf(other: Origin, origin: Origin): number | null {
 }
 
 function byTime(a: Origin, b: Origin): number {
-  const [mine, other] = [a.committedAt ?? 0n, b.committedAt ?? 0n]
-  return mine === other ? 0 : mine < other ? -1 : 1
+  return byNumber(a.committedAt ?? 0, b.committedAt ?? 0)
 }
 
 /** Records that cannot be read say nothing here; they stop whoever has to carry them out. */

@@ -1,9 +1,9 @@
 import type { RowEvent } from '../../dialect/debezium/event.ts'
+import { bigint, type Whole } from '../../dialect/debezium/place.ts'
 import type { Change, SchemaChange, StreamItem } from '../../model/change.ts'
 import { Changes, DELETE, INSERT, type RowSpan, UPDATE } from '../../model/changes.ts'
 import type { Positions } from '../../model/position.ts'
 import type { Entry, Lane } from './lane.ts'
-import { marked } from './marks.ts'
 import { memberOf } from './merge.ts'
 import { gone } from './moves.ts'
 import { laneOf, positionAt } from './place.ts'
@@ -24,7 +24,7 @@ export interface Committed {
   readonly changes: readonly Change[]
   /** Those that stand behind it. */
   readonly lanes: readonly Lane[]
-  readonly at: bigint | null
+  readonly at: Whole | null
 }
 
 /** How what a topic tells is handed on: row by row, as a commit, or in pieces of its transaction. */
@@ -65,7 +65,7 @@ export class Handover {
   /** Of a row that came, changed or went; the next entry is passed. */
   emit(lane: Lane, entry: Entry, event: RowEvent): void {
     const { table, buffer, from, to } = this.fitted(event, lane, entry)
-    lane.marks = marked(lane.marks, event.origin)
+    lane.trail.take(event.origin)
     lane.pass(entry)
     const at = event.origin?.committedAt ?? null
     const kind = event.partial || event.op === 'update' ? UPDATE : INSERT
@@ -84,6 +84,28 @@ export class Handover {
       const own = { member, topic: this.#name, lanes: [lane], poll: entry.poll }
       this.#wholes.add(this.items, { ...own, changes: span, at })
     }
+  }
+
+  /**
+   * Hands on a row that came or was changed, whose record came next and is kept by nobody; false,
+   * and nothing done, where more has to be thought of.
+   */
+  follow(lane: Lane, offset: bigint, event: RowEvent): boolean {
+    const { op, oldKey, origin, row } = event
+    if (op === 'delete' || op === 'read' || oldKey !== null || row.from < 0) return false
+    const fitted = this.#shapes.known(event.table)
+    if (fitted === null || !fitted.same || this.#grown.length > 0) return false
+    lane.trail.take(origin)
+    lane.passed(offset)
+    const { buffer, partial } = event
+    const kind = partial || op === 'update' ? UPDATE : INSERT
+    const { table } = fitted
+    const { from, to } = row
+    lane.change(
+      { kind, table, buffer, from, to, oldFrom: -1, oldTo: -1 },
+      origin?.committedAt ?? null,
+    )
+    return true
   }
 
   /** The tuple of an event as the table has its columns. */
@@ -115,7 +137,13 @@ export class Handover {
     }
     const transaction = this.id()
     const positions = this.positions(lanes)
-    this.items.push({ kind: 'commit', transaction, changes: all, positions, committedAt: at })
+    this.items.push({
+      kind: 'commit',
+      transaction,
+      changes: all,
+      positions,
+      committedAt: bigint(at),
+    })
   }
 
   /** Where these stand now, which is said by that. */

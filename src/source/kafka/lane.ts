@@ -1,9 +1,11 @@
 import type { DebeziumEvent, Origin } from '../../dialect/debezium/event.ts'
+import { bigint, type Parts, type Whole } from '../../dialect/debezium/place.ts'
 import type { StreamItem } from '../../model/change.ts'
 import { Changes, type RowSpan } from '../../model/changes.ts'
 import { Run } from '../../model/run.ts'
 import { type Marks, marked } from './marks.ts'
 import { type LanePlace, positionsAt } from './place.ts'
+import { marksAt, Trail } from './trail.ts'
 
 /** A record of a partition and what it says. */
 export interface Entry {
@@ -50,7 +52,8 @@ export class Lane {
   fetched: bigint
   /** The next record after those that were handed on or passed over. */
   applied: bigint
-  marks: Marks
+  /** What was told of the log, up to `applied`. */
+  readonly trail: Trail
   /** Records before are applied one by one: their transactions may have ended long ago. */
   apart = 0n
   /** Why its next entry has to wait. */
@@ -75,7 +78,7 @@ export class Lane {
     this.fetched = place.offset
     this.applied = place.offset
     this.#told = place.offset
-    this.marks = place.marks
+    this.trail = new Trail(place.marks)
     this.#gone = place.gone
   }
 
@@ -84,6 +87,12 @@ export class Lane {
   }
   get head(): Entry | undefined {
     return this.#queue[this.#head]
+  }
+  get marks(): Marks {
+    return this.trail.marks
+  }
+  set marks(marks: Marks) {
+    this.trail.marks = marks
   }
   get place(): LanePlace {
     const { topic, partition, applied, marks } = this
@@ -124,6 +133,12 @@ export class Lane {
     this.applied = this.fetched
   }
 
+  /** A change of a row at this offset, before which nothing waited, was dealt with. */
+  passed(offset: bigint): void {
+    this.applied = offset + 1n
+    this.#gone = false
+  }
+
   /** The next entry says nothing, or what it said was taken. */
   skip(): void {
     const { head } = this
@@ -149,10 +164,10 @@ export class Lane {
   }
 
   /** Hands on a change of a row, which is all that its record says. */
-  change(row: RowSpan, at: bigint | null): void {
+  change(row: RowSpan, at: Whole | null): void {
     this.#changes.add(row.kind, row.table, row)
     this.#ends.push(this.#changes.length)
-    this.#places.add({ offset: this.applied, gone: this.#gone !== false, marks: this.marks, at })
+    this.#places.add({ offset: this.applied, gone: this.#gone !== false, at }, this.trail)
   }
 
   /** Moves what was handed on into the burst. */
@@ -193,7 +208,7 @@ export class Lane {
     return new Run(this.#changes, this.#ends, {
       length: places.offsets.length,
       positions: (i) => positionsAt(log, { topic, partition, ...places.at(i) }),
-      committedAt: (i) => places.times[i] ?? null,
+      committedAt: (i) => bigint(places.times[i] ?? null),
     })
   }
 }
@@ -201,21 +216,30 @@ export class Lane {
 /** Where a partition stands after each of its changes, and when those were committed. */
 class PlacesOf {
   readonly offsets: bigint[] = []
-  readonly times: (bigint | null)[] = []
+  readonly times: (Whole | null)[] = []
   readonly #gone: boolean[] = []
-  readonly #marks: Marks[] = []
+  /** The marks, or what they are made of: see `Trail`. */
+  readonly #bases: Marks[] = []
+  readonly #parts: (Parts | null)[] = []
+  readonly #ats: Whole[] = []
 
-  add(place: Omit<LanePlace, 'topic' | 'partition'> & { readonly at: bigint | null }): void {
+  add(
+    place: Pick<LanePlace, 'offset' | 'gone'> & { readonly at: Whole | null },
+    { base, parts, at }: Trail,
+  ): void {
     this.offsets.push(place.offset)
     this.times.push(place.at)
     this.#gone.push(place.gone)
-    this.#marks.push(place.marks)
+    this.#bases.push(base)
+    this.#parts.push(parts)
+    this.#ats.push(at)
   }
 
   at(index: number): Omit<LanePlace, 'topic' | 'partition'> {
     const offset = this.offsets[index]
-    const marks = this.#marks[index]
-    if (offset === undefined || marks === undefined) throw new RangeError(`no change ${index}`)
+    const base = this.#bases[index]
+    if (offset === undefined || base === undefined) throw new RangeError(`no change ${index}`)
+    const marks = marksAt(base, this.#parts[index] ?? null, this.#ats[index] ?? 0)
     return { offset, gone: this.#gone[index] ?? false, marks }
   }
 }

@@ -1,7 +1,11 @@
 import type { Origin } from '../../dialect/debezium/event.ts'
-import type { Place } from '../../dialect/debezium/place.ts'
-
-type Parts = readonly (bigint | null)[]
+import {
+  byNumber,
+  type Parts,
+  type Place,
+  type Whole,
+  whole,
+} from '../../dialect/debezium/place.ts'
 
 /**
  * How far one log of a database has been followed in a partition. A connector that starts again
@@ -14,7 +18,7 @@ export interface Mark {
   /** Where the newest snapshot stood; null without one. */
   readonly snapshot: Parts | null
   /** The newest time that an event told, microseconds since 1970. */
-  readonly at: bigint
+  readonly at: Whole
   /** The newest number of each origin of global transaction ids. */
   readonly gtids: ReadonlyMap<string, bigint>
   /** The number of the newest event in its transaction; 0 where the connector does not say it. */
@@ -77,7 +81,7 @@ function isTold(place: Place, mark: Mark, shares: boolean): boolean {
 function isHeld({ log, parts, gtid }: Place, { snapshot }: Mark): boolean {
   const [first = null] = parts
   if (snapshot === null || gtid !== null || first === null) return false
-  return isPostgres(log) ? first < (snapshot[1] ?? -1n) : order(parts, snapshot) < 0
+  return isPostgres(log) ? first < (snapshot[1] ?? -1) : order(parts, snapshot) < 0
 }
 
 function isToldSnapshot(place: Place, mark: Mark): boolean {
@@ -105,7 +109,7 @@ function isToldBetween(place: Place, mark: Mark): boolean {
  * that was told before it.
  */
 function isPassed({ log, parts }: Place, followed: Parts): boolean {
-  if (isPostgres(log)) return (parts[1] ?? -1n) <= (followed[1] ?? -1n)
+  if (isPostgres(log)) return (parts[1] ?? -1) <= (followed[1] ?? -1)
   return order(parts, followed) <= 0
 }
 
@@ -116,7 +120,7 @@ function isPassed({ log, parts }: Place, followed: Parts): boolean {
 export function emission(a: Origin, b: Origin): number {
   const [one, other] = [a.place, b.place]
   if (one === null || other === null) return 0
-  if (one.log !== other.log) return (a.committedAt ?? 0n) < (b.committedAt ?? 0n) ? -1 : 1
+  if (one.log !== other.log) return (a.committedAt ?? 0) < (b.committedAt ?? 0) ? -1 : 1
   const stands = isPostgres(one.log) ? byCommits(a, b) : order(one.parts, other.parts)
   if (stands !== 0) return stands
   return Number(b.snapshot !== 'no') - Number(a.snapshot !== 'no')
@@ -131,15 +135,15 @@ function byCommits(a: Origin, b: Origin): number {
 }
 
 /** True for what came after this commit, seen from one that does not know of a commit. */
-function isAfter(commit: bigint, { place, snapshot }: Origin): boolean {
-  const own = place?.parts[1] ?? -1n
+function isAfter(commit: Whole, { place, snapshot }: Origin): boolean {
+  const own = place?.parts[1] ?? -1
   return snapshot === 'no' ? commit > own : commit >= own
 }
 
 /** A connector that has just begun does not know of the commit before. */
 function isSame({ log, parts }: Place, mark: Parts): boolean {
   if (!isPostgres(log) || parts[0] !== null) return order(parts, mark) === 0
-  return parts[1] === mark[1]
+  return byNumber(parts[1] ?? -1, mark[1] ?? -1) === 0
 }
 
 function isBefore({ log, parts }: Place, mark: Parts): boolean {
@@ -148,8 +152,8 @@ function isBefore({ log, parts }: Place, mark: Parts): boolean {
   if (!unsaid) return order(parts, mark) < 0
   // A connector that has just begun does not know of the commit before: its transaction is new
   // when it wrote past everything that is known.
-  const newest = [mark[0] ?? -1n, mark[1] ?? -1n]
-  return newest.some((known) => (own ?? -1n) < known) && (own ?? -1n) !== newest[1]
+  const newest = [mark[0] ?? -1, mark[1] ?? -1]
+  return newest.some((known) => (own ?? -1) < known) && byNumber(own ?? -1, newest[1] ?? -1) !== 0
 }
 
 function isPostgres(log: string): boolean {
@@ -164,7 +168,7 @@ export function isInSnapshot(marks: Marks, { place }: Origin): boolean {
 
 function isInSnapshotOf({ log, parts }: Place, { snapshot }: Mark): boolean {
   if (snapshot === null) return false
-  if (isPostgres(log)) return (parts[1] ?? -1n) < (snapshot[1] ?? -1n)
+  if (isPostgres(log)) return (parts[1] ?? -1) < (snapshot[1] ?? -1)
   return order(parts, snapshot) < 0
 }
 
@@ -177,8 +181,10 @@ export function isOlder(marks: Marks, { place }: Origin): boolean {
 /** Negative when `a` is before `b`; what is not said is before every number. */
 export function order(a: Parts, b: Parts): number {
   for (let i = 0; i < Math.max(a.length, b.length); i++) {
-    const [mine, other] = [a[i] ?? -1n, b[i] ?? -1n]
-    if (mine !== other) return mine < other ? -1 : 1
+    const mine = a[i] ?? -1
+    const other = b[i] ?? -1
+    const stands = byNumber(mine, other)
+    if (stands !== 0) return stands
   }
   return 0
 }
@@ -203,7 +209,7 @@ export function marked(marks: Marks, origin: Origin | null): Marks {
 }
 
 function first(log: string): Mark {
-  return { log, parts: null, snapshot: null, at: 0n, gtids: NO_GTIDS, total: 0 }
+  return { log, parts: null, snapshot: null, at: 0, gtids: NO_GTIDS, total: 0 }
 }
 
 const NO_GTIDS: ReadonlyMap<string, bigint> = new Map()
@@ -288,7 +294,7 @@ export function parseMarks(text: string): Marks | null {
       log: decodeURIComponent(log),
       parts: partsOf(parts),
       snapshot: partsOf(snapshot),
-      at: BigInt(at),
+      at: whole(at),
       gtids,
       total,
     })
@@ -302,5 +308,5 @@ function isParts(text: string): boolean {
 
 function partsOf(text: string): Parts | null {
   if (text === NOTHING) return null
-  return text.split('.').map((part) => (part === '' ? null : BigInt(part)))
+  return text.split('.').map((part) => (part === '' ? null : whole(part)))
 }

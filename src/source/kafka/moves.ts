@@ -1,7 +1,7 @@
 import { type Origin, type RowEvent, tupleAt } from '../../dialect/debezium/event.ts'
 import type { Tuple } from '../../model/tuple.ts'
 import type { Entry, Lane } from './lane.ts'
-import { emission, isWhole, judge, type Marks } from './marks.ts'
+import { emission, isWhole, judge, type Marks, order } from './marks.ts'
 import { originOf } from './merge.ts'
 
 /** A record that waits, and the row that it tells of. */
@@ -124,7 +124,7 @@ function isOf({ origin: a }: RowEvent, { origin: b }: RowEvent): boolean {
   const [one, other] = [a?.place?.parts, b?.place?.parts]
   if (one === undefined || other === undefined) return true
   const unsaid = one[0] === null || other[0] === null
-  return one.every((part, i) => part === other[i] || (i === 0 && unsaid))
+  return one.every((part, i) => order([part], [other[i] ?? null]) === 0 || (i === 0 && unsaid))
 }
 
 function nameOf({ origin }: RowEvent, key: Tuple | null): string {

@@ -1,4 +1,5 @@
 import {
+  type DebeziumEvent,
   type Origin,
   type RowEvent,
   type TruncateEvent,
@@ -10,7 +11,7 @@ import type { Table } from '../../model/table.ts'
 import type { Tuple } from '../../model/tuple.ts'
 import { Handover } from './handover.ts'
 import { type Entry, Lane } from './lane.ts'
-import { isAhead, isInSnapshot, isLast, isOlder, isWhole, judge, marked, order } from './marks.ts'
+import { isAhead, isInSnapshot, isLast, isOlder, isWhole, marked, order } from './marks.ts'
 import { Merge, memberOf, originOf } from './merge.ts'
 import { gone, Moves } from './moves.ts'
 import type { LanePlace } from './place.ts'
@@ -96,6 +97,19 @@ export class TopicReading {
     for (const { hold } of this.lanes) if (hold !== null) hold.ends ??= ends
   }
 
+  /**
+   * Takes a change of a row at once, where it is all that is to be thought of: nothing waits, and no
+   * other partition or topic has anything to do with it. False where the event has to be kept.
+   */
+  follow(lane: Lane, offset: bigint, event: DebeziumEvent): boolean {
+    if (event.kind !== 'row' || lane.head !== undefined || this.lanes.length > 1) return false
+    if (this.#wholes !== null || this.#renewal !== null || this.#begins) return false
+    const { origin, op } = event
+    if (lane.replaced !== null || (origin !== null && origin.snapshot !== 'no')) return false
+    const verdict = lane.trail.judge(origin, op === 'update' ? 'alone' : 'shared')
+    return verdict === 'new' && this.#out.follow(lane, offset, event)
+  }
+
   /** Everything that can go on goes on. What it throws comes after the items before it. */
   drain(items: StreamItem[]): void {
     this.#out.items = items
@@ -149,7 +163,7 @@ export class TopicReading {
     const { event } = entry
     const origin = originOf(entry)
     const shares = event.kind === 'row' && event.op !== 'update' && event.op !== 'delete'
-    const verdict = judge(lane.marks, origin, shares ? 'shared' : 'alone')
+    const verdict = lane.trail.judge(origin, shares ? 'shared' : 'alone')
     if (verdict === 'back') throw wentBack(this.#shapes.table, lane, entry)
     if (verdict === 'again') return true
     if (origin === null || !isWhole(origin)) {

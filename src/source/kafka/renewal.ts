@@ -1,4 +1,5 @@
 import type { Origin } from '../../dialect/debezium/event.ts'
+import { bigint, type Parts } from '../../dialect/debezium/place.ts'
 import type { Change, SchemaChange, StreamItem } from '../../model/change.ts'
 import { Changes, type RowSpan } from '../../model/changes.ts'
 import type { Positions } from '../../model/position.ts'
@@ -11,7 +12,7 @@ import { emission, order } from './marks.ts'
  * transaction: rows that it does not hold are gone after it, and nobody sees the table half empty.
  */
 export class Renewal {
-  readonly parts: readonly (bigint | null)[]
+  readonly parts: Parts
   /** The answer of the brokers that brought its last row; null as long as that has not come. */
   last: number | null = null
   readonly #id: string
@@ -85,7 +86,13 @@ export class Renewal {
 
   commit(positions: Positions): StreamItem {
     const { committedAt } = this.origin
-    return { kind: 'commit', transaction: this.#id, changes: [], positions, committedAt }
+    return {
+      kind: 'commit',
+      transaction: this.#id,
+      changes: [],
+      positions,
+      committedAt: bigint(committedAt),
+    }
   }
 }
 

@@ -28,6 +28,11 @@ export class Shapes {
     return this.#table
   }
 
+  /** Of rows that came before. */
+  known(table: Table): Fitted | null {
+    return this.#fitted.get(table) ?? null
+  }
+
   /** Null for rows of a table that has columns that are not known yet. Throws Fault. */
   of(table: Table): Fitted | null {
     const known = this.#fitted.get(table)

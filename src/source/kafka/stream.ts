@@ -5,7 +5,7 @@ import type { Cluster, Topic } from '../../dialect/kafka/cluster.ts'
 import type { Fetcher, Wanted } from '../../dialect/kafka/fetcher.ts'
 import type { Portion } from '../../dialect/kafka/records.ts'
 import type { StreamItem } from '../../model/change.ts'
-import { keptKey, type Lane } from './lane.ts'
+import { type Entry, keptKey, type Lane } from './lane.ts'
 import { memberOf } from './merge.ts'
 import type { TopicReading } from './reading.ts'
 import type { Wholes } from './wholes.ts'
@@ -88,19 +88,20 @@ function take(
 ): { readonly error: unknown } | null {
   let failed: { readonly error: unknown } | null = null
   for (const { topic, partition, messages, next, end, asked } of portions) {
-    const lanes = topic === wholes?.lane.topic ? [wholes.lane] : (byName.get(topic)?.lanes ?? [])
+    const reading = byName.get(topic)
+    const lanes = topic === wholes?.lane.topic ? [wholes.lane] : (reading?.lanes ?? [])
     const lane = lanes.find((one) => one.partition === partition)
     if (lane === undefined) continue
     try {
       for (const message of messages) {
         const { offset } = message
         const event = decoder.decode(message)
-        const entry = { offset, key: keptKey(message.key, event), event, poll, joined: false }
-        if (offset >= lane.apart) lane.push(entry)
-        else {
-          // The transaction that it names has to know that it came.
-          wholes?.passed(topic, memberOf(entry))
-          lane.push({ ...entry, apart: true })
+        if (reading?.follow(lane, offset, event) !== true) {
+          keep(
+            lane,
+            { offset, key: keptKey(message.key, event), event, poll, joined: false },
+            wholes,
+          )
         }
         lane.fetched = offset + 1n
       }
@@ -118,6 +119,16 @@ function take(
     }
   }
   return failed
+}
+
+function keep(lane: Lane, entry: Entry, wholes: Wholes | null): void {
+  if (entry.offset >= lane.apart) {
+    lane.push(entry)
+    return
+  }
+  // The transaction that it names has to know that it came.
+  wholes?.passed(lane.topic, memberOf(entry))
+  lane.push({ ...entry, apart: true })
 }
 
 /** Tells readings that wait for it where their partitions end now. */

@@ -113,7 +113,7 @@ function prefixOf({ id, schema, name }: Table): string | null {
 /** Where the topic of transactions has what comes with the first copy of these tables. */
 function momentOf(tables: readonly TopicTable[]): Moment {
   if (tables.some(({ skipped }) => skipped === 0n)) return 'begin'
-  const times = tables.map(({ first }) => first?.origin?.committedAt ?? 0n)
+  const times = tables.map(({ first }) => BigInt(first?.origin?.committedAt ?? 0))
   return momentBefore(times)
 }
 

@@ -1,4 +1,5 @@
 import type { Membership, TransactionEvent } from '../../dialect/debezium/event.ts'
+import { bigint, type Whole } from '../../dialect/debezium/place.ts'
 import type { Change, StreamItem } from '../../model/change.ts'
 import { Changes, type RowSpan } from '../../model/changes.ts'
 import type { Table } from '../../model/table.ts'
@@ -27,7 +28,7 @@ export interface WholesOptions {
 /** A transaction of which rows have come. */
 interface Open {
   readonly id: string
-  at: bigint | null
+  at: Whole | null
   /** The numbers of its rows in each topic. */
   readonly seen: Numbers
   /** Where its partitions stand after its last row. */
@@ -299,7 +300,13 @@ export class Wholes {
     if (ended) this.lane.told()
     for (const [lane, { offset }] of open.places) lane.told(offset)
     const transaction = this.#name(open.id)
-    items.push({ kind: 'commit', transaction, changes: [], positions, committedAt: open.at })
+    items.push({
+      kind: 'commit',
+      transaction,
+      changes: [],
+      positions,
+      committedAt: bigint(open.at),
+    })
   }
 
   /** Those before it in its partition committed before it, so that their end is lost. */
@@ -329,7 +336,7 @@ export interface Added {
   /** Partitions that stand behind it. */
   readonly lanes: readonly Lane[]
   readonly changes: readonly Change[] | RowSpan
-  readonly at: bigint | null
+  readonly at: Whole | null
   readonly poll: number
 }
 

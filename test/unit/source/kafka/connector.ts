@@ -4,6 +4,7 @@ import type {
   RowEvent,
   SnapshotMark,
 } from '../../../../src/dialect/debezium/event.ts'
+import { exactly, type Whole } from '../../../../src/dialect/debezium/place.ts'
 import type { Table } from '../../../../src/model/table.ts'
 import { tupleOf } from '../../../../src/model/tuple.ts'
 import { textTable } from '../../../../testkit/memory/tables.ts'
@@ -201,8 +202,8 @@ export class Connector {
       server: 'shop',
       database: 'db',
       snapshot,
-      committedAt: this.#time,
-      place: { log: 'postgresql/shop/db', parts, gtid: null },
+      committedAt: exactly(this.#time),
+      place: { log: 'postgresql/shop/db', parts: parts.map(toWhole), gtid: null },
       transactionId: String(this.#lsn),
       membership: null,
     }
@@ -336,4 +337,8 @@ function keyTuple(id: string): Buffer {
 
 function tombstone(id: string): DebeziumEvent {
   return { kind: 'tombstone', table, key: keyTuple(id), newKey: null }
+}
+
+function toWhole(part: bigint | null): Whole | null {
+  return part === null ? null : exactly(part)
 }

@@ -3,8 +3,29 @@ import { suite, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import type { DebeziumEvent } from '../../../../src/dialect/debezium/event.ts'
+import type { DebeziumEvent, Origin } from '../../../../src/dialect/debezium/event.ts'
+import type { StreamItem } from '../../../../src/model/change.ts'
+import { DELETE } from '../../../../src/model/changes.ts'
+import { tupleOf } from '../../../../src/model/tuple.ts'
 import { type Entry, keptKey, Lane } from '../../../../src/source/kafka/lane.ts'
+import type { Marks } from '../../../../src/source/kafka/marks.ts'
+import { placeOf } from '../../../../src/source/kafka/place.ts'
+import { textTable } from '../../../../testkit/memory/tables.ts'
+
+const SPAN = { from: -1, to: -1, oldFrom: 0, oldTo: 3 }
+
+function originAt(lsn: number): Origin {
+  return {
+    connector: 'postgresql',
+    server: 'shop',
+    database: 'db',
+    snapshot: 'no',
+    committedAt: lsn * 10,
+    place: { log: 'postgresql/shop/db', parts: [lsn - 1, lsn], gtid: null },
+    transactionId: lsn,
+    membership: null,
+  }
+}
 
 const heartbeat = (): DebeziumEvent => ({ kind: 'heartbeat', origin: null })
 const tombstone = (): DebeziumEvent => ({ kind: 'tombstone', table: null, key: null, newKey: null })
@@ -34,6 +55,31 @@ suite('a partition that is never empty', () => {
     collect()
     const kept = seen.filter((one) => one.deref() !== undefined).length
     assert.ok(kept < 5000, `${kept} of ${seen.length} are kept`)
+  })
+
+  test('says with each change what was told until then, whatever the change says itself', () => {
+    const lane = new Lane('log', { topic: 't', partition: 0, offset: 0n, gone: false, marks: [] })
+    const table = textTable({ id: 't', columns: ['id'], identity: { by: 'key', columns: [0] } })
+    const told: Marks[] = []
+    for (let lsn = 1; lsn < 6; lsn++) {
+      lane.trail.take(originAt(lsn))
+      for (const at of [lsn, null]) {
+        lane.change({ kind: DELETE, table, buffer: tupleOf(['1']), ...SPAN }, at)
+        told.push(lane.marks)
+      }
+    }
+    const items: StreamItem[] = []
+    lane.flush(items)
+    const [item] = items
+    assert.equal(item?.kind, 'run')
+    const { places } = item.run
+    assert.equal(places.length, told.length)
+    for (const [i, marks] of told.entries()) {
+      const [[name, position] = []] = places.positions(i)
+      assert.ok(name !== undefined && position !== undefined)
+      assert.deepEqual(placeOf(name, position).marks, marks)
+      assert.equal(marks[0]?.parts?.[1], (i >> 1) + 1)
+    }
   })
 
   test('keeps no bytes of an answer for the sake of a key', () => {

@@ -168,7 +168,9 @@ class Company {
       const all = this.#connector.partitions[lane.partition] ?? []
       const from = Number(lane.fetched)
       for (const [i, { key, event }] of all.slice(from, from + this.#draw(most + 1)).entries()) {
-        lane.push({ offset: BigInt(from + i), key, event, poll: this.#polls, joined: false })
+        const offset = BigInt(from + i)
+        const taken = reading.follow(lane, offset, event)
+        if (!taken) lane.push({ offset, key, event, poll: this.#polls, joined: false })
         lane.fetched = BigInt(from + i + 1)
       }
     }
