@@ -10,6 +10,7 @@ import {
   mirrorOf,
   openStand,
   requireEnd,
+  rest,
   type Stand,
   type Took,
   untilThere,
@@ -51,6 +52,7 @@ export async function sharing(scale: number): Promise<Findings> {
 async function together(stand: Stand, made: Made, processes: number): Promise<Took> {
   const url = await emptyDatabase(stand.target, 'bench_shared')
   const args = [...mirrorOf(stand, made.topic, url), '--share']
+  await rest(stand)
   const took = counting(stand)
   await using ended = new AsyncDisposableStack()
   const children = Array.from({ length: processes }, (_, i): Child => {

@@ -3,7 +3,16 @@ import { request } from '../../testkit/debezium.ts'
 import { type ConnectServer, openSession, ownConnect } from '../../testkit/servers/index.ts'
 import { processSeconds } from '../machine.ts'
 import type { Findings } from './report.ts'
-import { counting, javaPid, openStand, ours, type Stand, type Took, untilThere } from './stand.ts'
+import {
+  counting,
+  javaPid,
+  openStand,
+  ours,
+  rest,
+  type Stand,
+  type Took,
+  untilThere,
+} from './stand.ts'
 import { emptyDatabase, fill, type Made, rowsIn } from './topic.ts'
 
 const MUST = 5
@@ -48,6 +57,7 @@ async function sink(
   { made, mode }: { readonly made: Made; readonly mode: SinkContest['mode'] },
 ): Promise<Took> {
   const url = await emptyDatabase(stand.target, 'bench_sink')
+  await rest(stand)
   const pid = javaPid(worker)
   const before = processSeconds(pid)
   const took = counting(stand)

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +8,7 @@ import type { Child } from '../../testkit/child.ts'
 import {
   type KafkaServer,
   kafka,
+  openSession,
   type PostgresServer,
   postgres,
   type TestSession,
@@ -39,6 +41,16 @@ export async function openStand(): Promise<Stand> {
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/**
+ * Waits until everything is written out: what filled a topic, or ran before, leaves work that would
+ * be done in the time of whoever is next.
+ */
+export async function rest({ target }: Stand): Promise<void> {
+  await using session = await openSession(target.url())
+  await session.query('checkpoint')
+  execFileSync('sync')
 }
 
 /** The process of a server of Java. */
@@ -143,6 +155,7 @@ export function mirrorOf(stand: Stand, topic: string, url: string): string[] {
 /** The product, from the start of its process to its end; both ends are equal then. */
 export async function ours(stand: Stand, made: Made): Promise<Took> {
   const url = await emptyDatabase(stand.target, 'bench_ours')
+  await rest(stand)
   const took = counting(stand)
   const args = [...mirrorOf(stand, made.topic, url), '--until', 'caught-up']
   await using child = start(args, stand.folder)
