@@ -4,7 +4,7 @@ import { describePositions } from '../../model/position.ts'
 import { copiedRows } from '../../observe/follower.ts'
 import { runningStatus } from '../../observe/status.ts'
 import { type Call, type Command, wholeMirror } from '../command.ts'
-import { boundedHeap } from '../heap.ts'
+import { fittedHeap } from '../heap.ts'
 import { nextCommand } from '../next.ts'
 import type { Hint, Outcome } from '../outcome.ts'
 import { type Ended, type Goal, logOf, runWatched } from '../running.ts'
@@ -39,7 +39,7 @@ export const run: Command = {
       call.out.log(disabled)
       return { ok: true, summary: { enabled: false } }
     }
-    using _heap = boundedHeap()
+    using _heap = fittedHeap()
     const goal = goalOf(call)
     const mirrors = call.mirrors()
     const named = mirrors.length === 1
