@@ -5,6 +5,7 @@ import type { MirrorLimits, MirrorOptions, MirrorOutcome, Watch } from '../mirro
 import type { ConnectorProgress, MirrorEvent } from '../mirror/progress.ts'
 import { asFault, Fault } from '../model/fault.ts'
 import { Follower } from '../observe/follower.ts'
+import { forgetHalt, rememberHalt } from '../observe/halts.ts'
 import { Log } from '../observe/log.ts'
 import { answer, openSettings } from '../observe/socket.ts'
 import { runningStatus } from '../observe/status.ts'
@@ -61,6 +62,7 @@ export async function runWatched(call: Call, settings: MirrorSettings, goal: Goa
   } catch (error) {
     fault = asUsage(asFault(error), goal, teller.claimed)
   }
+  if (fault !== null) teller.halted(fault)
   await teller.end()
   return { settings, follower, outcome, fault, claimed: teller.claimed }
 }
@@ -140,12 +142,26 @@ class Teller {
   take(event: MirrorEvent, settings: MirrorSettings): void {
     const before = connectorWords(this.#follower.progress.connectors)
     this.#follower.take(event)
-    if (event.kind === 'tables') this.#door ??= this.#open(settings)
+    if (event.kind === 'tables' && this.#door === null) {
+      forgetHalt(this.#call.directory, settings.name)
+      this.#door = this.#open(settings)
+    }
     this.#tell(event, before)
     const { out } = this.#call
     if (!out.json) return
     const record = eventRecord(event, this.#follower)
     if (record !== null) out.record(record)
+  }
+
+  /** Keeps why it has ended for whoever asks later. What another process has goes on. */
+  halted(fault: Fault): void {
+    const { mirror, phase } = this.#follower.progress
+    if (phase !== 'halted' || fault.code === 'HF-X101') return
+    try {
+      rememberHalt(this.#call.directory, mirror, fault)
+    } catch (error) {
+      this.#log.warn(`why it halted cannot be kept in this folder: ${asFault(error).message}`)
+    }
   }
 
   async end(): Promise<void> {

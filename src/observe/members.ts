@@ -28,7 +28,7 @@ export function withMembers(status: Status, leases: readonly MemberLease[], lane
     .toReversed()
   return {
     ...status,
-    ...{ members, phase: 'streaming', reason: message },
+    ...{ members, phase: 'streaming', reason: message, since: null, fault: null },
     overall: overallOf(status, followed === lanes),
     connector: status.connectors.length > 0 ? status.connector : { ...half, tasks: [] },
     consumer: { ...half, last_heartbeat: heartbeat, recent: true },

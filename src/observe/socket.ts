@@ -6,7 +6,7 @@ import type { MirrorSettings } from '../config/settings.ts'
 import { type Endpoint, Secret } from '../model/endpoint.ts'
 
 /** The folder of a working directory in which running mirrors can be found. */
-const FOLDER = '.holdfast'
+export const FOLDER = '.holdfast'
 /** The longest path of a socket that every system takes. */
 const LONGEST = 100
 /** Milliseconds that somebody on the same machine may take to answer. */

@@ -10,6 +10,7 @@ import type { Todo } from '../model/fault.ts'
 import type { Phase } from '../model/phase.ts'
 import { describePositions } from '../model/position.ts'
 import { copiedRows, type Follower } from './follower.ts'
+import type { Halt } from './halts.ts'
 import type { MemberStatus } from './members.ts'
 
 export type Overall = 'healthy' | 'degraded' | 'failed'
@@ -160,8 +161,9 @@ export function runningStatus(follower: Follower): Status {
 export function storedStatus(
   mirror: string,
   checkpoint: Checkpoint,
-  connectors: readonly ConnectorProgress[] = [],
+  known: { readonly connectors: readonly ConnectorProgress[]; readonly halt: Halt | null },
 ): Status {
+  const { connectors, halt } = known
   const tables = checkpoint.tables.map(
     ({ table, mode, state, rowsCopied }): TableStatus => ({
       name: `${table.schema}.${table.name}`,
@@ -175,10 +177,7 @@ export function storedStatus(
   const applied = checkpoint.positions.size === 0 ? null : describePositions(checkpoint.positions)
   return {
     mirror,
-    overall: 'degraded',
-    phase: 'stopped',
-    reason: message,
-    since: null,
+    ...endOf(halt, message),
     connector: halfOf(connectors) ?? { state: 'STOPPED', healthy: false, tasks: [], message },
     connectors: connectors.map(connectorStatus),
     consumer: { state: 'STOPPED', healthy: false, last_heartbeat: null, recent: false, message },
@@ -197,9 +196,20 @@ export function storedStatus(
     tables,
     shared: false,
     members: [],
-    fault: null,
     timestamp: isoTime(wallMicros()),
   }
+}
+
+/** How a mirror has ended that does not run. */
+function endOf(
+  halt: Halt | null,
+  message: string,
+): Pick<Status, 'overall' | 'phase' | 'reason' | 'since' | 'fault'> {
+  if (halt === null)
+    return { overall: 'degraded', phase: 'stopped', reason: message, since: null, fault: null }
+  const { at: since, ...fault } = halt
+  const reason = `${fault.code} ${fault.what}`
+  return { overall: 'failed', phase: 'halted', reason, since, fault }
 }
 
 function overallOf(phase: Phase, fresh: { source: boolean; target: boolean }): Overall {

@@ -177,7 +177,7 @@ suite('a mirror that owns its connectors', () => {
 
   test('what does not come back is started again some times, and halts the mirror then', async (t) => {
     await using server = await postgres(16, {})
-    const { command, state } = await stand(t, server)
+    const { command, said, state } = await stand(t, server)
     await using child = command('run')
     await child.line(/streaming/, LONG)
     await server.stop('immediate')
@@ -189,6 +189,8 @@ suite('a mirror that owns its connectors', () => {
     assert.doesNotMatch(out, /attempt 3/)
     assert.match(out, /HF-K411/)
     assert.equal(await state(), 'STOPPED')
+    const later = await said('status')
+    assert.match(later.out, /failed +halted since 20[\s\S]*fault +HF-K411/)
     await server.start()
   })
 

@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline/promises'
 import { destroyMirror } from '../../mirror/operations.ts'
 import { Fault } from '../../model/fault.ts'
+import { forgetHalt } from '../../observe/halts.ts'
 import { type Call, type Command, whichMirror } from '../command.ts'
 import type { Outcome } from '../outcome.ts'
 import { optionsOf } from '../running.ts'
@@ -30,6 +31,7 @@ export const destroy: Command = {
       })
     }
     const removed = await destroyMirror(optionsOf(settings, { snapshotOnly: false }))
+    forgetHalt(call.directory, name)
     const mark = out.paint.stdout.mark('ok')
     for (const thing of removed) out.data(`${mark} removed ${thing}`)
     out.say('  The mirrored tables and their rows stay at the target.')

@@ -3,6 +3,7 @@ import { parseUrl } from '../../config/url.ts'
 import { storedMirror } from '../../mirror/operations.ts'
 import type { Endpoint } from '../../model/endpoint.ts'
 import { asFault, Fault } from '../../model/fault.ts'
+import { lastHalt } from '../../observe/halts.ts'
 import { type MemberStatus, withMembers } from '../../observe/members.ts'
 import { ask, askSettings, socketNames } from '../../observe/socket.ts'
 import { type Status, storedStatus } from '../../observe/status.ts'
@@ -77,11 +78,8 @@ async function statusOf(call: Call, { name, target, owned = null }: Asked): Prom
   const { checkpoint, mirrors, label, members } = await storedMirror({ name, target })
   if (checkpoint !== null) {
     const connectors = owned === null ? [] : await connectorsOf(owned, call.signal)
-    return withMembers(
-      storedStatus(name, checkpoint, connectors),
-      members,
-      checkpoint.positions.size,
-    )
+    const known = { connectors, halt: lastHalt(call.directory, name) }
+    return withMembers(storedStatus(name, checkpoint, known), members, checkpoint.positions.size)
   }
   const others = mirrors.length === 0 ? 'holds no mirror' : `holds ${mirrors.join(', ')}`
   throw new Fault('HF-C112', { what: `${label} ${others}; "${name}" is not among them` })
