@@ -117,11 +117,15 @@ export const dataFaults = {
     class: 'data',
     severity: 'critical',
     exit: 1,
-    why: 'An update or delete found no row, or more than one: somebody wrote to the target, or the copies had parted before.',
+    why: 'An update or delete found no row, or more than one: somebody wrote to the target, or the copies had parted before, as by a session of the source that changed rows and did not log them (sql_log_bin of MySQL).',
     safe: 'Nothing is lost: the transaction was rolled back whole, the target stands at a source commit and the source keeps what came after.',
     todo: [
       { text: 'See which rows differ.', run: 'holdfast verify' },
       { text: 'Find who writes to the mirrored tables at the target; only the mirror may.' },
+      {
+        text: 'Then put these rows right by hand and start again, or make the mirror again.',
+        run: 'holdfast destroy && holdfast run --on-existing replace',
+      },
     ],
   },
   'HF-D413': {

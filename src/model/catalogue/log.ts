@@ -242,11 +242,11 @@ export const logFaults = {
     class: 'data',
     severity: 'critical',
     exit: 1,
-    why: 'Rows of an XA transaction are logged when it is prepared, and the log was read from a later place on.',
+    why: 'Rows of an XA transaction are logged when it is prepared, and the log was read from a later place on; or a server of MariaDB that was killed in the middle of XA COMMIT had logged it already, and was told to commit once more.',
     safe: 'Nothing of it was applied: the target stands at the last transaction before.',
     todo: [
       {
-        text: 'See that no transaction is prepared when the mirror begins.',
+        text: 'See that no transaction is prepared when the mirror begins, and none is left after a crash.',
         sql: 'XA RECOVER',
         at: 'source',
       },

@@ -195,7 +195,7 @@ class MysqlSource implements Source {
     },
     signal: AbortSignal,
   ): AsyncIterable<readonly StreamItem[]> {
-    const { endpoint, mirror } = this.#options
+    const { endpoint, mirror, notice } = this.#options
     const { place, landmark } = this.#places.in(after)
     this.#followed = options.tables
     this.#places.ruler.learn(await logFiles(this.#control))
@@ -212,6 +212,7 @@ class MysqlSource implements Source {
         head: () => logPassed(this.#control, this.#places.server),
         folded: this.#server.variables.get('lower_case_table_names') !== '0',
         logsCascades: logsCascades(this.#control, this.#server),
+        ...(notice === undefined ? {} : { notice }),
       },
       signal,
     )

@@ -21,6 +21,8 @@ export interface ReadingOptions {
   readonly landmark: Landmark | null
   /** Updates bring the row before, also where the key stays. */
   readonly before: boolean
+  /** Told, in a sentence, what may part the ends and stops nothing. */
+  readonly notice: (text: string) => void
 }
 
 /** A transaction that is prepared; `parted`: some of the mirror's is in it. */
@@ -37,6 +39,7 @@ export class Reading {
   readonly #images: Images
   readonly #passage: Passage
   readonly #out: Outbox
+  readonly #notice: (text: string) => void
   readonly #prepared = new Map<string, Prepared>()
   /** Transactions come again that were passed before: what was passed of them so far. */
   #again: { passed: Passed | null } | null
@@ -48,7 +51,8 @@ export class Reading {
   #safe = { file: '', end: 0 }
   #handed = { file: '', end: 0 }
 
-  constructor({ places, force, start, landmark, before }: ReadingOptions) {
+  constructor({ places, force, start, landmark, before, notice }: ReadingOptions) {
+    this.#notice = notice
     this.#places = places
     this.#force = force
     this.#images = new Images({ mariadb: places.server.flavour === 'mariadb', before })
@@ -345,6 +349,8 @@ export class Reading {
     const commits = control.commits && !open.skip
     if (prepared === undefined) {
       if (commits) throw endedFault(control.xid)
+      if (!open.skip)
+        this.#notice(`${ended(control.xid)} Prove that both ends are equal: holdfast verify`)
     } else if (!commits && prepared.parted) {
       this.#out.push({ kind: 'discard', transaction: prepared.id, sub: null })
     }
@@ -380,7 +386,14 @@ export class Reading {
 /** How most transactions begin. */
 const PLAIN = { began: false, prepares: false } as const
 
+/** A server that is killed in the middle of XA COMMIT may log it and take it for prepared again. */
+function ended(xid: string): string {
+  return (
+    `The XA transaction ${xid} ended without its rows: it was prepared before the log was read, or ` +
+    'its end had been logged before the server was killed.'
+  )
+}
+
 function endedFault(xid: string): Fault {
-  const what = `the XA transaction ${xid} ended, which was prepared before the mirror began`
-  return new Fault('HF-L117', { what, side: 'source' })
+  return new Fault('HF-L117', { what: ended(xid), side: 'source' })
 }

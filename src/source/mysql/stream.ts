@@ -27,6 +27,7 @@ export interface StreamOptions {
   readonly head: () => Promise<Place | null>
   readonly folded: boolean
   readonly logsCascades: boolean
+  readonly notice?: (text: string) => void
   /** Milliseconds of silence after which the server is asked whether it knows the connection. */
   readonly silence?: number
 }
@@ -47,7 +48,8 @@ export async function* streamLog(
   const { places, control, tables, folded, logsCascades, landmark, before = false } = options
   const start = reachable(options.after)
   const force = await SchemaInForce.open({ session: control, tables, folded, logsCascades })
-  const reading = new Reading({ places, force, start, landmark, before })
+  const notice = options.notice ?? (() => undefined)
+  const reading = new Reading({ places, force, start, landmark, before, notice })
   await using dump = await open(options, start)
   const reader = new LogReader()
   let head: Place | null = null

@@ -19,11 +19,13 @@ import { type Read, readAll } from '../../contract/reading.ts'
 export async function sourceOf(
   t: TestContext,
   db: { readonly server: MysqlServer; readonly name: string },
+  notice?: (text: string) => void,
 ): Promise<Source> {
   const source = await openMysqlSource({
     endpoint: { ...endpointOf(db.server), database: db.name },
     mirror: 'test',
     selection: { include: [], exclude: [], keyless: 'refuse' },
+    ...(notice === undefined ? {} : { notice }),
   })
   t.after(() => source[Symbol.asyncDispose]())
   return source
