@@ -152,6 +152,24 @@ suite('processes that share a mirror of topics', () => {
     assert.deepEqual([gone.phase, gone.overall, gone.members], ['stopped', 'degraded', []])
   })
 
+  test('one that others took for gone, and that did not notice, says so and joins again', async (t) => {
+    const { topics, target, log, start, becomes } = await stand(t)
+    await topics.put(TOPIC, log.snapshot(...ids(0, 40).map((id) => ({ id, a: 'one' }))))
+    const only = start('--share')
+    await becomes(written(ids(0, 40), 'one'))
+    await spread(target, [4])
+    // What others do to one that is silent, without the end of its session.
+    await target.query('delete from _holdfast.members')
+    await only.line(/HF-X103/, PATIENT)
+    await topics.put(
+      TOPIC,
+      ids(0, 40).map((id) => log.update({ id, a: 'two' })),
+    )
+    await becomes(written(ids(0, 40), 'two'))
+    await spread(target, [4])
+    assert.equal((await only.kill('SIGTERM')).code, 0)
+  })
+
   test('follow a truncate, a new snapshot, a new column and a change of key together', async (t) => {
     const { topics, target, log, start, becomes } = await stand(t)
     await topics.put(TOPIC, log.snapshot(...ids(0, 40).map((id) => ({ id, a: 'one' }))))
