@@ -15,6 +15,11 @@ import { leadsTo, type Reach } from './tables.ts'
 
 /** Milliseconds between two looks at topics that a snapshot is to come to. */
 const LOOK = 500
+/**
+ * Parts of the patience with a connector after each of which it is asked once more, as long as
+ * nothing comes: one that is about to listen hears only what is said from then on.
+ */
+const REMINDERS = 5
 
 /** A topic that is to be told anew. */
 interface Told {
@@ -149,7 +154,8 @@ class TopicsAnew implements Telling {
     const start = new Map<string, Position>()
     const facts: Identities[] = []
     let open = this.#arrivals
-    for (let newest = monotonic(); ; await sleep(LOOK, signal)) {
+    let asked = monotonic()
+    for (let newest = asked; ; await sleep(LOOK, signal)) {
       const looks: Look[] = []
       for (const arrival of open) looks.push(await arrival.look(signal))
       for (const { topic, found } of looks.flatMap(({ whole }) => whole ?? [])) {
@@ -162,6 +168,10 @@ class TopicsAnew implements Telling {
       const doubted = open.filter((arrival) => arrival.isDoubted())
       if (doubted.length > 0) await again(doubted.map(({ wish }) => wish))
       if (monotonic() - newest > wait) throw notTold(open, wait)
+      const silent = monotonic() - Math.max(asked, newest) > wait / REMINDERS
+      if (!silent) continue
+      asked = monotonic()
+      await again(open.map(({ wish }) => wish))
     }
     const known = this.#known
     return known === null ? null : await this.#moved(known, start, facts)

@@ -99,6 +99,23 @@ suite('tables that a connector tells anew', () => {
     })
   }
 
+  test('are asked for again where nothing comes', async (t) => {
+    const { own, other, catchUp, rows, resync, put } = await stand(t)
+    await put(TOPIC, own.snapshot({ id: 1, a: 'one' }, { id: 2, a: 'two' }))
+    await put(OTHER, other.snapshot({ id: 1, a: 'u' }))
+    await catchUp()
+    let asked = 0
+    const { ended, wishes } = await resync(
+      async () => {
+        if (asked++ > 0) await put(TOPIC, own.snapshot({ id: 1, a: 'uno' }, { id: 3, a: 'drei' }))
+      },
+      { names: ['public.t'], wait: 10_000 },
+    )
+    assert.deepEqual({ ended, wishes: wishes.length }, { ended: 'moved', wishes: asked })
+    await catchUp()
+    assert.equal(await rows(), '1 uno, 3 drei')
+  })
+
   test('K3 all partitions are followed from then on', async (t) => {
     const { topics, own, other, catchUp, rows, resync, put } = await stand(t)
     await put(TOPIC, own.snapshot(...several(0, 20)))
