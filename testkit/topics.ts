@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import type { TestContext } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import { Admin, ListOffsetTimestamps, Producer } from '@platformatic/kafka'
+import { COMMITTED } from '../src/dialect/kafka/cluster.ts'
 import { eventually } from './eventually.ts'
 import type { KafkaServer } from './servers/kafka.ts'
 
@@ -85,6 +87,7 @@ export class TestTopics {
   /** Where the partitions end. */
   async ends(
     topic: string,
+    isolationLevel: 0 | typeof COMMITTED = 0,
   ): Promise<readonly { readonly partition: number; readonly offset: bigint }[]> {
     const name = this.name(topic)
     const { topics } = await this.#admin.metadata({ topics: [name], forceUpdate: true })
@@ -93,7 +96,10 @@ export class TestTopics {
       partitionIndex,
       timestamp: ListOffsetTimestamps.LATEST,
     }))
-    const [listed] = await this.#admin.listOffsets({ topics: [{ name, partitions }] })
+    const [listed] = await this.#admin.listOffsets({
+      topics: [{ name, partitions }],
+      isolationLevel,
+    })
     return (listed?.partitions ?? []).map(({ partitionIndex, offset }) => {
       return { partition: partitionIndex, offset }
     })
@@ -118,6 +124,10 @@ export class TestTopics {
     const transaction = await this.#writer.beginTransaction()
     await transaction.send({ messages: this.#messages(topic, records), acks: -1 })
     await (end === 'commit' ? transaction.commit() : transaction.abort())
+    // The answer comes before the partitions hold the end, up to which nothing can be read.
+    await eventually('the partitions hold the end of the transaction', async () =>
+      isDeepStrictEqual(await this.ends(topic, COMMITTED), await this.ends(topic)),
+    )
   }
 
   #messages(topic: string, records: readonly TestRecord[]) {
