@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { inspect } from 'node:util'
 import { parseUrl } from '../src/config/url.ts'
 import { destroyMirror } from '../src/mirror/operations.ts'
 import {
@@ -10,6 +11,7 @@ import {
   type MirrorLimits,
   type MirrorOptions,
 } from '../src/mirror/options.ts'
+import type { MirrorEvent } from '../src/mirror/progress.ts'
 import { verifyMirror } from '../src/mirror/verify.ts'
 import type { Table } from '../src/model/table.ts'
 import { openSource } from '../src/source/registry.ts'
@@ -69,6 +71,8 @@ function connectorsFor(form: Form): Connectors {
 }
 
 let mirrors = 0
+/** Events of a mirror that are kept to be shown. */
+const LAST = 30
 
 export function mirror(t: TestContext, settings: MirrorSettings): TestMirror {
   const spillDirectory = mkdtempSync(join(tmpdir(), 'holdfast-mirror-'))
@@ -91,17 +95,26 @@ export function mirror(t: TestContext, settings: MirrorSettings): TestMirror {
   return {
     async catchUp() {
       const notices: string[] = []
-      const stop = new AbortController()
-      await keepOn({
-        options,
-        watch: (event) => {
-          if (event.kind === 'notice') notices.push(event.text)
-        },
-        drain: AbortSignal.any([stop.signal, t.signal]),
-        goal: null,
-        opened: false,
-        connectors: connectorsFor(settings.form ?? 'best'),
-      })
+      const last: MirrorEvent[] = []
+      // A test whose time is over while the mirror runs shows what that was at.
+      const show = (): void => console.log(inspect(last, { depth: 4 }))
+      t.signal.addEventListener('abort', show)
+      try {
+        await keepOn({
+          options,
+          watch: (event) => {
+            if (event.kind === 'notice') notices.push(event.text)
+            last.push(event)
+            if (last.length > LAST) last.shift()
+          },
+          drain: t.signal,
+          goal: null,
+          opened: false,
+          connectors: connectorsFor(settings.form ?? 'best'),
+        })
+      } finally {
+        t.signal.removeEventListener('abort', show)
+      }
       return notices
     },
     async destroy() {
