@@ -112,7 +112,8 @@ suite('a topic as the source of a mirror', () => {
 
   test('K1 a snapshot whose first rows may be gone is refused', async (t) => {
     const { topics, log, catchUp } = await stand(t, { partitions: 3 })
-    const ids = Array.from({ length: 12 }, (_, id) => ({ id, a: `v${id}` }))
+    // So many that each partition has some.
+    const ids = Array.from({ length: 60 }, (_, id) => ({ id, a: `v${id}` }))
     await topics.put(TOPIC, log.snapshot(...ids))
     for (const partition of [0, 1, 2]) await topics.cut(TOPIC, partition, 1n)
     await assert.rejects(catchUp(), (error) => {
