@@ -93,7 +93,7 @@ suite('a topic as the source of a mirror', () => {
 
   test('K1 of a topic of several partitions a snapshot is taken that is there as a whole', async (t) => {
     const { topics, rows, log, anew, catchUp } = await stand(t, { partitions: 3 })
-    const ids = Array.from({ length: 12 }, (_, id) => ({ id, a: `v${id}` }))
+    const ids = Array.from({ length: 60 }, (_, id) => ({ id, a: `v${id}` }))
     await topics.put(TOPIC, log.snapshot(...ids))
     await catchUp()
     const changed = ids.map(({ id }) => log.update({ id, a: 'lost' }))
