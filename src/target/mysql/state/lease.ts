@@ -1,6 +1,7 @@
 import type { Session } from '../../../dialect/mysql/connect.ts'
+import { faultOf } from '../../../dialect/mysql/errors.ts'
 import { literal } from '../../../dialect/mysql/quote.ts'
-import { send } from '../../../dialect/mysql/send.ts'
+import { SendError, send } from '../../../dialect/mysql/send.ts'
 import { Sql } from '../../../dialect/mysql/sql.ts'
 import { fenced } from '../../holding.ts'
 import { Lease } from '../../lease.ts'
@@ -23,7 +24,10 @@ export function leaseOver(
     renew: async () => {
       sql.clear()
       sql.raw(`UPDATE ${STATE.leases} SET renewed_at = utc_timestamp(6) ${where}`)
-      const [renewed] = await send(session, sql)
+      const [renewed] = await send(session, sql).catch((error: unknown) => {
+        const cause = error instanceof SendError ? error.cause : error
+        throw faultOf(cause, { side: 'target', doing: 'renewing the lease', label: session.label })
+      })
       if (renewed?.rows !== 1) throw fenced()
       await of.disk.look()
     },

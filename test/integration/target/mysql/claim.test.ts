@@ -4,6 +4,7 @@ import type { Part, Step } from '../../../../src/model/batch.ts'
 import { Fault } from '../../../../src/model/fault.ts'
 import { frame } from '../../../../src/model/tuple.ts'
 import { eventually } from '../../../../testkit/eventually.ts'
+import { startProxy } from '../../../../testkit/proxy.ts'
 import { mysqlDatabase } from '../../../../testkit/servers/index.ts'
 import { at, batch, orderOf, planFor, rows, table, types } from '../postgres/support.ts'
 import { faultOf, kinds, open, stand } from './support.ts'
@@ -86,6 +87,23 @@ for (const kind of kinds) {
     assert.deepEqual(await db.query(`show tables like 'more'`), [])
     const [state] = await db.query('select state, rows_copied as n from _holdfast_tables')
     assert.deepEqual(state, { state: 'copying', n: '0' })
+  })
+
+  test(`${kind}: a connection that breaks while the lease is renewed is a loss that passes`, async (t) => {
+    const db = await mysqlDatabase(t, kind)
+    await using proxy = await startProxy({ port: Number(new URL(db.url).port) })
+    await using made = await stand(t, { ...db, url: proxy.url(db.url) }, [])
+    const before = new Map(proxy.open.map((way) => [way, way.sent]))
+    for (const way of proxy.open) way.mute()
+    const renewing = await eventually('a renewal is on its way', () =>
+      proxy.open.find((way) => way.sent > (before.get(way) ?? 0)),
+    )
+    renewing.cut()
+    const { lost } = made.claim
+    await eventually('the loss is known', () => lost.aborted)
+    assert.ok(lost.reason instanceof Fault)
+    assert.equal(lost.reason.code, 'HF-T201')
+    assert.equal(lost.reason.transient, true)
   })
 
   test(`${kind}: the state is made once however many claim, each mirror for itself`, async (t) => {
