@@ -1,9 +1,14 @@
 import type { Fault, Finding, Todo } from '../model/fault.ts'
 import type { Paint } from './paint.ts'
 
-export interface FaultView {
-  /** The mirror that it belongs to. */
+/** How a person names a mirror on the command line. */
+export interface Typed {
   readonly mirror?: string
+  /** Flags for its ends, where it was called by them: `--source URL --target URL`. */
+  readonly ends?: string
+}
+
+export interface FaultView extends Typed {
   /** Stack traces of the fault and its causes are shown. */
   readonly verbose?: boolean
 }
@@ -26,7 +31,7 @@ export function faultLines(fault: Fault, paint: Paint, view: FaultView = {}): st
   row('why', fault.why)
   row('not lost', fault.safe)
   for (const [index, todo] of fault.todo.entries()) {
-    row(index === 0 ? 'you' : '', todoText(todo, view.mirror))
+    row(index === 0 ? 'you' : '', todoText(todo, view))
   }
   const facts = Object.entries(evidence).map(([key, value]) => `${key} ${value}`)
   row('more', [`holdfast explain ${fault.code}`, ...facts].join('  ·  '))
@@ -35,32 +40,42 @@ export function faultLines(fault: Fault, paint: Paint, view: FaultView = {}): st
 }
 
 /** A fault among others: its sentence and the one thing to do. */
-export function shortFault(fault: Fault, paint: Paint): string {
+export function shortFault(fault: Fault, paint: Paint, typed: Typed = {}): string {
   const { what, evidence } = fault.detail
   const lines = [`${paint.mark('fail')} ${paint.colour('bold', fault.code)}  ${what}`]
   if (evidence?.['excerpt'] !== undefined) lines.push(indent(evidence['excerpt'], 4))
-  else lines.push(...fault.todo.slice(0, 1).map((todo) => `    → ${todoText(todo)}`))
+  else lines.push(...fault.todo.slice(0, 1).map((todo) => `    → ${todoText(todo, typed)}`))
   return lines.join('\n')
 }
 
 /** One result of a look: `glyph code  subject`, what, and what to run. */
-export function findingLines(finding: Finding, paint: Paint): string {
+export function findingLines(finding: Finding, paint: Paint, typed: Typed = {}): string {
   if (finding.level === 'ok') return `${paint.mark('ok')} ${finding.subject}   ${finding.what}`
   const { fault } = finding
   const head = `${paint.mark(finding.level)} ${paint.colour('bold', fault.code)}  ${finding.subject}`
-  const todo = fault.todo.map((step) => `    → ${todoText(step)}`)
+  const todo = fault.todo.map((step) => `    → ${todoText(step, typed)}`)
   return [head, `    ${fault.detail.what}`, ...todo].join('\n')
 }
 
-/** Commands that are about one mirror, where they do not name another. */
-const OF_A_MIRROR = /\bholdfast (?:run|destroy|verify|status|lag|check)\b(?! --name)/g
+/** Commands that are about one mirror. */
+const OF_A_MIRROR =
+  /^holdfast (?:run|destroy|verify|status|lag|check|resync-tables)\b( --name \S+)?/
 
-/** What to do, with the command or SQL that does it; for a mirror of another name than the usual one. */
-export function todoText(todo: Todo, mirror = 'default'): string {
+/** What to do, with the command or SQL that does it, for the mirror that was called so. */
+export function todoText(todo: Todo, typed: Typed = {}): string {
   const where = todo.at === undefined ? '' : ` (at the ${todo.at})`
-  const named = mirror === 'default' ? '$&' : `$& --name ${mirror}`
-  const act = todo.run?.replaceAll(OF_A_MIRROR, named) ?? todo.sql
+  const commands = todo.run?.split(' && ').map((command) => addressed(command, typed))
+  const act = commands?.join(' && ') ?? todo.sql
   return act === undefined ? todo.text : `${todo.text}  ${act}${where}`
+}
+
+/** A command for one mirror, unless it names another. */
+function addressed(command: string, { mirror = 'default', ends = '' }: Typed): string {
+  return command.replace(OF_A_MIRROR, (words: string, named: string | undefined) => {
+    const name = named !== undefined || mirror === 'default' ? '' : ` --name ${mirror}`
+    const own = ends === '' || / --(?:source|target) /.test(command) ? '' : ` ${ends}`
+    return `${words}${name}${own}`
+  })
 }
 
 /** The fault as data; never holds a value of a row. */

@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream'
 import type { Fault, Finding } from '../model/fault.ts'
-import { faultData, faultLines, findingLines, shortFault } from './format.ts'
+import { faultData, faultLines, findingLines, shortFault, type Typed } from './format.ts'
 import type { Outcome } from './outcome.ts'
 import type { Paint } from './paint.ts'
 
@@ -11,6 +11,8 @@ export interface OutputOptions {
   readonly stdout: Writable
   readonly stderr: Writable & { readonly columns?: number }
   readonly paint: { readonly stdout: Paint; readonly stderr: Paint }
+  /** How the call names its mirror. */
+  readonly typed?: Typed
 }
 
 /** Where a command writes: data to stdout, all else to stderr. */
@@ -21,6 +23,7 @@ export class Output {
   readonly paint: { readonly stdout: Paint; readonly stderr: Paint }
   readonly #stdout: Writable
   readonly #stderr: OutputOptions['stderr']
+  readonly #typed: Typed
   /** What each key is at, in the order of their beginning. */
   readonly #present = new Map<string, string>()
   /** A line stands on the terminal that is to be written over. */
@@ -33,6 +36,7 @@ export class Output {
     this.paint = options.paint
     this.#stdout = options.stdout
     this.#stderr = options.stderr
+    this.#typed = options.typed ?? {}
   }
 
   /** The answer itself; not with --json, where the envelope holds it. */
@@ -80,7 +84,7 @@ export class Output {
   }
 
   finding(finding: Finding): void {
-    this.data(findingLines(finding, this.paint.stdout))
+    this.data(findingLines(finding, this.paint.stdout, this.#typed))
   }
 
   /** Faults that a command ends with; one in full, several in short. */
@@ -89,11 +93,11 @@ export class Output {
     this.#clear()
     const paint = this.paint.stderr
     const [only] = faults
-    const named = mirror === undefined ? {} : { mirror }
+    const typed = mirror === undefined ? this.#typed : { ...this.#typed, mirror }
     const text =
       only !== undefined && faults.length === 1
-        ? faultLines(only, paint, { ...named, verbose: this.verbose })
-        : faults.map((fault) => shortFault(fault, paint)).join('\n')
+        ? faultLines(only, paint, { ...typed, verbose: this.verbose })
+        : faults.map((fault) => shortFault(fault, paint, typed)).join('\n')
     this.#stderr.write(`${text}\n`)
   }
 

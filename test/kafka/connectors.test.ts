@@ -18,6 +18,7 @@ import {
   postgres,
   type TestDatabase,
 } from '../../testkit/servers/index.ts'
+import { dropSlot } from '../../testkit/slot.ts'
 
 interface Said extends Ended {
   readonly out: string
@@ -178,10 +179,7 @@ test('a slot that is gone is not healed, and is named', async (t) => {
     within: 60_000,
   })
   assert.equal((await connectors(worker, 'stop', name)).code, 0)
-  await eventually('the slot is free', async () => {
-    await db.query('select pg_drop_replication_slot($1)', [name])
-    return true
-  })
+  await dropSlot(db, name)
   await connectors(worker, 'resume', name)
   const said = await eventually(
     'the task has failed',

@@ -114,7 +114,7 @@ export function statusText(status: Status, paint: Paint): string {
   if (status.fault !== null) {
     row('fault', `${status.fault.code} ${status.fault.what}`)
     for (const [at, todo] of status.fault.todo.entries()) {
-      row(at === 0 ? 'you' : '', todoText(todo, status.mirror))
+      row(at === 0 ? 'you' : '', todoText(todo, { mirror: status.mirror }))
     }
   }
   row('connector', `${connector.state.padEnd(8)} ${connector.message}`)

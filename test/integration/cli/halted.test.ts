@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test'
 import type { Status } from '../../../src/observe/status.ts'
 import { holdfast } from '../../../testkit/child.ts'
 import { database, type TestDatabase } from '../../../testkit/servers/index.ts'
+import { dropSlot } from '../../../testkit/slot.ts'
 
 interface Said {
   readonly code: number | null
@@ -68,7 +69,7 @@ test('why the target refused is said as long as the mirror has not run since', a
 
 test('so is what the source has lost, and another attempt says it anew', async (t) => {
   const { source, run, status } = await stage(t)
-  await source.query("select pg_drop_replication_slot('holdfast_shop')")
+  await dropSlot(source, 'holdfast_shop')
   const halted = await run()
   assert.notEqual(halted.code, 0, halted.out)
   const told = await status()

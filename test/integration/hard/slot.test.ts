@@ -6,6 +6,7 @@ import { assertSameContents, contents } from '../../../testkit/contents.ts'
 import { eventually } from '../../../testkit/eventually.ts'
 import { type Major, openSession, postgres } from '../../../testkit/servers/index.ts'
 import { run } from '../../../testkit/servers/machine.ts'
+import { dropSlot } from '../../../testkit/slot.ts'
 import { countAt, halts, type Life, life, writeLog } from './life.ts'
 
 async function slotOf(one: Life): Promise<Readonly<Record<string, string | null>> | undefined> {
@@ -59,13 +60,13 @@ for (const major of [14, 18] as const) {
   test(`P109 a slot that was dropped, or made anew by hand, is a gap, ${major}`, async (t) => {
     const one = await life(t, { source: major, target: 18 })
     await one.catchUp()
-    await one.source.query('select pg_drop_replication_slot($1)', [one.slot])
+    await dropSlot(one.source, one.slot)
     await one.source.query("insert into item values (100, 'while there was no slot')")
     await halts(one, 'HF-L103')
     await one.source.query("select pg_create_logical_replication_slot($1, 'pgoutput')", [one.slot])
     await one.source.query("insert into item values (101, 'in the new slot')")
     await halts(one, 'HF-L105', { says: /the source's log for this mirror begins at/ })
-    await one.source.query('select pg_drop_replication_slot($1)', [one.slot])
+    await dropSlot(one.source, one.slot)
     await one.source.query("select pg_create_logical_replication_slot($1, 'test_decoding')", [
       one.slot,
     ])

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { Fault } from '../../../src/model/fault.ts'
 import { eventually } from '../../../testkit/eventually.ts'
 import type { TestDatabase } from '../../../testkit/servers/index.ts'
+import { dropSlot } from '../../../testkit/slot.ts'
 import { differences, tableNamed, twoEnds } from './ends.ts'
 
 const ddl = `
@@ -127,7 +128,7 @@ test('without the slot nothing is claimed', async (t) => {
   const ends = await twoEnds(t, { source: 14, target: 14, ddl })
   await ends.source.query(rows)
   for (const slot of await ends.source.query('select slot_name from pg_replication_slots')) {
-    await ends.source.query('select pg_drop_replication_slot($1)', [slot['slot_name']])
+    await dropSlot(ends.source, slot['slot_name'] ?? '')
   }
   await assert.rejects(ends.verify(), isFault('HF-L103'))
   await ends.source.query('drop publication v')

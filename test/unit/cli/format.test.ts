@@ -9,12 +9,30 @@ const again = {
 
 test('what is to be typed names the mirror, where it has a name of its own', () => {
   const named = 'holdfast destroy --name crm && holdfast run --name crm --on-existing replace'
-  assert.equal(todoText(again, 'crm'), `Make it again.  ${named}`)
-  assert.equal(todoText(again, 'default'), `Make it again.  ${again.run}`)
+  assert.equal(todoText(again, { mirror: 'crm' }), `Make it again.  ${named}`)
+  assert.equal(todoText(again, { mirror: 'default' }), `Make it again.  ${again.run}`)
   assert.equal(todoText(again), `Make it again.  ${again.run}`)
 })
 
 test('a command that names another mirror is left as it is', () => {
   const other = { text: 'Begin another one.', run: 'holdfast run --name OTHER …' }
-  assert.equal(todoText(other, 'crm'), `Begin another one.  ${other.run}`)
+  assert.equal(todoText(other, { mirror: 'crm' }), `Begin another one.  ${other.run}`)
+})
+
+test('what is to be typed has the flags that the mirror was called with', () => {
+  const ends = '--source URL --target URL'
+  assert.equal(
+    todoText(
+      { text: 'Ask again.', run: 'holdfast resync-tables public.t' },
+      { mirror: 'crm', ends },
+    ),
+    `Ask again.  holdfast resync-tables --name crm ${ends} public.t`,
+  )
+  const own = { text: 'Look.', run: 'holdfast status --target URL' }
+  assert.equal(todoText(own, { ends }), 'Look.  holdfast status --target URL')
+  const another = { text: 'Stop it.', run: 'holdfast connectors stop NAME' }
+  assert.equal(
+    todoText(another, { mirror: 'crm', ends }),
+    'Stop it.  holdfast connectors stop NAME',
+  )
 })

@@ -226,6 +226,6 @@ test('destroy is refused where nobody can be asked', async (t) => {
     const ran = await holdfast(t, ['destroy', ...ends, ...more])
     assert.equal(ran.code, 5)
     assert.match(ran.stderr, /stays .*all mirrored tables/)
-    assert.match(ran.stderr, /holdfast destroy --name crm --confirm crm/)
+    assert.match(ran.stderr, /holdfast destroy --name crm --source URL --target URL --confirm crm/)
   }
 })

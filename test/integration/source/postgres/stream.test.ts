@@ -10,6 +10,7 @@ import { eventually } from '../../../../testkit/eventually.ts'
 import { apart } from '../../../../testkit/memory/runs.ts'
 import { startProxy } from '../../../../testkit/proxy.ts'
 import { database, postgres, type TestDatabase } from '../../../../testkit/servers/index.ts'
+import { dropSlot } from '../../../../testkit/slot.ts'
 import {
   faults,
   Gatherer,
@@ -363,7 +364,7 @@ for (const major of [14, 18] as const) {
         'select slot_name from pg_replication_slots where database = current_database()',
       )
       const name = slot?.['slot_name'] ?? ''
-      await db.query('select pg_drop_replication_slot($1)', [name])
+      await dropSlot(db, name)
       await faults('HF-L103', source.identity())
       await faults('HF-L103', source.look(tables))
       await faults('HF-L103', readOn(source, positions, { tables }))

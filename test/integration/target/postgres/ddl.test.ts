@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
-import { parseUrl } from '../../../../src/config/url.ts'
-import { connect, type Session } from '../../../../src/dialect/postgres/connect.ts'
+import { test } from 'node:test'
+import type { Session } from '../../../../src/dialect/postgres/connect.ts'
 import { inspectSource } from '../../../../src/source/postgres/schema/inspect.ts'
 import {
   createKey,
@@ -10,20 +9,11 @@ import {
 } from '../../../../src/target/postgres/schema/ddl.ts'
 import { finishSchema } from '../../../../src/target/postgres/schema/finish.ts'
 import type { TargetPlan } from '../../../../src/target/target.ts'
-import { database, type TestDatabase } from '../../../../testkit/servers/index.ts'
+import { database } from '../../../../testkit/servers/index.ts'
 import { describe, rich18, richSchema } from './rich.ts'
+import { openSession } from './support.ts'
 
 const everything = { include: [], exclude: [], keyless: 'append' } as const
-
-async function open(t: TestContext, db: TestDatabase, side: 'source' | 'target'): Promise<Session> {
-  const session = await connect(parseUrl(db.url, 'test'), {
-    side,
-    mirror: 'test',
-    purpose: 'test',
-  })
-  t.after(() => session[Symbol.asyncDispose]())
-  return session
-}
 
 async function planOf(session: Session): Promise<TargetPlan> {
   const blueprint = await inspectSource(session, everything)
@@ -57,8 +47,8 @@ for (const [from, to] of [
   test(`a rich schema is made anew, ${from} to ${to}`, async (t) => {
     const [source, target] = [await database(t, from), await database(t, to)]
     await source.query(richSchema + (from >= 18 ? rich18 : ''))
-    const plan = await planOf(await open(t, source, 'source'))
-    const session = await open(t, target, 'target')
+    const plan = await planOf(await openSession(t, source, 'source'))
+    const session = await openSession(t, target, 'target')
     await build(session, plan)
     await finishSchema(session, plan, { replicaRole: true })
     const [wanted, made] = [carried(await describe(source)), carried(await describe(target))]
@@ -86,11 +76,11 @@ for (const major of [14, 18] as const) {
   test(`types, functions and operator classes of extensions are carried, ${major}`, async (t) => {
     const [source, target] = [await database(t, major), await database(t, major)]
     await source.query(extended)
-    const plan = await planOf(await open(t, source, 'source'))
+    const plan = await planOf(await openSession(t, source, 'source'))
     const names = nativeSchema(plan.blueprint)?.extensions.map(({ name }) => name)
     assert.deepEqual(names?.sort(), ['citext', 'hstore', 'pg_trgm'])
     await target.query(extended.slice(0, extended.indexOf('create schema shop')))
-    const session = await open(t, target, 'target')
+    const session = await openSession(t, target, 'target')
     await build(session, plan)
     await finishSchema(session, plan, { replicaRole: true })
     assert.deepEqual(carried(await describe(target)), carried(await describe(source)))
@@ -100,8 +90,8 @@ for (const major of [14, 18] as const) {
     const [source, target] = [await database(t, major), await database(t, major)]
     await source.query(`create table a (id integer primary key, next integer references a on delete set null);
       create table b (id integer primary key, a integer references a on delete cascade on update cascade)`)
-    const plan = await planOf(await open(t, source, 'source'))
-    const session = await open(t, target, 'target')
+    const plan = await planOf(await openSession(t, source, 'source'))
+    const session = await openSession(t, target, 'target')
     await build(session, plan)
     await finishSchema(session, plan, { replicaRole: false })
     const made =
@@ -126,8 +116,8 @@ for (const major of [14, 18] as const) {
     await target.query(
       `${tables}; insert into a values (1, 5), (2, 5); insert into b values (1, 99)`,
     )
-    const exact = await planOf(await open(t, source, 'source'))
-    const session = await open(t, target, 'target')
+    const exact = await planOf(await openSession(t, source, 'source'))
+    const session = await openSession(t, target, 'target')
     await assert.rejects(finishSchema(session, exact, { replicaRole: true }))
     const tablesToMerge = exact.tables.map((one) => ({ ...one, mode: 'merge' as const }))
     const plan = { ...exact, tables: tablesToMerge, onExisting: 'merge' as const }
@@ -143,8 +133,8 @@ test('keys and foreign keys over periods are made', async (t) => {
       foreign key (span, period at) references spans (id, period at),
       foreign key (id) references stays not enforced)`)
   await target.query('create extension btree_gist')
-  const plan = await planOf(await open(t, source, 'source'))
-  const session = await open(t, target, 'target')
+  const plan = await planOf(await openSession(t, source, 'source'))
+  const session = await openSession(t, target, 'target')
   await build(session, plan)
   await finishSchema(session, plan, { replicaRole: true })
   assert.deepEqual(await describe(target), await describe(source))

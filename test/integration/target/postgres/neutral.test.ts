@@ -1,24 +1,14 @@
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
-import { parseUrl } from '../../../../src/config/url.ts'
-import { connect, type Session } from '../../../../src/dialect/postgres/connect.ts'
+import { test } from 'node:test'
+import type { Session } from '../../../../src/dialect/postgres/connect.ts'
 import type { Table } from '../../../../src/model/table.ts'
 import type { Type } from '../../../../src/model/value.ts'
 import { preflightTarget } from '../../../../src/target/postgres/check/preflight.ts'
 import { createKey, createSchema } from '../../../../src/target/postgres/schema/ddl.ts'
 import { finishSchema } from '../../../../src/target/postgres/schema/finish.ts'
 import type { TargetPlan } from '../../../../src/target/target.ts'
-import { database, type TestDatabase } from '../../../../testkit/servers/index.ts'
-
-async function open(t: TestContext, db: TestDatabase): Promise<Session> {
-  const session = await connect(parseUrl(db.url, 'test'), {
-    side: 'target',
-    mirror: 'test',
-    purpose: 'test',
-  })
-  t.after(() => session[Symbol.asyncDispose]())
-  return session
-}
+import { database } from '../../../../testkit/servers/index.ts'
+import { openSession } from './support.ts'
 
 async function build(session: Session, plan: TargetPlan): Promise<void> {
   await session.query('BEGIN')
@@ -58,7 +48,7 @@ for (const major of [14, 18] as const) {
       tables: [{ table, target: table, mode: 'exact' }],
       onExisting: 'refuse',
     }
-    const session = await open(t, target)
+    const session = await openSession(t, target)
     await build(session, plan)
     const columns = await target.query(`select format_type(atttypid, atttypmod) as type
       from pg_attribute where attrelid = '"some ""schema""".things'::regclass and attnum > 0`)
@@ -139,7 +129,7 @@ test('tables of another dialect are refused by what cannot be had, and used wher
     tables: tables.map((table) => ({ table, target: table, mode: 'exact' })),
     onExisting: 'refuse',
   }
-  const session = await open(t, db)
+  const session = await openSession(t, db)
   const findings = await preflightTarget(session, plan, { quiet: true })
   const said = findings.flatMap((one) =>
     one.level === 'fail' ? [`${one.fault.code} ${one.fault.message}`] : [],

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
-import { parseUrl } from '../../../../src/config/url.ts'
-import { connect, type Session } from '../../../../src/dialect/postgres/connect.ts'
+import { test } from 'node:test'
+import type { Session } from '../../../../src/dialect/postgres/connect.ts'
 import { ExchangeError, exchange } from '../../../../src/dialect/postgres/exchange.ts'
 import { literal } from '../../../../src/dialect/postgres/quote.ts'
 import { tupleOf } from '../../../../src/model/tuple.ts'
 import { Tuples } from '../../../../src/model/tuples.ts'
 import { packsOf } from '../../../../src/target/postgres/apply/pack/pack.ts'
 import { copyRows } from '../../../../src/target/postgres/apply/stage.ts'
-import { database, type TestDatabase } from '../../../../testkit/servers/index.ts'
+import { database } from '../../../../testkit/servers/index.ts'
+import { openSession } from './support.ts'
 
 /** Canonical texts of each type: what is packed, and what must find its way as text. */
 const values: Readonly<Record<string, readonly string[]>> = {
@@ -60,7 +60,7 @@ const values: Readonly<Record<string, readonly string[]>> = {
 for (const major of [14, 18] as const) {
   test(`packed values are those that the server reads from their texts, ${major}`, async (t) => {
     const db = await database(t, major)
-    const session = await open(t, db)
+    const session = await openSession(t, db)
     for (const [type, texts] of Object.entries(values)) {
       await session.query(`drop table if exists a, b;
         create table a (n int primary key, v ${type}); create table b (like a)`)
@@ -85,7 +85,7 @@ const made: Readonly<Record<string, string>> = {
 }
 
 test('packed values of every size are those of their texts', async (t) => {
-  const session = await open(t, await database(t, 17))
+  const session = await openSession(t, await database(t, 17))
   for (const [type, value] of Object.entries(made)) {
     await session.query(`drop table if exists a, b; create table a (n int, v ${type});
       create table b (like a);
@@ -100,7 +100,7 @@ test('packed values of every size are those of their texts', async (t) => {
 })
 
 test('what the server refuses as text it refuses, whatever else could be packed', async (t) => {
-  const session = await open(t, await database(t, 17))
+  const session = await openSession(t, await database(t, 17))
   const refused = {
     int2: '40000',
     int8: '9223372036854775808',
@@ -134,7 +134,7 @@ async function packed(session: Session, cells: readonly (string | null)[]): Prom
 }
 
 test('bytes travel as they are', async (t) => {
-  const session = await open(t, await database(t, 17))
+  const session = await openSession(t, await database(t, 17))
   await session.query('create table b (n int, v bytea)')
   await packed(session, ['', '\0\t\\ü'])
   const rows = await session.query(`select encode(v, 'hex') as v from b order by n`)
@@ -146,14 +146,4 @@ test('bytes travel as they are', async (t) => {
 
 async function rowsOf(session: Session, table: string): Promise<readonly unknown[]> {
   return await session.query(`select n, v::text as text from ${table} order by n`)
-}
-
-async function open(t: TestContext, db: TestDatabase): Promise<Session> {
-  const session = await connect(parseUrl(db.url, 'test'), {
-    side: 'target',
-    mirror: 'test',
-    purpose: 'test',
-  })
-  t.after(() => session[Symbol.asyncDispose]())
-  return session
 }

@@ -1,5 +1,6 @@
 import type { TestContext } from 'node:test'
 import { parseUrl } from '../../../../src/config/url.ts'
+import { connect, type Session } from '../../../../src/dialect/postgres/connect.ts'
 import type { Batch, Step } from '../../../../src/model/batch.ts'
 import type { Position, Positions } from '../../../../src/model/position.ts'
 import type { Column, Identity, Table } from '../../../../src/model/table.ts'
@@ -138,4 +139,15 @@ export function copyData(bytes: Buffer): Buffer {
   const head = Buffer.from([0x64, 0, 0, 0, 0])
   head.writeInt32BE(bytes.length + 4, 1)
   return Buffer.concat([head, bytes])
+}
+
+/** A session as the product opens one, closed after the test. */
+export async function openSession(
+  t: TestContext,
+  db: TestDatabase,
+  side: 'source' | 'target' = 'target',
+): Promise<Session> {
+  const session = await connect(parseUrl(db.url, 'test'), { side, mirror: 'test', purpose: 'test' })
+  t.after(() => session[Symbol.asyncDispose]())
+  return session
 }
