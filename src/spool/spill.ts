@@ -17,6 +17,7 @@ import type { Tuple } from '../model/tuple.ts'
  */
 export class Spill implements AsyncDisposable {
   readonly #file: FileHandle
+  readonly #directory: string
   readonly #tables = new Numbers<Table>()
   readonly #subs = new Numbers<string | null>()
   readonly #others: ReturnType<Changes['other']>[] = []
@@ -31,17 +32,23 @@ export class Spill implements AsyncDisposable {
   /** Bytes of the longest record, its length included. */
   #longest = 0
 
-  private constructor(file: FileHandle) {
+  private constructor(file: FileHandle, directory: string) {
     this.#file = file
+    this.#directory = directory
   }
 
+  /** Throws Fault HF-X110, as whatever is written may. */
   static async create(directory: string, name: string): Promise<Spill> {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
-    const path = join(directory, `${name}-${randomUUID()}`)
-    const file = await open(path, 'wx+', 0o600)
-    // The open file lives on without its name, and a process that dies leaves nothing behind.
-    await rm(path)
-    return new Spill(file)
+    try {
+      await mkdir(directory, { recursive: true, mode: 0o700 })
+      const path = join(directory, `${name}-${randomUUID()}`)
+      const file = await open(path, 'wx+', 0o600)
+      // The open file lives on without its name, and a process that dies leaves nothing behind.
+      await rm(path)
+      return new Spill(file, directory)
+    } catch (error) {
+      throw unwritable(directory, error)
+    }
   }
 
   /** Bytes on disk. */
@@ -154,7 +161,11 @@ export class Spill implements AsyncDisposable {
 
   async #write(bytes: Buffer): Promise<void> {
     for (let at = 0; at < bytes.length; ) {
-      const { bytesWritten } = await this.#file.write(bytes, at, bytes.length - at, this.#written)
+      const left = bytes.length - at
+      const writing = this.#file.write(bytes, at, left, this.#written)
+      const { bytesWritten } = await writing.catch((error: unknown) => {
+        throw unwritable(this.#directory, error)
+      })
       at += bytesWritten
       this.#written += bytesWritten
     }
@@ -260,6 +271,15 @@ function lengthAt(block: Buffer, at: number, end: number): number {
 function must<T>(value: T | undefined): T {
   if (value === undefined) throw damaged()
   return value
+}
+
+/** What the system says holds a path at most, and no value. */
+function unwritable(directory: string, error: unknown): Fault {
+  const words = error instanceof Error ? error.message : String(error)
+  return new Fault('HF-X110', {
+    what: `a large transaction cannot be put on disk in ${directory}: ${words}`,
+    side: 'mirror',
+  })
 }
 
 function damaged(): Fault {

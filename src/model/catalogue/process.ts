@@ -189,4 +189,16 @@ export const processFaults = {
       { text: 'If it comes back, look at that disk, or set apply.spill to a folder elsewhere.' },
     ],
   },
+  'HF-X110': {
+    title: 'A large transaction cannot be put on disk',
+    class: 'transient',
+    severity: 'error',
+    exit: 1,
+    why: 'The disk of the spill folder is full, or the folder may not be written to.',
+    safe: 'Nothing of that transaction was applied, and the source keeps all of it: it is read again from its start.',
+    todo: [
+      { text: 'Make room on that disk: the mirror goes on by itself.', run: 'df -h .holdfast' },
+      { text: 'Or set apply.spill to a folder elsewhere, and start it again.' },
+    ],
+  },
 } as const satisfies Record<string, CatalogueEntry>

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import {
   type FileHandle,
   mkdtemp,
@@ -7,6 +8,7 @@ import {
   readlink,
   rm,
   stat,
+  writeFile,
 } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -265,3 +267,33 @@ async function openUnnamed(directory: string): Promise<FileHandle> {
   }
   throw new Error('no such file is open')
 }
+
+const unwritable = (error: unknown): boolean =>
+  error instanceof Fault && error.code === 'HF-X110' && error.transient
+
+test('a folder that cannot be written to is told by name, and may pass', async (t) => {
+  const inside = join(await folder(t), 'file')
+  await writeFile(inside, '')
+  await assert.rejects(Spill.create(inside, 'x'), unwritable)
+})
+
+test('a disk that is full is told by name, and may pass', async (t) => {
+  const directory = await folder(t)
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', directory], {
+      stdio: 'ignore',
+    })
+  } catch {
+    return t.skip('this user may mount no disk')
+  }
+  try {
+    await using spill = await Spill.create(directory, 'x')
+    const row = tupleOf(['1', 'x'.repeat(100_000)])
+    const [table] = tables
+    assert.ok(table !== undefined)
+    const long = Changes.of([{ kind: 'insert', table, row, old: null }])
+    await assert.rejects(spill.add(null, long), unwritable)
+  } finally {
+    execFileSync('umount', [directory])
+  }
+})
