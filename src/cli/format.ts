@@ -59,7 +59,7 @@ export function findingLines(finding: Finding, paint: Paint, typed: Typed = {}):
 
 /** Commands that are about one mirror. */
 const OF_A_MIRROR =
-  /^holdfast (?:run|destroy|verify|status|lag|check|resync-tables)\b( --name \S+)?/
+  /^holdfast (?:run|destroy|verify|status|lag|check|discover|resync-tables)\b( --name \S+)?/
 
 /** What to do, with the command or SQL that does it, for the mirror that was called so. */
 export function todoText(todo: Todo, typed: Typed = {}): string {

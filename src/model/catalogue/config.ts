@@ -1,4 +1,5 @@
 import type { CatalogueEntry } from './entry.ts'
+import { MAKE_AGAIN } from './parts.ts'
 
 const base = {
   class: 'config',
@@ -205,7 +206,7 @@ export const configFaults = {
       { text: 'See whether rows differ at all.', run: 'holdfast verify' },
       {
         text: 'Give the mirror up, and copy all tables anew.',
-        run: 'holdfast destroy && holdfast run --on-existing replace',
+        run: MAKE_AGAIN,
       },
     ],
   },

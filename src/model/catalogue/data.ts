@@ -1,4 +1,5 @@
 import type { CatalogueEntry } from './entry.ts'
+import { MAKE_AGAIN } from './parts.ts'
 
 /** A table of the target that still has its old shape would refuse the new mirror. */
 const again = [
@@ -94,7 +95,7 @@ export const dataFaults = {
       { text: 'Correct the value at the source, or leave the table out of the mirror.' },
       {
         text: 'Then remove the mirror and make it again.',
-        run: 'holdfast destroy && holdfast run --on-existing replace',
+        run: MAKE_AGAIN,
       },
     ],
   },
@@ -124,7 +125,7 @@ export const dataFaults = {
       { text: 'Find who writes to the mirrored tables at the target; only the mirror may.' },
       {
         text: 'Then put these rows right by hand and start again, or make the mirror again.',
-        run: 'holdfast destroy && holdfast run --on-existing replace',
+        run: MAKE_AGAIN,
       },
     ],
   },

@@ -1,5 +1,5 @@
 import type { CatalogueEntry } from './entry.ts'
-import { exclude, otherName } from './parts.ts'
+import { exclude, MAKE_AGAIN, otherName } from './parts.ts'
 
 export const documentFaults = {
   'HF-T251': {
@@ -12,7 +12,7 @@ export const documentFaults = {
     todo: [
       {
         text: 'The log holds the row as it was: change it at the source, or leave its table out, and make the mirror again.',
-        run: 'holdfast destroy && holdfast run --on-existing replace',
+        run: MAKE_AGAIN,
       },
     ],
   },

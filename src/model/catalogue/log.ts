@@ -1,4 +1,5 @@
 import type { CatalogueEntry } from './entry.ts'
+import { MAKE_AGAIN, makeAgain } from './parts.ts'
 
 export const logFaults = {
   'HF-L101': {
@@ -14,10 +15,7 @@ export const logFaults = {
         sql: "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf()",
         at: 'source',
       },
-      {
-        text: 'Remove the mirror and make it again.',
-        run: 'holdfast destroy && holdfast run --on-existing replace',
-      },
+      makeAgain,
     ],
   },
   'HF-L103': {
@@ -33,10 +31,7 @@ export const logFaults = {
         sql: 'SELECT slot_name, plugin, database, active, wal_status FROM pg_replication_slots',
         at: 'source',
       },
-      {
-        text: 'Remove the mirror and make it again.',
-        run: 'holdfast destroy && holdfast run --on-existing replace',
-      },
+      makeAgain,
     ],
   },
   'HF-L104': {
@@ -65,7 +60,7 @@ export const logFaults = {
       { text: 'Give the mirror another name.', run: 'holdfast run --name …' },
       {
         text: 'Or remove the mirror and make it again.',
-        run: 'holdfast destroy && holdfast run --on-existing replace',
+        run: MAKE_AGAIN,
       },
     ],
   },
@@ -80,7 +75,7 @@ export const logFaults = {
       { text: 'If the URL is wrong, correct it.' },
       {
         text: 'If the source was restored or its log was reset, make the mirror again.',
-        run: 'holdfast destroy && holdfast run --on-existing replace',
+        run: MAKE_AGAIN,
       },
     ],
   },
@@ -156,10 +151,7 @@ export const logFaults = {
         at: 'source',
         as: 'administrator',
       },
-      {
-        text: 'Remove the mirror and make it again.',
-        run: 'holdfast destroy && holdfast run --on-existing replace',
-      },
+      makeAgain,
     ],
   },
   'HF-L112': {
@@ -169,13 +161,7 @@ export const logFaults = {
     exit: 1,
     why: 'The server wrote an incident into its log: it could not log changes that it made.',
     safe: 'Nothing after it was applied; the target stands at the last whole transaction before. What the source did not log can only be had by a new copy.',
-    todo: [
-      { text: 'Look at the log of the server at that moment.' },
-      {
-        text: 'Remove the mirror and make it again.',
-        run: 'holdfast destroy && holdfast run --on-existing replace',
-      },
-    ],
+    todo: [{ text: 'Look at the log of the server at that moment.' }, makeAgain],
   },
   'HF-L114': {
     title: 'Rows of the log cannot be read with what is known of their table',
@@ -191,10 +177,7 @@ export const logFaults = {
         at: 'source',
         as: 'administrator',
       },
-      {
-        text: 'Remove the mirror and make it again.',
-        run: 'holdfast destroy && holdfast run --on-existing replace',
-      },
+      makeAgain,
     ],
   },
   'HF-L115': {
@@ -211,10 +194,7 @@ export const logFaults = {
         at: 'source',
         as: 'administrator',
       },
-      {
-        text: 'Remove the mirror and make it again.',
-        run: 'holdfast destroy && holdfast run --on-existing replace',
-      },
+      makeAgain,
     ],
   },
   'HF-L116': {
@@ -231,10 +211,7 @@ export const logFaults = {
         at: 'source',
         as: 'administrator',
       },
-      {
-        text: 'Remove the mirror and make it again.',
-        run: 'holdfast destroy && holdfast run --on-existing replace',
-      },
+      makeAgain,
     ],
   },
   'HF-L117': {
@@ -250,10 +227,7 @@ export const logFaults = {
         sql: 'XA RECOVER',
         at: 'source',
       },
-      {
-        text: 'Remove the mirror and make it again.',
-        run: 'holdfast destroy && holdfast run --on-existing replace',
-      },
+      makeAgain,
     ],
   },
   'HF-L118': {
@@ -272,7 +246,7 @@ export const logFaults = {
       },
       {
         text: 'Else remove the mirror and make it again.',
-        run: 'holdfast destroy && holdfast run --on-existing replace',
+        run: MAKE_AGAIN,
       },
     ],
   },

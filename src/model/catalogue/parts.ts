@@ -10,6 +10,10 @@ export const exclude: Todo = {
   run: "holdfast run --exclude 'schema.table'",
 }
 
+/** Where only a new copy helps; `replace` takes the place of the rows that stay at the target. */
+export const MAKE_AGAIN = 'holdfast destroy && holdfast run --on-existing replace'
+export const makeAgain: Todo = { text: 'Remove the mirror and make it again.', run: MAKE_AGAIN }
+
 export const otherName: Todo = {
   text: 'Or give it another name at the target.',
   run: "holdfast run --set 'tables.rename=schema.table -> name'",

@@ -1,4 +1,5 @@
 import type { CatalogueEntry } from './entry.ts'
+import { MAKE_AGAIN } from './parts.ts'
 
 /** Our own process and its state. */
 export const processFaults = {
@@ -173,7 +174,7 @@ export const processFaults = {
       { text: 'Put the state back as it was, from a backup of the whole target.' },
       {
         text: 'Or remove the mirror and make it again.',
-        run: 'holdfast destroy && holdfast run --on-existing replace',
+        run: MAKE_AGAIN,
       },
     ],
   },

@@ -1,4 +1,5 @@
 import type { CatalogueEntry } from './entry.ts'
+import { makeAgain } from './parts.ts'
 
 export const sourceFaults = {
   'HF-S101': {
@@ -188,10 +189,7 @@ export const sourceFaults = {
         sql: 'SELECT pubname, schemaname, tablename FROM pg_publication_tables ORDER BY 1, 2, 3',
         at: 'source',
       },
-      {
-        text: 'Remove the mirror and make it again.',
-        run: 'holdfast destroy && holdfast run --on-existing replace',
-      },
+      makeAgain,
     ],
   },
   'HF-S207': {

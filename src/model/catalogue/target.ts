@@ -1,4 +1,5 @@
 import type { CatalogueEntry } from './entry.ts'
+import { MAKE_AGAIN } from './parts.ts'
 
 export const targetFaults = {
   'HF-T201': {
@@ -159,7 +160,7 @@ export const targetFaults = {
       },
       {
         text: 'If the rows are gone, stop the mirror, remove it, and make it again: everything is copied anew.',
-        run: 'holdfast destroy && holdfast run --on-existing replace',
+        run: MAKE_AGAIN,
       },
     ],
   },

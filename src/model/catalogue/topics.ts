@@ -1,5 +1,5 @@
 import type { CatalogueEntry } from './entry.ts'
-import { snapshotAnew } from './parts.ts'
+import { MAKE_AGAIN, snapshotAnew } from './parts.ts'
 
 const giveUp = {
   text: 'Give the mirror up; the tables of the target stay.',
@@ -215,7 +215,7 @@ export const topicFaults = {
       { text: 'Ask again, and wait for longer.', run: 'holdfast resync-tables --wait 1h' },
       {
         text: 'A table that is empty at the source is made again with the whole mirror.',
-        run: 'holdfast destroy && holdfast run --on-existing replace',
+        run: MAKE_AGAIN,
       },
     ],
   },
