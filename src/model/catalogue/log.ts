@@ -219,7 +219,7 @@ export const logFaults = {
     class: 'data',
     severity: 'critical',
     exit: 1,
-    why: 'Rows of an XA transaction are logged when it is prepared, and the log was read from a later place on; or a server of MariaDB that was killed in the middle of XA COMMIT had logged it already, and was told to commit once more.',
+    why: 'Rows of an XA transaction are logged when it is prepared, and the log was read from a later place on. That they had come already, before the server was killed, cannot be read from the log that it still has.',
     safe: 'Nothing of it was applied: the target stands at the last transaction before.',
     todo: [
       {
@@ -261,6 +261,25 @@ export const logFaults = {
       {
         text: 'Nothing once. Where it comes again, see what keeps the log from being read.',
         run: 'holdfast status',
+      },
+    ],
+  },
+  'HF-L120': {
+    title: 'The source rolled back what its log says is committed',
+    class: 'data',
+    severity: 'critical',
+    exit: 1,
+    why: 'A server of MariaDB that is killed in the middle of XA COMMIT has logged it, and takes the transaction for prepared again. Then somebody rolled it back: its rows are at the target, as they are at every replica, and not at the source.',
+    safe: 'Everything else before is at the target as it is at the source; nothing behind the rollback was applied.',
+    todo: [
+      {
+        text: 'After a crash commit what the log says is committed, so that replicas stay equal.',
+        sql: 'XA RECOVER',
+        at: 'source',
+      },
+      {
+        text: 'Remove the mirror and make it again.',
+        run: 'holdfast destroy && holdfast run --on-existing replace',
       },
     ],
   },

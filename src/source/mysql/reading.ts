@@ -1,16 +1,19 @@
 import type { Change, StreamItem } from '../../model/change.ts'
 import { Fault } from '../../model/fault.ts'
-import { type Control, controlOf, xidText } from './control.ts'
+import { Again } from './again.ts'
+import { type Control, controlOf } from './control.ts'
 import { Images } from './images.ts'
+import type { LastWord } from './last-word.ts'
 import { misread } from './log/bytes.ts'
-import { DomainPosition } from './log/domains.ts'
+import type { DomainPosition } from './log/domains.ts'
 import type { LogEvent } from './log/events.ts'
 import type { GtidSet } from './log/gtid.ts'
 import { Open } from './open.ts'
 import { Outbox } from './outbox.ts'
-import { type Held, Passage } from './passage.ts'
-import { contains, type Landmark, lacking, type Passed, type Place } from './place.ts'
+import { Passage } from './passage.ts'
+import { contains, type FilePlace, type Landmark, lacking, type Place } from './place.ts'
 import type { Places } from './places.ts'
+import { type Ending, judged, Prepared } from './prepared.ts'
 import { type SchemaInForce, statementFault } from './schema/force.ts'
 import type { Gtid } from './trail.ts'
 
@@ -23,11 +26,8 @@ export interface ReadingOptions {
   readonly before: boolean
   /** Told, in a sentence, what may part the ends and stops nothing. */
   readonly notice: (text: string) => void
-}
-
-/** A transaction that is prepared; `parted`: some of the mirror's is in it. */
-interface Prepared extends Pick<Open, 'id' | 'parted'> {
-  readonly held: Held
+  /** What the log says last of an XA transaction before a place. */
+  readonly lastWord: (xid: string, before: FilePlace) => Promise<LastWord | null>
 }
 
 type Of<K extends LogEvent['kind']> = Extract<LogEvent, { readonly kind: K }>
@@ -40,10 +40,12 @@ export class Reading {
   readonly #passage: Passage
   readonly #out: Outbox
   readonly #notice: (text: string) => void
-  readonly #prepared = new Map<string, Prepared>()
-  /** Transactions come again that were passed before: what was passed of them so far. */
-  #again: { passed: Passed | null } | null
+  readonly #lastWord: ReadingOptions['lastWord']
+  readonly prepared: Prepared
+  readonly #again: Again
   #file = ''
+  /** The server has ended the file by itself. */
+  #closed = false
   /** True until the first file of the connection has shown what comes before it. */
   #first = true
   #open: Open | null = null
@@ -51,14 +53,16 @@ export class Reading {
   #safe = { file: '', end: 0 }
   #handed = { file: '', end: 0 }
 
-  constructor({ places, force, start, landmark, before, notice }: ReadingOptions) {
+  constructor({ places, force, start, landmark, before, notice, lastWord }: ReadingOptions) {
     this.#notice = notice
+    this.#lastWord = lastWord
     this.#places = places
     this.#force = force
     this.#images = new Images({ mariadb: places.server.flavour === 'mariadb', before })
     this.#passage = new Passage(places, { place: start, landmark })
     this.#out = new Outbox(this.#passage)
-    this.#again = start.from === null ? null : { passed: start.from.passed?.clone() ?? null }
+    this.prepared = new Prepared(this.#passage, this.#out)
+    this.#again = new Again(this.#passage, start.from)
   }
 
   /** True when everything that `place` has passed was passed here, too. */
@@ -132,14 +136,13 @@ export class Reading {
   #between(event: LogEvent): void {
     switch (event.kind) {
       case 'rotate':
-        if (this.#file !== '' && this.#file !== event.file) {
-          this.#places.ruler.closed(this.#file, this.#safe.end)
-          this.#abandon()
-          this.#first = false
-        }
-        this.#file = event.file
+        this.#rotate(event)
+        return
+      case 'stop':
+        this.#closed = true
         return
       case 'format':
+        this.#closed = false
         this.#abandon()
         return
       case 'gtids-before':
@@ -152,6 +155,18 @@ export class Reading {
     }
   }
 
+  #rotate({ file, timestamp }: Of<'rotate'>): void {
+    const closed = this.#closed || timestamp > 0
+    if (this.#file !== '' && this.#file !== file) {
+      this.#places.ruler.closed(this.#file, this.#safe.end)
+      this.#abandon()
+      this.#first = false
+      if (!closed) this.prepared.doubt()
+    }
+    this.#closed = closed
+    this.#file = file
+  }
+
   /** What was handed out is not true of a server that stopped in the middle of it. */
   #abandon(): void {
     this.#open?.discard(this.#out)
@@ -161,7 +176,7 @@ export class Reading {
   /** A file says what was logged before it: all of that must have come. */
   #requireWhole(before: GtidSet | DomainPosition): void {
     const own = this.#passage.passed()
-    if (this.#first || this.#again !== null || own === null) return
+    if (this.#first || !this.#again.over || own === null) return
     const missing = lacking(before, own)
     if (missing.isEmpty) return
     const what = `the source holds transactions that are not in its log: ${missing}`
@@ -187,20 +202,10 @@ export class Reading {
       file: this.#file,
       start: event.start,
       time: said ?? BigInt(event.timestamp * 1_000_000),
-      skip: this.#isAgain(gtid, event.start),
+      skip: this.#again.has(gtid, this.#file, event.start),
       prepares: how.prepares,
     }
     this.#open = new Open(begin, how.began)
-  }
-
-  /** After the first one that is new no other comes again. */
-  #isAgain(gtid: Gtid | null, start: number): boolean {
-    const again = this.#again
-    if (again === null) return false
-    const known =
-      gtid === null ? this.#passage.isBefore(this.#file, start) : this.#passage.has(gtid)
-    if (!known) this.#again = null
-    return known
   }
 
   #query(event: Of<'query'>): Promise<void> | undefined {
@@ -209,6 +214,9 @@ export class Reading {
     const control = controlOf(event.query)
     if (open === null) return undefined
     if (control === null) return this.#statement(open, event)
+    if (control.kind === 'xa-commit' || control.kind === 'xa-rollback') {
+      return this.#end({ commits: control.kind === 'xa-commit', xid: control.xid }, open, event)
+    }
     this.#control(open, control, event)
     return undefined
   }
@@ -234,10 +242,6 @@ export class Reading {
       case 'xa-start':
         open.began = true
         open.prepares = true
-        return
-      case 'xa-commit':
-      case 'xa-rollback':
-        this.#end({ commits: control.kind === 'xa-commit', xid: control.xid }, event)
         return
       default:
     }
@@ -300,14 +304,7 @@ export class Reading {
 
   #skipped(open: Open): void {
     open.discard(this.#out)
-    this.#advance(open)
-  }
-
-  #advance(open: Open): void {
-    const passed = this.#again?.passed
-    if (passed instanceof DomainPosition && open.gtid?.kind === 'domain') {
-      passed.advance(open.gtid)
-    }
+    this.#again.advance(open.gtid)
   }
 
   #rollback(open: Open, event: LogEvent): void {
@@ -320,61 +317,64 @@ export class Reading {
     this.#pass(open, event.end)
   }
 
-  /** What was prepared waits for its end, maybe for days; reading begins at it until then. */
   #prepare(xid: string): void {
     const open = this.#open
     if (open === null) throw misread('a transaction is prepared that did not begin')
     this.#open = null
-    const { id, skip, gtid } = open
+    const { skip, gtid } = open
     open.flush(this.#out)
-    const again = skip ? (this.#again?.passed?.clone() ?? null) : null
-    const held: Held = {
+    this.prepared.add(xid, open, {
       gtid,
-      before: skip ? again : this.#passage.passed(),
+      before: skip ? this.#again.passed() : this.#passage.passed(),
       at: { server: this.#places.server.key, file: this.#file, position: open.start },
-    }
-    this.#passage.hold(held)
-    this.#prepared.set(xidText(xid), { id, parted: open.parted, held })
-    if (skip) this.#advance(open)
+    })
+    if (skip) this.#again.advance(gtid)
     else this.#passage.add(gtid)
   }
 
-  #end(control: { readonly commits: boolean; readonly xid: string }, event: LogEvent): void {
-    const open = this.#open
+  #end(ending: Ending, open: Open, event: LogEvent): Promise<void> | undefined {
     this.#open = null
-    if (open === null) return
-    const prepared = this.#prepared.get(control.xid)
-    this.#prepared.delete(control.xid)
-    if (prepared !== undefined) this.#passage.release(prepared.held)
-    const commits = control.commits && !open.skip
-    if (prepared === undefined) {
-      if (commits) throw endedFault(control.xid)
-      if (!open.skip)
-        this.#notice(`${ended(control.xid)} Prove that both ends are equal: holdfast verify`)
-    } else if (!commits && prepared.parted) {
-      this.#out.push({ kind: 'discard', transaction: prepared.id, sub: null })
+    const keeps = ending.commits && !open.skip
+    const prepared = this.prepared.end(ending.xid, keeps)
+    if (open.skip) this.#skipped(open)
+    else if (prepared === null) return this.#endUnknown(ending, open, event)
+    else {
+      this.#pass(open, event.end)
+      if (prepared.parted && keeps) this.#ended(open, prepared.id)
     }
-    if (open.skip) {
-      this.#skipped(open)
-      return
-    }
-    this.#pass(open, event.end)
-    if (prepared?.parted === true && commits) this.#ended(open, prepared.id)
+    return undefined
+  }
+
+  async #endUnknown(ending: Ending, open: Open, { end }: LogEvent): Promise<void> {
+    const { server } = this.#places
+    const before = { server: server.key, file: this.#file, position: open.start }
+    const said = judged(ending, await this.#lastWord(ending.xid, before))
+    if (said !== null) this.#notice(said)
+    this.#pass(open, end)
   }
 
   /** Everything up to `place` has been passed, although no event says so. */
   reached({ at }: Place): void {
     if (at === null || this.#open !== null || at.server !== this.#places.server.key) return
-    const { ruler } = this.#places
-    const { file, end } = this.#safe
-    if (file !== '' && ruler.at({ file, position: end }) > ruler.at(at)) return
+    if (this.#safe.file !== '' && this.#safeDistance(at) < 0n) return
     this.#reach(at.file, at.position)
+  }
+
+  /** True when everything before this place of the files has been read. */
+  hasReached(at: FilePlace): boolean {
+    if (this.#safe.file === '' || at.server !== this.#places.server.key) return false
+    return this.#safeDistance(at) <= 0n
+  }
+
+  #safeDistance(at: FilePlace): bigint {
+    const { ruler } = this.#places
+    return ruler.at(at) - ruler.at({ file: this.#safe.file, position: this.#safe.end })
   }
 
   /** Says how far everything has been passed, unless that is said already. */
   progress(): void {
     const { file, end } = this.#safe
-    if (file === '' || this.#again !== null) return
+    if (file === '' || !this.#again.over) return
     this.#out.handOn()
     if (this.#handed.file === file && this.#handed.end === end) return
     if (this.#passage.isPast(file, end)) return
@@ -385,15 +385,3 @@ export class Reading {
 
 /** How most transactions begin. */
 const PLAIN = { began: false, prepares: false } as const
-
-/** A server that is killed in the middle of XA COMMIT may log it and take it for prepared again. */
-function ended(xid: string): string {
-  return (
-    `The XA transaction ${xid} ended without its rows: it was prepared before the log was read, or ` +
-    'its end had been logged before the server was killed.'
-  )
-}
-
-function endedFault(xid: string): Fault {
-  return new Fault('HF-L117', { what: ended(xid), side: 'source' })
-}

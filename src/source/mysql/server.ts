@@ -1,5 +1,7 @@
 import type { Session } from '../../dialect/mysql/connect.ts'
 import { serverKey } from '../../dialect/mysql/place.ts'
+import { Fault } from '../../model/fault.ts'
+import { xidText } from './control.ts'
 import { DomainPosition } from './log/domains.ts'
 import { GtidSet } from './log/gtid.ts'
 import type { FilePlace, Passed, Place } from './place.ts'
@@ -116,6 +118,44 @@ export async function preparedNow(session: Session): Promise<number | null> {
   } catch {
     return null
   }
+}
+
+/** The names of those, as events of the log have them; null where the server does not tell. */
+export async function preparedNames(session: Session): Promise<ReadonlySet<string> | null> {
+  const { flavour } = session.version
+  const how = flavour === 'mariadb' ? "FORMAT = 'SQL'" : 'CONVERT XID'
+  const rows = await session.query(`XA RECOVER ${how}`).catch((error: unknown) => {
+    if (error instanceof Fault && error.transient) throw error
+    return null
+  })
+  const names = rows?.map(flavour === 'mariadb' ? spelledName : joinedName)
+  if (names === undefined || names.includes(null)) return null
+  return new Set(names.filter((name) => name !== null))
+}
+
+type TextRow = Readonly<Record<string, string | null>>
+
+/** MariaDB's `'a','b',7` or `X'61',X'62',7`, of which the last ones may be left out. */
+function spelledName(row: TextRow): string | null {
+  const part = `(X?)'([^']*)'`
+  const spelled = new RegExp(`^${part}(?:,${part})?(?:,(\\d+))?$`).exec(row['data'] ?? '')
+  if (spelled === null) return null
+  const [, x, first = '', y, second = '', format = '1'] = spelled
+  const hex = (kind: string | undefined, text: string): string =>
+    kind === 'X' ? text : Buffer.from(text).toString('hex')
+  return xidName(hex(x, first), hex(y, second), format)
+}
+
+/** MySQL's `0x6162`, of which so many bytes are the first part. */
+function joinedName(row: TextRow): string | null {
+  const [, hex] = /^0x([0-9a-f]*)$/i.exec(row['data'] ?? '') ?? []
+  if (hex === undefined) return null
+  const length = 2 * Number(row['gtrid_length'])
+  return xidName(hex.slice(0, length), hex.slice(length), row['formatID'] ?? '')
+}
+
+function xidName(global: string, branch: string, format: string): string {
+  return xidText(`X'${global}',X'${branch}',${format}`)
 }
 
 /** Since 9.6 foreign keys are carried out where they are logged, unless that is turned off. */

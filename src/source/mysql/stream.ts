@@ -3,14 +3,16 @@ import type { StreamItem } from '../../model/change.ts'
 import type { Endpoint } from '../../model/endpoint.ts'
 import { Fault } from '../../model/fault.ts'
 import type { Table } from '../../model/table.ts'
+import { type LastWord, lastWord } from './last-word.ts'
 import { DomainPosition } from './log/domains.ts'
 import { type Arrived, Dump, type Start } from './log/dump.ts'
 import { type LogEvent, LogReader } from './log/events.ts'
 import { GtidSet } from './log/gtid.ts'
-import type { Landmark, Place } from './place.ts'
+import type { FilePlace, Landmark, Place } from './place.ts'
 import type { Places } from './places.ts'
 import { Reading } from './reading.ts'
 import { SchemaInForce } from './schema/force.ts'
+import { logEnd, preparedNames } from './server.ts'
 
 export interface StreamOptions {
   readonly endpoint: Endpoint
@@ -49,12 +51,17 @@ export async function* streamLog(
   const start = reachable(options.after)
   const force = await SchemaInForce.open({ session: control, tables, folded, logsCascades })
   const notice = options.notice ?? (() => undefined)
-  const reading = new Reading({ places, force, start, landmark, before, notice })
+  const lastSaid = (xid: string, before: FilePlace): Promise<LastWord | null> =>
+    lastWord({ control, another: () => another(options, 'look'), xid, before }, signal)
+  const common = { places, force, start, landmark, before, notice }
+  const reading = new Reading({ ...common, lastWord: lastSaid })
   await using dump = await open(options, start)
   const reader = new LogReader()
   let head: Place | null = null
   let [looks, idle] = [true, true]
+  const doubt = new Doubt(control, places)
   while (!signal.aborted) {
+    if (reading.prepared.doubtful) await doubt.settle(reading)
     // The server does not say what it passes over.
     if (looks && idle) head ??= await options.head()
     if (head !== null && reading.covers(head)) {
@@ -85,8 +92,8 @@ function reachable(place: Place): Place {
 }
 
 async function open(options: StreamOptions, start: Place): Promise<Dump> {
-  const { endpoint, mirror, silence } = options
-  const session = await connect(endpoint, { side: 'source', mirror, purpose: 'stream' })
+  const { silence } = options
+  const session = await another(options, 'stream')
   return await Dump.open(session, {
     start: startOf(start),
     alive: () => stillThere(options, session),
@@ -161,8 +168,46 @@ function takeAll(
 
 /** Asks over another connection whether the server still has this one. */
 async function stillThere(options: StreamOptions, dumping: Session): Promise<boolean> {
-  const { endpoint, mirror } = options
-  await using session = await connect(endpoint, { side: 'source', mirror, purpose: 'ping' })
+  await using session = await another(options, 'ping')
   const rows = await session.query('SHOW PROCESSLIST')
   return rows.some((row) => row['Id'] === String(dumping.thread))
+}
+
+async function another({ endpoint, mirror }: StreamOptions, purpose: string): Promise<Session> {
+  return await connect(endpoint, { side: 'source', mirror, purpose })
+}
+
+/** What a server said that it has prepared; null where it does not tell. */
+interface Asked {
+  readonly there: ReadonlySet<string> | null
+  /** Where its log ended then. */
+  readonly end: FilePlace
+}
+
+/**
+ * Asks a server that was killed what it still has prepared, once, and waits until all is read that
+ * was logged by then: what it had not then, and did not end, it has lost.
+ */
+class Doubt {
+  readonly #control: Session
+  readonly #places: Places
+  #asked: Asked | null = null
+
+  constructor(control: Session, places: Places) {
+    this.#control = control
+    this.#places = places
+  }
+
+  async settle(reading: Reading): Promise<void> {
+    this.#asked ??= await this.#ask()
+    if (this.#asked === null || !reading.hasReached(this.#asked.end)) return
+    reading.prepared.settle(this.#asked.there)
+    this.#asked = null
+  }
+
+  async #ask(): Promise<Asked | null> {
+    const there = await preparedNames(this.#control)
+    const end = await logEnd(this.#control, this.#places.server)
+    return end?.at == null ? null : { there, end: end.at }
+  }
 }

@@ -15,7 +15,7 @@ import { endpointOf } from '../../../testkit/binlog.ts'
 import { eventually } from '../../../testkit/eventually.ts'
 import { type MysqlDatabase, mysql, mysqlServers } from '../../../testkit/servers/index.ts'
 import { assertSame, copyOf, never, readAll, withChanges } from '../../contract/reading.ts'
-import { refused, stand, toldBy } from './mysql.ts'
+import { refused, sourceOf, stand, toldBy } from './mysql.ts'
 
 const PLAIN = 'create table t (id int primary key, v text)'
 
@@ -57,6 +57,36 @@ for (const kind of mysqlServers) {
         `${file}:${at} is where an event ends`,
       )
     }
+  })
+
+  test(`M28 an XA transaction that was prepared before the beginning and is rolled back is told where its beginning is gone, on ${kind}`, async (t) => {
+    if (kind === 'mysql-5.6' || kind === 'given') return
+    const { db, source, tables } = await stand(t, kind, PLAIN)
+    const one = await db.session()
+    await one.query(`xa start 'z'; insert into t values (1, 'a'); xa end 'z'; xa prepare 'z'`)
+    const after = settled(await source.fence())
+    await one.query(`xa rollback 'z'; insert into t values (2, 'b')`)
+    // Of these nothing is in the log, or all of it.
+    await one.query(`xa start 'e'; xa end 'e'; xa prepare 'e'; xa rollback 'e'; xa start 'r';
+      insert into t values (3, 'c'); xa end 'r'; xa rollback 'r'; xa start 'p';
+      insert into t values (4, 'd'); xa end 'p'; xa prepare 'p'; xa rollback 'p'`)
+    const said: string[] = []
+    const told = await sourceOf(t, db, (text) => said.push(text))
+    const wanted = [[['insert', 't', ['2', 'b']]]]
+    assert.deepEqual(toldBy(await readAll({ source: told, after, tables })), wanted)
+    assert.deepEqual(said, [])
+    await one.query(`xa start 'g'; insert into t values (5, 'e'); xa end 'g'; xa prepare 'g'`)
+    await eventually('the log of it is purged', async () => {
+      await db.query('flush binary logs')
+      const file = (await db.query('show binary logs')).at(-1)?.['Log_name'] ?? ''
+      await db.query(`purge binary logs to '${file}'`)
+      return (await db.query('show binary logs')).length === 1
+    })
+    const later = settled(await source.fence())
+    await one.query(`xa rollback 'g'`)
+    assert.deepEqual(toldBy(await readAll({ source: told, after: later, tables })), [])
+    assert.equal(said.length, 1, said.join('; '))
+    assert.match(said[0] ?? '', /^The XA transaction .* ended without its rows.*holdfast verify$/)
   })
 
   test(`M27 a DELETE of several tables brings the rows of each, on ${kind}`, async (t) => {

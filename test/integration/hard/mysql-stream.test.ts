@@ -2,8 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { covers, settled } from '../../../src/model/position.ts'
 import { isMariadb, mysql, mysqlDatabase, mysqlServers } from '../../../testkit/servers/index.ts'
-import { readAll } from '../../contract/reading.ts'
-import { refused, sourceOf, stand, toldBy } from './mysql.ts'
+import { refused, stand, toldBy } from './mysql.ts'
 
 const PLAIN = 'create table t (id int primary key, v text)'
 
@@ -154,26 +153,6 @@ for (const kind of mysqlServers) {
     const after = settled(await source.fence())
     await one.query(`xa commit 'x'`)
     await refused(read(after), 'HF-L117', /XA transaction/)
-  })
-
-  test(`M28 one that was prepared before the beginning and is rolled back is told, on ${kind}`, async (t) => {
-    if (kind === 'mysql-5.6') return
-    const { db, source, tables } = await stand(t, kind, PLAIN)
-    const one = await db.session()
-    await one.query(`xa start 'z'; insert into t values (1, 'a'); xa end 'z'; xa prepare 'z'`)
-    const after = settled(await source.fence())
-    await one.query(`xa rollback 'z'; insert into t values (2, 'b')`)
-    // Of these nothing is in the log, or all of it.
-    await one.query(`xa start 'e'; xa end 'e'; xa prepare 'e'; xa rollback 'e'; xa start 'r';
-      insert into t values (3, 'c'); xa end 'r'; xa rollback 'r'; xa start 'p';
-      insert into t values (4, 'd'); xa end 'p'; xa prepare 'p'; xa rollback 'p'`)
-    const said: string[] = []
-    const told = await sourceOf(t, db, (text) => said.push(text))
-    assert.deepEqual(toldBy(await readAll({ source: told, after, tables })), [
-      [['insert', 't', ['2', 'b']]],
-    ])
-    assert.equal(said.length, 1, said.join('; '))
-    assert.match(said[0] ?? '', /^The XA transaction .* ended without its rows.*holdfast verify$/)
   })
 
   test(`M29 savepoints that were gone back to bring nothing, tables without transactions what they hold, on ${kind}`, async (t) => {

@@ -44,6 +44,8 @@ type Said =
   /** Rows that were loaded from a file, as a statement. */
   | { readonly kind: 'load' }
   | { readonly kind: 'heartbeat' }
+  /** The server was shut down. */
+  | { readonly kind: 'stop' }
 
 interface Where {
   /** Where it begins in its file; for an event of a payload, where that does. */
@@ -67,7 +69,6 @@ function incident(body: Buffer): Fault {
 
 /** Event types that say nothing of data. */
 const silent: ReadonlySet<number> = new Set([
-  TYPE.stop,
   TYPE.ignorable,
   TYPE.rowsQuery,
   TYPE.transactionContext,
@@ -226,6 +227,8 @@ export class LogReader {
       case TYPE.heartbeat:
       case TYPE.heartbeatV2:
         return { kind: 'heartbeat' }
+      case TYPE.stop:
+        return { kind: 'stop' }
       default:
         if (statements.has(type)) return { kind: 'statement' }
         if (LOADS.has(type)) return { kind: 'load' }

@@ -85,7 +85,7 @@ test('what is logged for statements is told apart from what says nothing', () =>
   )
   assert.deepEqual(
     said.map(({ kind }) => kind),
-    ['statement', 'load', 'anonymous', 'heartbeat'],
+    ['statement', 'load', 'stop', 'anonymous', 'heartbeat'],
   )
 })
 
