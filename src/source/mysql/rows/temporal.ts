@@ -113,20 +113,24 @@ export const nativeYear: Decode = (from, to) => {
  */
 function remembering(size: number, decode: Decode): Decode {
   const bytes = Buffer.alloc(size)
-  let text: Buffer | null = null
+  const text = Buffer.alloc(LONGEST)
+  let length = 0
   return (from, to) => {
     const { buffer, at } = from
-    if (text !== null && from.left >= size && stands(bytes, buffer, at)) {
+    if (length > 0 && from.left >= size && stands(bytes, buffer, at)) {
       from.skip(size)
-      to.bytes(text)
+      to.bytes(text, 0, length)
       return
     }
     const before = to.size
     decode(from, to)
     buffer.copy(bytes, 0, at, at + size)
-    text = Buffer.from(to.buffer.subarray(to.base + before, to.at))
+    length = to.buffer.copy(text, 0, to.base + before, to.at)
   }
 }
+
+/** Bytes of the longest text of a moment: no more than five digits of a year, and six of a second. */
+const LONGEST = 32
 
 /** True when these bytes stand there, too. */
 function stands(wanted: Buffer, bytes: Buffer, at: number): boolean {
