@@ -42,7 +42,7 @@ const byNumber: Readonly<Record<Kind, readonly number[]>> = {
   connections: [1040, 1129, 1135, 1203, 1226],
   permission: [1142, 1143, 1227, 1370, 1403, 1410, 3530],
   refused: [],
-  busy: [1028, 1037, 1038, 1041, 1205, 1213, 1317, 1969, 3024, 3058, 3572],
+  busy: [1028, 1037, 1038, 1041, 1205, 1206, 1213, 1317, 1637, 1969, 3024, 3058, 3101, 3572],
   disk: [1021, 1114],
   readOnly: [1290, 1792, 1836, 3989],
 }
@@ -52,6 +52,20 @@ const kinds: ReadonlyMap<number, Kind> = new Map(
     numbers.map((number): [number, Kind] => [number, kind as Kind]),
   ),
 )
+
+/** What the server's own system said when it could not write, within errors of many numbers. */
+const fullDisk =
+  /\bNo space left on device\b|\bDisk quota exceeded\b|\b(?:errno|Errcode|error):? 28\b/i
+
+/** Numbers that are not known, by the class of their SQLSTATE: those of clusters and proxies. */
+const byClass: Readonly<Record<string, Kind>> = { '08': 'unreachable', '40': 'busy' }
+
+function kindOfServer({ errno, sqlState, message }: ServerError): Kind {
+  const known = kinds.get(errno)
+  if (known !== undefined) return known
+  if (!valuesInMessage.has(sqlState.slice(0, 2)) && fullDisk.test(message)) return 'disk'
+  return byClass[sqlState.slice(0, 2)] ?? 'refused'
+}
 
 /** Where the catalogue's words are about another server: what these servers are asked and told. */
 const advice: Partial<Record<Kind, { readonly why: string; readonly todo: Todo }>> = {
@@ -96,7 +110,7 @@ export function faultOf(error: unknown, context: ErrorContext): Fault {
   if (error instanceof Fault) return error
   const { side, doing, label } = context
   const sent = serverError(error)
-  const kind = sent === null ? kindOfDriver(error) : (kinds.get(sent.errno) ?? 'refused')
+  const kind = sent === null ? kindOfDriver(error) : kindOfServer(sent)
   const words = wordsOf(error, sent)
   const who = `the ${side} at ${label}`
   return new Fault(codes[kind][side], {

@@ -17,7 +17,7 @@ const VALUE = new Set([
   1048, 1216, 1217, 1260, 1263, 1264, 1265, 1292, 1364, 1366, 1367, 1406, 1411, 1441, 1451, 1452,
   1525, 1557, 1644, 1690, 1761, 1762, 3140, 3141, 3156, 4078,
 ])
-const ROW_TOO_LARGE = new Set([1118, 1030, 1261])
+const ROW_TOO_LARGE = new Set([1118, 1261])
 const MISSING = new Set([1051, 1054, 1072, 1146])
 const DENIED = new Set([1044, 1142, 1143, 1227])
 
@@ -31,7 +31,7 @@ export function refusal(thrown: unknown, context: RefusalContext): Fault {
   if (server === null) return faultOf(cause, { side: 'target', ...context })
   const name = table === null ? null : tableName(table)
   const { errno } = server
-  if (table !== null && (refusesRow(errno) || ROW_TOO_LARGE.has(errno))) {
+  if (table !== null && (refusesRow(errno) || isTooLarge(server))) {
     return rowRefused(server, table, context)
   }
   if (MISSING.has(errno)) {
@@ -55,6 +55,11 @@ export function refusal(thrown: unknown, context: RefusalContext): Fault {
 
 function refusesRow(errno: number): boolean {
   return DUPLICATE.has(errno) || CHECKED.has(errno) || VALUE.has(errno)
+}
+
+/** An engine says it by a number of its own, HA_ERR_TO_BIG_ROW, beside those that pass. */
+function isTooLarge({ errno, message }: ServerError): boolean {
+  return ROW_TOO_LARGE.has(errno) || (errno === 1030 && /^Got error 139\b/.test(message))
 }
 
 function evidenceOf({ errno, sqlState }: ServerError): Readonly<Record<string, string>> {

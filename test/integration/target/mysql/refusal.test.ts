@@ -93,6 +93,28 @@ for (const kind of kinds) {
     }
   })
 
+  test(`${kind}: what a full disk or a cluster says of a write passes by itself`, async (t) => {
+    await using made = await stand(t, kind, [things])
+    const { target, db } = made
+    const said: readonly (readonly [string, number, string, string])[] = [
+      ['HY000', 1030, 'Got error 28 "No space left on device" from storage engine', 'HF-T203'],
+      ['HY000', 1026, 'Error writing file (errno: 28 - No space left on device)', 'HF-T203'],
+      ['HY000', 1206, 'The total number of locks exceeds the lock table size', 'HF-T217'],
+      ['08S01', 1047, 'WSREP has not yet prepared node for application use', 'HF-T201'],
+      ['40000', 3101, 'Plugin instructed the server to rollback', 'HF-T217'],
+      ['HY000', 1030, 'Got error 139 "Too big row" from storage engine', 'HF-T205'],
+    ]
+    for (const [state, number, words, code] of said) {
+      await db.query(`drop trigger if exists says; create trigger says before insert on things
+        for each row signal sqlstate '${state}' set mysql_errno = ${number}, message_text = '${words}'`)
+      const fault = await faultOf(target.apply(batch(1, 2, [insert(things, ['1', 'a'])]), 'values'))
+      assert.equal(fault.code, code, fault.message)
+      assert.equal(fault.transient, code !== 'HF-T205')
+    }
+    await db.query('drop trigger says')
+    await target.apply(batch(1, 2, [insert(things, ['1', 'a'])]), 'values')
+  })
+
   test(`${kind}: a table, a column or a right that is taken away is waited for`, async (t) => {
     await using made = await stand(t, kind, [things])
     const { target, db } = made
