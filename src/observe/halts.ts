@@ -1,8 +1,8 @@
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isoTime, wallMicros } from '../async/clock.ts'
 import type { Fault } from '../model/fault.ts'
-import { FOLDER } from './socket.ts'
+import { FOLDER, makeFolder } from './socket.ts'
 import type { Status } from './status.ts'
 
 /** Why a mirror that ran in this folder runs no longer. */
@@ -19,9 +19,7 @@ function pathOf(directory: string, mirror: string): string {
 export function rememberHalt(directory: string, mirror: string, fault: Fault): void {
   const { code, detail, todo } = fault
   const halt: Halt = { code, what: detail.what, todo, at: isoTime(wallMicros()) }
-  const folder = join(directory, FOLDER)
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  chmodSync(folder, 0o700)
+  makeFolder(directory)
   const path = pathOf(directory, mirror)
   // A reader finds all of it or what was there before.
   const draft = `${path}.${process.pid}`

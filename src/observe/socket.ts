@@ -16,6 +16,13 @@ const MOST_BYTES = 16 << 20
 /** What may be asked of a running mirror. */
 export type Question = 'status' | 'settings'
 
+/** Makes the folder where it is not there; nobody else may look into it. */
+export function makeFolder(directory: string): void {
+  const folder = join(directory, FOLDER)
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  chmodSync(folder, 0o700)
+}
+
 export function socketPath(directory: string, mirror: string): string {
   return join(directory, FOLDER, `${mirror}.sock`)
 }
@@ -41,8 +48,7 @@ export async function answer(
 ): Promise<AsyncDisposable | null> {
   const path = socketPath(directory, mirror)
   if (Buffer.byteLength(path) > LONGEST) return null
-  mkdirSync(join(directory, FOLDER), { recursive: true, mode: 0o700 })
-  chmodSync(join(directory, FOLDER), 0o700)
+  makeFolder(directory)
   rmSync(path, { force: true })
   const server = createServer((socket) => serve(socket, answers))
   await listening(server, path)
