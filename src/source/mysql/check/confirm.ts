@@ -108,7 +108,7 @@ async function firstAt(
   signal: AbortSignal,
 ): Promise<LogEvent | null> {
   const session = await connect(endpoint, { side: 'source', mirror, purpose: 'confirm' })
-  await using dump = await Dump.open(session, { start, alive: async () => true })
+  await using dump = await Dump.open(session, { start, alive: async () => false })
   const reader = new LogReader()
   try {
     for (;;) {
@@ -134,6 +134,7 @@ const silent: ReadonlySet<LogEvent['kind']> = new Set([
   'gtids-before',
   'domains-before',
   'heartbeat',
+  'stop',
   'statement',
 ])
 

@@ -123,7 +123,7 @@ async function dumpFindings(session: Session, options: PreflightOptions): Promis
     if (end?.at == null) return []
     const { file, position } = end.at
     const start = { by: 'file', file, position: BigInt(Math.min(position, 0xffffffff)) } as const
-    await using dump = await Dump.open(await another('look'), { start, alive: async () => true })
+    await using dump = await Dump.open(await another('look'), { start, alive: async () => false })
     await dump.next(new AbortController().signal)
     return [{ level: 'ok', subject: 'account', what: 'the log may be read' }]
   } catch (error) {
