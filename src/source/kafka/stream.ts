@@ -8,6 +8,7 @@ import type { StreamItem } from '../../model/change.ts'
 import { type Entry, keptKey, type Lane } from './lane.ts'
 import { memberOf } from './merge.ts'
 import type { TopicReading } from './reading.ts'
+import { type Ends, recallEnds } from './transactions.ts'
 import type { Wholes } from './wholes.ts'
 
 export interface StreamOptions {
@@ -16,8 +17,8 @@ export interface StreamOptions {
   readonly decoder: Decoder
   /** What is read, with the topics as the cluster describes them. */
   readonly readings: readonly { readonly topic: Topic; readonly reading: TopicReading }[]
-  /** With the topic that tells of transactions; null where none does. */
-  readonly wholes: { readonly topic: Topic; readonly of: Wholes } | null
+  /** What tells of transactions; null where nothing does. */
+  readonly wholes: Ends | null
 }
 
 const LIMITS = { wait: 500, bytes: 16 << 20, partitionBytes: 2 << 20, ahead: true }
@@ -35,6 +36,7 @@ export async function* streamTopics(
   const { fetcher, decoder, readings, wholes } = options
   const byName = new Map(readings.map(({ topic, reading }) => [topic.name, reading]))
   try {
+    if (wholes?.whole === true) await recallEnds(options, { ends: wholes, decoder }, signal)
     for (let poll = 0; !signal.aborted; poll++) {
       const portions = await orAborted(fetcher.fetch(wantedOf(options), LIMITS), signal)
       await decoder.prepare(

@@ -1,15 +1,21 @@
+import { orAborted } from '../../async/abort.ts'
+import type { Decoder } from '../../dialect/debezium/decoder.ts'
 import type { Cluster, Moment, PlaceOffset, Topic } from '../../dialect/kafka/cluster.ts'
 import type { Table } from '../../model/table.ts'
 import type { Wholeness } from '../source.ts'
+import { eventsOf } from './beginning.ts'
 import { Lane } from './lane.ts'
 import type { LanePlace } from './place.ts'
 import type { TopicTable } from './tables.ts'
+import type { Logs } from './topics.ts'
 import { Wholes } from './wholes.ts'
 
 /** What connectors call it after the prefix of their topics (`topic.transaction`). */
 const NAME = 'transaction'
 /** Milliseconds that clocks of databases and of connectors may differ. */
 const APART = 60_000n
+/** Records of the topic before its place that are looked at when it is read again. */
+const RECALLED = 2000n
 /** Milliseconds to wait for rows that the end of a transaction tells of, and for its end. */
 export const PATIENCE = 30_000
 
@@ -60,6 +66,30 @@ export async function wholenessOf(
   const topic = await transactionTopic(cluster, all.tables)
   if (topic === null) return pieces('no topic tells where transactions end')
   return pieces(`the topic ${topic.name} was not there when the mirror was made`)
+}
+
+/**
+ * Tells of ends before the place that the topic is read from. The producer of a connector sends a
+ * batch of each partition at a time, so that rows may come long after the end of their transaction,
+ * which was passed over then.
+ */
+export async function recallEnds(
+  logs: Logs,
+  { ends, decoder }: { readonly ends: Ends; readonly decoder: Decoder },
+  signal: AbortSignal,
+): Promise<void> {
+  const { topic, of } = ends
+  const { partition, applied } = of.lane
+  const place = { topic: topic.name, partition, offset: applied }
+  const begins = await orAborted(logs.cluster.offsets([topic], 'begin'), signal)
+  const from = begins.map(({ offset }) => {
+    const back = applied - RECALLED
+    return { ...place, offset: offset > back ? offset : back }
+  })
+  const stretch = { topic, decoder, from, ends: [place], cut: new Set<number>() }
+  for await (const { event } of eventsOf(logs, stretch, signal)) {
+    if (event !== null) of.recall(event)
+  }
 }
 
 /** True when all partitions of all tables are followed here. */

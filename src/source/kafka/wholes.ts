@@ -1,10 +1,11 @@
-import type { Membership, TransactionEvent } from '../../dialect/debezium/event.ts'
+import type { DebeziumEvent, Membership, TransactionEvent } from '../../dialect/debezium/event.ts'
 import { bigint, type Whole } from '../../dialect/debezium/place.ts'
 import type { Change, StreamItem } from '../../model/change.ts'
 import { Changes, type RowSpan } from '../../model/changes.ts'
 import type { Table } from '../../model/table.ts'
 import type { Wholeness } from '../source.ts'
 import type { Lane } from './lane.ts'
+import { Numbers } from './numbers.ts'
 import { type LanePlace, laneOf, positionAt } from './place.ts'
 
 /** A topic whose rows are put together with those of others. */
@@ -35,26 +36,6 @@ interface Open {
   readonly places: Map<Lane, LanePlace>
   /** The answer of the brokers that brought its last row. */
   poll: number
-}
-
-/** Which rows of a transaction have come, by their numbers from 1 on in each topic. */
-class Numbers {
-  readonly #upTo = new Map<string, number>()
-  readonly #ahead = new Map<string, Set<number>>()
-
-  /** All up to here have come. */
-  upTo(topic: string): number {
-    return this.#upTo.get(topic) ?? 0
-  }
-
-  add(topic: string, number: number): void {
-    let next = this.upTo(topic) + 1
-    const ahead = this.#ahead.get(topic)
-    if (number > next) this.#ahead.set(topic, (ahead ?? new Set()).add(number))
-    if (number !== next) return
-    while (ahead?.delete(next + 1) === true) next++
-    this.#upTo.set(topic, next)
-  }
 }
 
 /** The end of a transaction, which waits for rows. */
@@ -108,6 +89,13 @@ export class Wholes {
 
   join(member: Member): void {
     this.#members.push(member)
+  }
+
+  /** What stands before the place that the topic is read from: rows of it may be sent later. */
+  recall(event: DebeziumEvent): void {
+    if (event.kind !== 'transaction' || event.status !== 'end') return
+    const id = transactionOf(event.id)
+    remember(this.#early, id, { ...event, id })
   }
 
   /** True while the partition has rows of transactions that did not end. */
@@ -205,6 +193,7 @@ export class Wholes {
     for (const [id, event] of this.#early) {
       const open = this.#open.get(id)
       if (open === undefined || this.#lacking(event).length > 0) continue
+      if (this.#isBehindLate(open)) continue
       this.#early.delete(id)
       this.#commit(items, open, false)
     }
@@ -214,13 +203,16 @@ export class Wholes {
     const lacking = this.#lacking(event)
     const open = this.#open.get(event.id)
     if (lacking.length === 0) {
-      if (open !== undefined) this.#mended()
+      if (open === undefined) return true
+      if (this.#isBehindLate(open) && !this.#isLate(event.id, now)) return false
+      this.#mended()
       return true
     }
     const lanes = lacking.flatMap((member) =>
       member.lanes.filter((lane) => !this.#isPast(lane, event)),
     )
-    if (!lanes.every((lane) => lane.isReadAfter(poll))) return false
+    const unread = lanes.filter((lane) => !lane.isReadAfter(poll))
+    if (unread.length > 0 && !this.#areStuck(unread, event, now)) return false
     // Nothing of it is there: it was told before, or of rows that are not read.
     if (open === undefined) {
       if (lanes.length > 0) remember(this.#early, event.id, event)
@@ -235,7 +227,23 @@ export class Wholes {
   /** True for a partition with rows of a transaction that ends later: it has no more of this one. */
   #isPast(lane: Lane, { id }: TransactionEvent): boolean {
     const opened = this.#byLane.get(lane) ?? []
-    return opened.some((open) => open.id !== id && this.#ending.has(open.id))
+    // The end of one that ended early may be told again, later than this one.
+    const later = (open: Open): boolean => open.id !== id && !this.#early.has(open.id)
+    return opened.some((open) => later(open) && this.#ending.has(open.id))
+  }
+
+  /** True behind one whose end was read early, and whose other rows may still be sent. */
+  #isBehindLate(open: Open, seen: Set<Open> = new Set()): boolean {
+    if (this.#early.size === 0) return false
+    seen.add(open)
+    return [...open.places.keys()].some((lane) => {
+      const list = this.#byLane.get(lane) ?? []
+      return list.slice(0, list.indexOf(open)).some((before) => {
+        const end = this.#early.get(before.id)
+        if (end !== undefined && this.#lacking(end).length > 0) return true
+        return !seen.has(before) && this.#isBehindLate(before, seen)
+      })
+    })
   }
 
   /** Topics that the transaction has more rows in than have come. */
@@ -257,8 +265,17 @@ export class Wholes {
     }
   }
 
+  /** What is next in partitions may wait for a transaction whose end never comes. */
+  #areStuck(lanes: readonly Lane[], { id }: TransactionEvent, now: number): boolean {
+    if (lanes.some(({ head }) => head === undefined)) return false
+    return this.#hasWaited(`${id} at ${lanes.map(({ applied }) => applied).join()}`, now)
+  }
+
   #isLate(id: string, now: number): boolean {
-    if (this.#torn > 0) return true
+    return this.#torn > 0 || this.#hasWaited(id, now)
+  }
+
+  #hasWaited(id: string, now: number): boolean {
     if (this.#wait?.id !== id) this.#wait = { id, since: now }
     return now - this.#wait.since >= this.#options.patience
   }

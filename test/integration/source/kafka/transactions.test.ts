@@ -36,7 +36,7 @@ async function stand(t: TestContext, partitions: number, settings: Partial<Mirro
     selection: { include: [include] },
     ...settings,
     // However slow the machine is, what is there has come by then.
-    params: { transaction_wait: '3600000' },
+    params: { transaction_wait: '3600000', ...settings.params },
   })
   const ends = ['--source', broker.url(), '--target', target.url, '--include', include]
   return { topics, target, tables, catchUp, ends }
@@ -154,6 +154,40 @@ suite('transactions of a source whose topics tell of them', () => {
     const notices = await catchUp()
     assert.deepEqual(await target.query(COUNTS), [{ t: '5', u: '5' }])
     assert.match(notices.join(), /in pieces, .*: the end of transaction 12 did not come/)
+  })
+
+  test('K15 what waits behind a transaction without an end is not held back by the end of another one', async (t) => {
+    const params = { transaction_wait: '1000' }
+    const { topics, target, tables, catchUp } = await stand(t, 1, { params })
+    await catchUp()
+    const [gone, endless] = [twins(tables, 10), twins(tables, 12)]
+    tables.t.member = null
+    await topics.put('transaction', [gone.begin, gone.end])
+    await topics.put('public.t', [endless.t, ...tables.t.incremental({ id: 20, a: 'waits' })])
+    const notices = await catchUp()
+    assert.deepEqual(await target.query(COUNTS), [{ t: '4', u: '2' }])
+    assert.match(notices.join(), /in pieces, .*: the end of transaction 12 did not come/)
+  })
+
+  test('K14 an end that was read long before its rows is known to the process that reads them', async (t) => {
+    const { topics, target, tables, catchUp } = await stand(t, 2)
+    await catchUp()
+    const told = Array.from({ length: 3 }, (_, i) => twins(tables, 10 + i))
+    const ends = told.flatMap(({ begin, end }) => [begin, end])
+    await topics.put('transaction', ends)
+    const notices = [...(await catchUp())]
+    await topics.put(
+      'public.t',
+      told.map((one) => one.t),
+    )
+    const running = catchUp()
+    await topics.put(
+      'public.u',
+      told.map((one) => one.u),
+    )
+    notices.push(...(await running))
+    assert.deepEqual(await target.query(COUNTS), [{ t: '5', u: '5' }])
+    assert.doesNotMatch(notices.join(), /in pieces/)
   })
 
   test('K14 no reader sees a half of one, whatever comes first, through kills', async (t) => {
