@@ -20,6 +20,8 @@ export interface MirrorSetup {
   readonly shape?: 'mirror' | 'history'
   /** What is mirrored; all tables of the oracle unless given. */
   readonly include?: readonly string[]
+  /** Of `run`. */
+  readonly flags?: readonly string[]
 }
 
 /** An end of the mirror that nobody asked for and that waiting does not heal. */
@@ -124,7 +126,7 @@ export class MirrorProcess implements AsyncDisposable {
       const killAt = this.#killAt
       this.#killAt = null
       this.#shot = false
-      const child = this.command(['run'], {
+      const child = this.command(['run', ...(this.#setup.flags ?? [])], {
         ...(killAt === null ? {} : { HOLDFAST_KILL_AT: killAt }),
         ...(this.#path === null ? {} : { HOLDFAST_CATCHUP: this.#path }),
       })
@@ -192,6 +194,7 @@ export class MirrorProcess implements AsyncDisposable {
     return end
   }
 
+  /** Kills it for good. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true
     await this.#child?.[Symbol.asyncDispose]()

@@ -3,13 +3,13 @@ import { eventually } from '../../eventually.ts'
 import { startProxy, type TcpProxy } from '../../proxy.ts'
 import { type ConnectServer, openSession, type PostgresServer } from '../../servers/index.ts'
 import { type Done, hit, missed } from '../faults.ts'
-import { MirrorProcess } from '../mirror.ts'
 import type { Outcome } from '../oracle.ts'
 import { planOf } from '../plan.ts'
 import { Random } from '../random.ts'
 import { haveRows, OracleConnector, tellAgain } from './connector.ts'
 import { contentsOf, differenceOf, staleRows, watchOrder } from './ends.ts'
 import { Load, schemaSql } from './load.ts'
+import { Members } from './members.ts'
 
 export interface TopicsOptions {
   readonly seed: number
@@ -38,6 +38,8 @@ export const topicFaults = {
   'snapshot taken anew': 1.5,
   'records told again': 4,
   'target crashed': 1,
+  /** A process that shares the mirror comes or goes, where they share it. */
+  rebalance: 5,
 } as const
 
 type TopicFault = keyof typeof topicFaults
@@ -69,7 +71,7 @@ interface Stage {
   readonly target: string
   readonly proxy: TcpProxy
   readonly connector: OracleConnector
-  readonly mirror: MirrorProcess
+  readonly mirror: Members
   readonly load: Load
 }
 
@@ -122,6 +124,12 @@ class Trial implements AsyncDisposable {
     this.#options.say?.(`${((monotonic() - this.#began) / 1000).toFixed(1)} s ${line}`)
   }
 
+  /** Whether processes share the mirror; where faults were chosen, their choice says so. */
+  get #shared(): boolean {
+    const { faults } = this.#options
+    return faults === undefined ? this.#random.fork('share').chance(0.6) : 'rebalance' in faults
+  }
+
   get #least(): number {
     const { least, transactions } = this.#options
     return least ?? Math.ceil(transactions / 100)
@@ -155,16 +163,15 @@ class Trial implements AsyncDisposable {
     await new Load({ ...few, random: this.#random.fork('first'), transactions: 60 }).done
     const connector = this.#stack.use(new OracleConnector(worker, { prefix: name, source }))
     await connector.make(this.#random.pick([1, 3, 4]))
-    const mirror = this.#stack.use(
-      new MirrorProcess({
-        name: 'oracle',
-        source: worker.kafka.url(),
-        include: ['orders', 'pairs', 'words'].map((table) => `${name}.oracle.${table}`),
-        target: proxy.url(target),
-        batchRows: this.#random.pick([1, 20, 100_000]),
-        memory: this.#random.pick(['16KiB', '1MiB', '64MiB']),
-      }),
-    )
+    const setup = {
+      name: 'oracle',
+      source: worker.kafka.url(),
+      include: ['orders', 'pairs', 'words'].map((table) => `${name}.oracle.${table}`),
+      target: proxy.url(target),
+      batchRows: this.#random.pick([1, 20, 100_000]),
+      memory: this.#random.pick(['16KiB', '1MiB', '64MiB']),
+    }
+    const mirror = this.#stack.use(new Members(setup, { shared: this.#shared }))
     const most = 3 * this.#least
     const load = new Load({
       url: source,
@@ -202,8 +209,7 @@ class Trial implements AsyncDisposable {
     await load.done
     await mirror.disarm()
     await this.#still(stage)
-    const end = await mirror.stop()
-    if (end?.code !== 0) throw new Error(`the mirror stopped with ${end?.code ?? end?.signal}`)
+    await mirror.stop()
     this.#say(`${load.committed} transactions, ${this.#looks} looks`)
   }
 
@@ -262,12 +268,15 @@ class Trial implements AsyncDisposable {
     const { worker } = connector
     const { kafka } = worker
     switch (kind) {
+      case 'rebalance':
+        if (!mirror.shared) return missed('one process alone')
+        return hit(await mirror.rebalance(random))
       case 'kill':
-        await mirror.kill()
+        await mirror.any(random).kill()
         return hit()
       case 'kill at a point': {
         const at = random.pick(points)
-        await mirror.kill({ at })
+        await mirror.any(random).kill({ at })
         return hit(at)
       }
       case 'connection cut': {
