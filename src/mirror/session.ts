@@ -115,6 +115,7 @@ async function found({ run, source, target, later }: SharedEnds): Promise<void> 
   const { options, watch } = run
   const settings = chosen(await target.checkpoint(), options)
   await using claim = await target.claim({ settings, patience: 0 }, run.drain)
+  run.opened = true
   const signal = anyOf(run.drain, claim.lost)
   await prepared({ options, source, target, watch, signal }, claim, later)
   await target.finish()
