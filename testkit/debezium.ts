@@ -1,8 +1,10 @@
 import type { TestContext } from 'node:test'
+import { Producer } from '@platformatic/kafka'
 import { eventually } from './eventually.ts'
 import {
   type ConnectServer,
   connect,
+  kafka,
   type MysqlDatabase,
   type RegistryServer,
   type TestDatabase,
@@ -82,6 +84,18 @@ export async function debezium(
       if (worker.running) await request(worker, `DELETE /connectors/${prefix}`)
     },
   }
+}
+
+/** Asks a connector of the shared broker, through its topic of signals, for the rows of a table. */
+export async function askFor(connector: string, table: string): Promise<void> {
+  const { bootstrap } = await kafka()
+  const how = { clientId: 'test', bootstrapBrokers: [bootstrap], autocreateTopics: true }
+  const producer = new Producer(how)
+  const data = { type: 'INCREMENTAL', 'data-collections': [table] }
+  const value = Buffer.from(JSON.stringify({ type: 'execute-snapshot', data }))
+  const messages = [{ topic: `${connector}.signals`, key: Buffer.from(connector), value }]
+  await producer.send({ messages, acks: -1 })
+  await producer.close()
 }
 
 function running({ connector, tasks }: ConnectorStatus): boolean {

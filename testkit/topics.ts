@@ -84,6 +84,13 @@ export class TestTopics {
     await this.#admin.deleteRecords({ topics: [{ name: this.name(topic), partitions }] })
   }
 
+  /** Throws away all records that it holds. */
+  async empty(topic: string): Promise<void> {
+    for (const { partition, offset } of await this.ends(topic)) {
+      await this.cut(topic, partition, offset)
+    }
+  }
+
   /** Where the partitions end. */
   async ends(
     topic: string,

@@ -3,9 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { Producer } from '@platformatic/kafka'
 import { type Child, type Ended, holdfast } from '../../testkit/child.ts'
-import { request, showLog } from '../../testkit/debezium.ts'
+import { askFor, request, showLog } from '../../testkit/debezium.ts'
 import { eventually } from '../../testkit/eventually.ts'
 import { records } from '../../testkit/records.ts'
 import {
@@ -54,6 +53,17 @@ function named(): string {
 
 async function gone(worker: ConnectServer, name: string): Promise<void> {
   await request(worker, `DELETE /connectors/${name}`)
+}
+
+function slotIsRead(db: TestDatabase): Promise<true> {
+  return eventually(
+    'the slot is read',
+    async () => {
+      const [slot] = await db.query('select active::text as active from pg_replication_slots')
+      return slot?.active === 'true'
+    },
+    { within: 60_000 },
+  )
 }
 
 async function tables(db: TestDatabase): Promise<readonly string[]> {
@@ -115,18 +125,7 @@ test('a new snapshot is asked for through a topic, and nothing is written to the
   assert.equal(made.code, 0, made.err)
   const topic = `${name}.public.item`
   await eventually('the copy', async () => (await records(topic)).length === 3, { within: 60_000 })
-  const producer = new Producer({
-    clientId: 'test',
-    bootstrapBrokers: [(await kafka()).bootstrap],
-    autocreateTopics: true,
-  })
-  const data = { type: 'INCREMENTAL', 'data-collections': ['public.item'] }
-  const value = Buffer.from(JSON.stringify({ type: 'execute-snapshot', data }))
-  await producer.send({
-    messages: [{ topic: `${name}.signals`, key: Buffer.from(name), value }],
-    acks: -1,
-  })
-  await producer.close()
+  await askFor(name, 'public.item')
   await eventually('the rows again', async () => (await records(topic)).length === 6, {
     within: 60_000,
   })
@@ -211,14 +210,7 @@ test('a task that lost its database is started again until it runs', async (t) =
     'retriable.restart.connector.wait.ms=100',
   ]
   await connectors(worker, 'create', name, ...(await settings(db)), ...once, '--start')
-  await eventually(
-    'the slot is read',
-    async () => {
-      const [slot] = await db.query('select active::text as active from pg_replication_slots')
-      return slot?.active === 'true'
-    },
-    { within: 60_000 },
-  )
+  await slotIsRead(db)
   await server.stop('immediate')
   const failed = await eventually(
     'the task has failed',
@@ -253,14 +245,7 @@ test('K21 a connector that is called RUNNING while its database refuses it is fa
   const at = new URL(db.url)
   at.username = 'reader'
   await connectors(worker, 'create', name, ...(await settings({ url: at.href })), '--start')
-  await eventually(
-    'the slot is read',
-    async () => {
-      const [slot] = await db.query('select active::text as active from pg_replication_slots')
-      return slot?.active === 'true'
-    },
-    { within: 60_000 },
-  )
+  await slotIsRead(db)
   assert.equal((await connectors(worker, 'status', name, '--exit-code')).code, 0)
   await db.query('alter role reader nologin')
   const refused = await connectors(worker, 'status', name, '--exit-code')

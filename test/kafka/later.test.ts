@@ -3,26 +3,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { Producer } from '@platformatic/kafka'
 import { type Child, holdfast } from '../../testkit/child.ts'
-import { request, showLog } from '../../testkit/debezium.ts'
+import { askFor, request, showLog } from '../../testkit/debezium.ts'
 import { eventually } from '../../testkit/eventually.ts'
 import { records } from '../../testkit/records.ts'
 import { connect, database, kafka, type TestDatabase } from '../../testkit/servers/index.ts'
 
 const LONG = { within: 120_000, every: 100 }
-
-/** Asks a connector through its topic for the rows that a table has. */
-async function ask(connector: string, table: string): Promise<void> {
-  const { bootstrap } = await kafka()
-  const how = { clientId: 'test', bootstrapBrokers: [bootstrap], autocreateTopics: true }
-  const producer = new Producer(how)
-  const data = { type: 'INCREMENTAL', 'data-collections': [table] }
-  const value = Buffer.from(JSON.stringify({ type: 'execute-snapshot', data }))
-  const messages = [{ topic: `${connector}.signals`, key: Buffer.from(connector), value }]
-  await producer.send({ messages, acks: -1 })
-  await producer.close()
-}
 
 async function count(db: TestDatabase, table: string): Promise<number> {
   const [row] = await db.query(`select count(*)::int as n from public.${table}`)
@@ -85,7 +72,7 @@ test('a table that the connector takes later is mirrored with the rows that it h
     `insert into later values (100, 'new'); update later set name = 'b' where id = 1`,
   )
   await becomes(target, 'later', 2)
-  await ask(name, 'public.later')
+  await askFor(name, 'public.later')
   await becomes(target, 'later', 41)
   await source.query(`delete from later where id = 2; update later set name = 'c' where id = 3`)
   await becomes(target, 'later', 40)

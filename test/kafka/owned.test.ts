@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
 import { Admin } from '@platformatic/kafka'
-import { type Child, holdfast } from '../../testkit/child.ts'
 import { request } from '../../testkit/debezium.ts'
 import { eventually } from '../../testkit/eventually.ts'
+import { type Folder, folder } from '../../testkit/folder.ts'
 import { records } from '../../testkit/records.ts'
 import {
   type ConnectServer,
@@ -27,14 +24,11 @@ async function cut(topic: string, offset: bigint): Promise<void> {
 
 const LONG = { within: 120_000 }
 
-interface Stand {
+interface Stand extends Folder {
   readonly source: TestDatabase
   readonly target: TestDatabase
   readonly worker: ConnectServer
   readonly name: string
-  /** `holdfast …` in the folder of the configuration. */
-  command(...args: readonly string[]): Child
-  said(...args: readonly string[]): Promise<{ readonly code: number | null; readonly out: string }>
   /** What the worker calls the connector. */
   state(): Promise<string>
   count(): Promise<number>
@@ -46,8 +40,6 @@ async function stand(t: TestContext, own: PostgresServer | null = null): Promise
   await source.query('create table item (id int primary key, name text)')
   await source.query(`insert into item select i, 'a' from generate_series(1, 50) i`)
   const [worker, broker] = [await connect(), await kafka()]
-  const cwd = await mkdtemp(join(tmpdir(), 'holdfast-owned-'))
-  t.after(() => rm(cwd, { recursive: true, force: true }))
   const name = `o${process.pid}_${Math.random().toString(36).slice(2, 8)}`
   const text = `version: 1
 mirrors:
@@ -62,13 +54,7 @@ mirrors:
         source_url: "${source.url}"
     target: { url: "${target.url}" }
 `
-  await writeFile(join(cwd, 'holdfast.yaml'), text)
-  const command = (...args: readonly string[]): Child => holdfast(args, { cwd })
-  const said: Stand['said'] = async (...args) => {
-    await using child = command(...args)
-    const { code } = await child.end(LONG)
-    return { code, out: child.lines.join('\n') }
-  }
+  const { command, said } = await folder(t, text)
   const settings = ['--source', source.url, '--kafka', broker.bootstrap, '--connect', worker.url]
   const made = await said('connectors', 'create', name, ...settings)
   assert.equal(made.code, 0, made.out)

@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
-import { type Child, holdfast } from '../../testkit/child.ts'
 import { request } from '../../testkit/debezium.ts'
 import { eventually } from '../../testkit/eventually.ts'
+import { type Folder, folder } from '../../testkit/folder.ts'
 import { records } from '../../testkit/records.ts'
 import { connect, database, kafka, type TestDatabase } from '../../testkit/servers/index.ts'
 
@@ -13,12 +10,10 @@ const LONG = { within: 120_000 }
 const MODES = ['decimal.handling.mode=precise', 'time.precision.mode=adaptive']
 const BYTES = 'binary.handling.mode=bytes'
 
-interface Stand {
+interface Stand extends Folder {
   readonly source: TestDatabase
   readonly target: TestDatabase
   readonly name: string
-  command(...args: readonly string[]): Child
-  said(...args: readonly string[]): Promise<{ readonly code: number | null; readonly out: string }>
 }
 
 /** A mirror of the topics of a connector that writes JSON without schemas; it is running. */
@@ -26,8 +21,6 @@ async function stand(t: TestContext, setup: string): Promise<Stand> {
   const [source, target] = [await database(t, 18), await database(t, 17)]
   await source.query(setup)
   const [worker, broker] = [await connect(), await kafka()]
-  const cwd = await mkdtemp(join(tmpdir(), 'holdfast-plain-'))
-  t.after(() => rm(cwd, { recursive: true, force: true }))
   const name = `p${process.pid}_${Math.random().toString(36).slice(2, 8)}`
   const text = `version: 1
 mirrors:
@@ -40,13 +33,7 @@ mirrors:
         modes: [${[...MODES, BYTES].join(', ')}]
     target: { url: "${target.url}" }
 `
-  await writeFile(join(cwd, 'holdfast.yaml'), text)
-  const command = (...args: readonly string[]): Child => holdfast(args, { cwd })
-  const said: Stand['said'] = async (...args) => {
-    await using child = command(...args)
-    const { code } = await child.end(LONG)
-    return { code, out: child.lines.join('\n') }
-  }
+  const { command, said } = await folder(t, text)
   const ends = ['--source', source.url, '--kafka', broker.bootstrap, '--connect', worker.url]
   const plain = ['key', 'value'].flatMap((of) => [
     '--setting',
