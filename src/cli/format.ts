@@ -4,8 +4,8 @@ import type { Paint } from './paint.ts'
 /** How a person names a mirror on the command line. */
 export interface Typed {
   readonly mirror?: string
-  /** Flags for its ends, where it was called by them: `--source URL --target URL`. */
-  readonly ends?: string
+  /** Those that say where it is described: `--config FILE`, `--source URL --target URL`. */
+  readonly flags?: string
 }
 
 export interface FaultView extends Typed {
@@ -70,10 +70,10 @@ export function todoText(todo: Todo, typed: Typed = {}): string {
 }
 
 /** A command for one mirror, unless it names another. */
-function addressed(command: string, { mirror = 'default', ends = '' }: Typed): string {
+function addressed(command: string, { mirror = 'default', flags = '' }: Typed): string {
   return command.replace(OF_A_MIRROR, (words: string, named: string | undefined) => {
     const name = named !== undefined || mirror === 'default' ? '' : ` --name ${mirror}`
-    const own = ends === '' || / --(?:source|target) /.test(command) ? '' : ` ${ends}`
+    const own = flags === '' || / --(?:source|target) /.test(command) ? '' : ` ${flags}`
     return `${words}${name}${own}`
   })
 }

@@ -2,7 +2,8 @@ import { Fault } from '../model/fault.ts'
 import { callOf } from './call.ts'
 import type { Given } from './command.ts'
 import { exitOf, faultsOf, worst } from './exit.ts'
-import { faultData, type Typed } from './format.ts'
+import { faultData } from './format.ts'
+import { typedIn } from './next.ts'
 import type { Outcome } from './outcome.ts'
 import { Output } from './output.ts'
 import { type ColourChoice, paintFor } from './paint.ts'
@@ -94,16 +95,6 @@ function outputFor(given: Given, world: World): Output {
     paint: { stdout: paint(world.stdout), stderr: paint(world.stderr) },
     typed: typedIn(given),
   })
-}
-
-/** Addresses are not repeated, since they may hold a password. */
-function typedIn(given: Given): Typed {
-  const mirror = given.text('name')
-  const ends = ['source', 'target'].filter((end) => given.text(end) !== null)
-  return {
-    ...(mirror === null ? {} : { mirror }),
-    ends: ends.map((end) => `--${end} URL`).join(' '),
-  }
 }
 
 /** What can be known of the global flags before the words could be read. */

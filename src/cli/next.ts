@@ -1,6 +1,7 @@
 import { FLAG_VARIABLES, variable } from '../config/environment.ts'
 import { shellWord } from '../model/shell.ts'
-import type { Call } from './command.ts'
+import type { Call, Given } from './command.ts'
+import type { Typed } from './format.ts'
 
 /**
  * The command that a person would type next for the same mirror. Addresses are not repeated,
@@ -27,4 +28,15 @@ export function nextCommand({ given, config, environment }: Call, verb: string):
     }
   }
   return words.join(' ')
+}
+
+/** How a call names its mirror, for commands that a fault tells of. */
+export function typedIn(given: Given): Typed {
+  const [mirror, file] = [given.text('name'), given.text('config')]
+  const ends = ['source', 'target'].filter((end) => given.text(end) !== null)
+  const config = file === null ? [] : [`--config ${shellWord(file)}`]
+  return {
+    ...(mirror === null ? {} : { mirror }),
+    flags: [...config, ...ends.map((end) => `--${end} URL`)].join(' '),
+  }
 }

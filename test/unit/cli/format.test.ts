@@ -20,19 +20,19 @@ test('a command that names another mirror is left as it is', () => {
 })
 
 test('what is to be typed has the flags that the mirror was called with', () => {
-  const ends = '--source URL --target URL'
+  const flags = '--source URL --target URL'
   assert.equal(
     todoText(
       { text: 'Ask again.', run: 'holdfast resync-tables public.t' },
-      { mirror: 'crm', ends },
+      { mirror: 'crm', flags },
     ),
-    `Ask again.  holdfast resync-tables --name crm ${ends} public.t`,
+    `Ask again.  holdfast resync-tables --name crm ${flags} public.t`,
   )
   const own = { text: 'Look.', run: 'holdfast status --target URL' }
-  assert.equal(todoText(own, { ends }), 'Look.  holdfast status --target URL')
+  assert.equal(todoText(own, { flags }), 'Look.  holdfast status --target URL')
   const another = { text: 'Stop it.', run: 'holdfast connectors stop NAME' }
   assert.equal(
-    todoText(another, { mirror: 'crm', ends }),
+    todoText(another, { mirror: 'crm', flags }),
     'Stop it.  holdfast connectors stop NAME',
   )
 })
