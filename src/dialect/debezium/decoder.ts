@@ -8,12 +8,13 @@ import type { Loss } from './losses.ts'
 import { Misread, misread } from './misread.ts'
 import { UNAVAILABLE } from './placeholder.ts'
 import type { Modes } from './plain.ts'
-import { type Plan, planOf } from './plans.ts'
+import { type Plan, type PlanInput, planOf } from './plans.ts'
 import { Reading } from './reading.ts'
 import type { Registry } from './registry.ts'
-import { isFramed, Schemas } from './schemas.ts'
+import { isFramed, type Known, Schemas } from './schemas.ts'
 import type { Shape } from './shape.ts'
 import { Topic } from './topic.ts'
+import type { Wire } from './wire.ts'
 
 export interface DecoderOptions {
   /** Null where no record is Avro. */
@@ -56,6 +57,9 @@ export class Decoder {
   readonly #topics = new Map<string, OfTopic>()
   readonly #out = new Out(SLAB)
   readonly #wires = new Reading()
+  /** What is read, and how: kept here, so that nothing is made to say it for each record. */
+  #input: { -readonly [K in keyof PlanInput]: PlanInput[K] } | null = null
+  #known: Known<Plan> | null = null
 
   constructor(options: DecoderOptions) {
     const { registry, placeholder = UNAVAILABLE, connector = '' } = options
@@ -115,11 +119,18 @@ export class Decoder {
     const out = this.#out
     const { value } = record
     if (value === null) return topic.tombstone(record, out)
-    const known = values.of(value)
-    return this.#wires.read(known, value, (wire) => {
-      out.cut(0)
-      return known.plan.read(wire, { record, topic, out })
-    })
+    const input = this.#input ?? { record, topic, out }
+    input.record = record
+    input.topic = topic
+    this.#input = input
+    this.#known = values.of(value)
+    return this.#wires.read(this.#known, value, this.#readWire)
+  }
+
+  readonly #readWire = (wire: Wire): DebeziumEvent => {
+    if (this.#known === null || this.#input === null) throw new TypeError('nothing is to be read')
+    this.#out.cut(0)
+    return this.#known.plan.read(wire, this.#input)
   }
 
   #ofTopic(name: string): OfTopic {

@@ -5,7 +5,6 @@ import type {
   DebeziumEvent,
   DebeziumRecord,
   Membership,
-  RowEvent,
   RowOp,
   Span,
   TransactionEvent,
@@ -63,11 +62,13 @@ function heartbeat(shape: Shape): Plan['read'] {
 class EnvelopePlan implements Plan {
   readonly #shape: Shape
   readonly #rows: RowReader | null
-  readonly #before: RowReader | null
+  readonly #olds: RowReader | null
   readonly #origin: OriginReader
   readonly #op: Memo = memo()
   #memberOf: Membership | null = null
   #code = ''
+  #row = NOWHERE
+  #before = NOWHERE
   #partial = false
 
   constructor(shape: Shape, topic: Topic) {
@@ -79,11 +80,13 @@ class EnvelopePlan implements Plan {
     const [after, before] = [fieldNamed(shape, 'after'), fieldNamed(shape, 'before')]
     this.#origin = new OriginReader(source.shape)
     this.#rows = after === undefined ? null : new RowReader(after.shape, options)
-    this.#before = before === undefined ? null : new RowReader(before.shape, options)
+    this.#olds = before === undefined ? null : new RowReader(before.shape, options)
   }
 
   read(wire: Wire, { record, topic, out }: PlanInput): DebeziumEvent {
-    const spans = this.#envelope(wire, out)
+    this.#envelope(wire, out)
+    const row = this.#row
+    const before = this.#before
     const origin = this.#origin.origin(this.#memberOf)
     const op = OPS[this.#code]
     if (op === undefined && this.#code === 'm') return { kind: 'message', origin }
@@ -91,17 +94,16 @@ class EnvelopePlan implements Plan {
     if (op === undefined && this.#code === 't') return { kind: 'truncate', table, origin }
     if (op === undefined) throw misread('its op is none that is known')
     const gone = op === 'delete'
-    if (gone ? spans.before === NOWHERE && record.key === null : spans.row === NOWHERE)
+    if (gone ? before === NOWHERE && record.key === null : row === NOWHERE)
       throw misread('it has no row')
-    const { row, before } = spans
     return topic.rowEvent({ row, before, op, table, record, origin, out, partial: this.#partial })
   }
 
-  /** Reads it field by field; says where the rows were written. */
-  #envelope(wire: Wire, out: Out): Pick<RowEvent, 'row' | 'before'> {
+  /** Reads it field by field. */
+  #envelope(wire: Wire, out: Out): void {
     const { fields } = this.#shape
-    let row = NOWHERE
-    let before = NOWHERE
+    this.#row = NOWHERE
+    this.#before = NOWHERE
     this.#memberOf = null
     this.#partial = false
     wire.open()
@@ -114,14 +116,13 @@ class EnvelopePlan implements Plan {
       else if (field.name === 'transaction') this.#memberOf = readMembership(wire, shape)
       else if (field.name === 'source') this.#origin.read(wire)
       else if (field.name === 'after' && this.#rows !== null) {
-        row = readRow(wire, out, this.#rows)
-        if (row !== NOWHERE) this.#partial = this.#rows.partial
-      } else if (field.name === 'before' && this.#before !== null) {
-        before = readRow(wire, out, this.#before)
+        this.#row = readRow(wire, out, this.#rows)
+        if (this.#row !== NOWHERE) this.#partial = this.#rows.partial
+      } else if (field.name === 'before' && this.#olds !== null) {
+        this.#before = readRow(wire, out, this.#olds)
       } else pass(wire, shape)
     }
     wire.close()
-    return { row, before }
   }
 
   #table(topic: Topic, record: DebeziumRecord): Table {
@@ -129,7 +130,7 @@ class EnvelopePlan implements Plan {
     const name = origin.text('table')
     const schema = origin.text('schema') || origin.text('db')
     if (name === '') throw misread('its source names no table')
-    return topic.table(this.#rows ?? this.#before, { record, schema, name })
+    return topic.table(this.#rows ?? this.#olds, { record, schema, name })
   }
 }
 

@@ -11,8 +11,8 @@ import { pass, type Wire } from './wire.ts'
 
 /** A column and how it is read. */
 interface Cell {
-  /** Null for a field that is no column. */
-  readonly form: Form | null
+  readonly field: Field
+  readonly form: Form
   /** What a value looks like that the connector did not know. */
   readonly unknown: readonly Buffer[]
 }
@@ -26,7 +26,8 @@ export interface RowOptions extends FormContext {
 export class RowReader {
   readonly shape: Shape
   readonly columns: readonly Column[]
-  readonly #cells: readonly Cell[]
+  /** Of each field; null for one that is no column. */
+  readonly #cells: readonly (Cell | null)[]
   readonly #connector: string
   #partial = false
 
@@ -36,10 +37,7 @@ export class RowReader {
     this.#connector = options.connector
     const cells = shape.fields.map((field) => cellOf(field, options))
     this.#cells = cells
-    this.columns = shape.fields.flatMap((field, i) => {
-      const form = cells[i]?.form
-      return form === null || form === undefined ? [] : [columnOf(field, form)]
-    })
+    this.columns = cells.flatMap((cell) => (cell === null ? [] : [columnOf(cell)]))
   }
 
   /** What the connector lost of the columns. */
@@ -56,8 +54,11 @@ export class RowReader {
     return this.#partial
   }
 
-  /** Writes the row that the wire stands before; `aside` takes the fields that are no columns. */
-  read(wire: Wire, out: Out, aside: (field: Field) => void = passing(wire)): void {
+  /**
+   * Writes the row that the wire stands before; `aside` takes the fields that are no columns, which
+   * are passed over without it.
+   */
+  read(wire: Wire, out: Out, aside: ((field: Field) => void) | null = null): void {
     const { fields } = this.shape
     const cells = this.#cells
     this.#partial = false
@@ -69,18 +70,16 @@ export class RowReader {
       if (field === undefined || cell === undefined) continue
       wire.field(field, i)
       const { shape } = field
-      if (cell.form === null) aside(field)
-      else if (shape.optional && wire.absent(shape)) out.null()
-      else this.#cell(wire, out, { form: cell.form, field, unknown: cell.unknown })
+      if (cell !== null) {
+        if (shape.optional && wire.absent(shape)) out.null()
+        else this.#cell(wire, out, cell)
+      } else if (aside !== null) aside(field)
+      else pass(wire, shape)
     }
     wire.close()
   }
 
-  #cell(
-    wire: Wire,
-    out: Out,
-    cell: { readonly form: Form; readonly field: Field; readonly unknown: readonly Buffer[] },
-  ): void {
+  #cell(wire: Wire, out: Out, cell: Cell): void {
     out.open()
     try {
       cell.form.write(wire, out)
@@ -101,22 +100,18 @@ export class RowReader {
   }
 }
 
-function passing(wire: Wire): (field: Field) => void {
-  return ({ shape }) => pass(wire, shape)
-}
-
-function cellOf(field: Field, options: RowOptions): Cell {
-  if (options.without?.(field.name) === true) return { form: null, unknown: [] }
+function cellOf(field: Field, options: RowOptions): Cell | null {
+  if (options.without?.(field.name) === true) return null
   try {
     const form = formOf(field.shape, options)
-    return { form, unknown: placeholders(form.type, options.placeholder) }
+    return { field, form, unknown: placeholders(form.type, options.placeholder) }
   } catch (error) {
     if (!(error instanceof Misread)) throw error
     throw new Misread(error.kind, `the column ${field.name}: ${error.message}`)
   }
 }
 
-function columnOf({ name, shape }: Field, { type }: Form): Column {
+function columnOf({ field: { name, shape }, form: { type } }: Cell): Column {
   const native = shape.parameters['__debezium.source.column.type'] ?? (shape.name || shape.type)
   return { name, type, native, nullable: shape.optional }
 }

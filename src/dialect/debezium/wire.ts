@@ -61,9 +61,12 @@ export function repeats({ bytes }: Memo, buffer: Buffer, at: number): boolean {
   return true
 }
 
+/** Where numbers are gathered, so that a list is made of them that is as long as it has to be. */
+const found: (number | bigint)[] = []
+
 /** The whole numbers among the bytes of a text. */
 export function runsIn(buffer: Buffer, from: number, to: number): readonly (number | bigint)[] {
-  const found: (number | bigint)[] = []
+  let count = 0
   let start = -1
   let value = 0
   for (let at = from; at <= to; at++) {
@@ -73,12 +76,12 @@ export function runsIn(buffer: Buffer, from: number, to: number): readonly (numb
       value = value * 10 + digit
     } else if (start >= 0) {
       const exact = value <= Number.MAX_SAFE_INTEGER
-      found.push(exact ? value : BigInt(buffer.toString('latin1', start, at)))
+      found[count++] = exact ? value : BigInt(buffer.toString('latin1', start, at))
       start = -1
       value = 0
     }
   }
-  return found
+  return found.slice(0, count)
 }
 
 /** Past a value, null or not. */

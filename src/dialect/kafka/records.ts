@@ -1,5 +1,5 @@
 import type { Aborted, Answer } from './answer.ts'
-import { type Batch, batchAt, RecordReader, recordsOf } from './batches.ts'
+import { type Batch, type BatchRecord, batchAt, RecordReader, recordsOf } from './batches.ts'
 
 /** A record of a topic as the broker keeps it. */
 export interface KafkaMessage {
@@ -27,6 +27,40 @@ export interface Portion {
   readonly asked: boolean
   /** The oldest offset that the broker holds; null where it does not say. */
   readonly begin: bigint | null
+}
+
+/** A record of a batch; its time is made for whom asks. */
+class Message implements KafkaMessage {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: bigint
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly headers: KafkaMessage['headers']
+  readonly #first: bigint
+  readonly #delta: number
+
+  constructor(of: OfBatch, offset: bigint, record: BatchRecord) {
+    this.topic = of.topic
+    this.partition = of.partition
+    this.offset = offset
+    this.key = record.key
+    this.value = record.value
+    this.headers = record.headers
+    this.#first = of.firstTimestamp
+    this.#delta = record.timestampDelta
+  }
+
+  get timestamp(): bigint {
+    return this.#first + BigInt(this.#delta)
+  }
+}
+
+/** What the records of a batch have in common. */
+interface OfBatch {
+  readonly topic: string
+  readonly partition: number
+  readonly firstTimestamp: bigint
 }
 
 const ABORT = 0
@@ -115,12 +149,12 @@ export class Unread {
   #append(messages: KafkaMessage[], batch: Batch, reader: RecordReader): void {
     const { topic, partition } = this
     const { firstOffset, firstTimestamp } = batch
+    const of = { topic, partition, firstTimestamp }
     for (let i = 0; i < batch.count; i++) {
-      const { offsetDelta, timestampDelta, key, value, headers } = reader.next()
-      const offset = firstOffset + BigInt(offsetDelta)
+      const record = reader.next()
+      const offset = firstOffset + BigInt(record.offsetDelta)
       if (offset < this.#from) continue
-      const timestamp = firstTimestamp + BigInt(timestampDelta)
-      messages.push({ topic, partition, offset, timestamp, key, value, headers })
+      messages.push(new Message(of, offset, record))
     }
   }
 }

@@ -38,6 +38,8 @@ export class Handover {
   readonly #wholes: Wholes | null
   /** Columns that the next row brings. */
   readonly #grown: SchemaChange[] = []
+  /** Of a row that is handed on by itself: lanes do not hold on to what they are told. */
+  #span: { -readonly [K in keyof RowSpan]: RowSpan[K] } | null = null
   #commits = 0
 
   constructor(log: string, { lanes, shapes, together, wholes }: HandoverOptions) {
@@ -97,14 +99,17 @@ export class Handover {
     if (fitted === null || !fitted.same || this.#grown.length > 0) return false
     lane.trail.take(origin)
     lane.passed(offset)
-    const { buffer, partial } = event
-    const kind = partial || op === 'update' ? UPDATE : INSERT
+    const { buffer } = event
+    const kind = event.partial || op === 'update' ? UPDATE : INSERT
     const { table } = fitted
-    const { from, to } = row
-    lane.change(
-      { kind, table, buffer, from, to, oldFrom: -1, oldTo: -1 },
-      origin?.committedAt ?? null,
-    )
+    const span = this.#span ?? { kind, table, buffer, ...row, oldFrom: -1, oldTo: -1 }
+    this.#span = span
+    span.kind = kind
+    span.table = table
+    span.buffer = buffer
+    span.from = row.from
+    span.to = row.to
+    lane.change(span, origin?.committedAt ?? null)
     return true
   }
 

@@ -94,9 +94,13 @@ export class Lane {
   set marks(marks: Marks) {
     this.trail.marks = marks
   }
+  /** The record before was a delete. */
+  get gone(): boolean {
+    return this.#gone !== false
+  }
   get place(): LanePlace {
-    const { topic, partition, applied, marks } = this
-    return { topic, partition, offset: applied, gone: this.#gone !== false, marks }
+    const { topic, partition, applied, marks, gone } = this
+    return { topic, partition, offset: applied, gone, marks }
   }
 
   push(entry: Entry): void {
@@ -167,7 +171,7 @@ export class Lane {
   change(row: RowSpan, at: Whole | null): void {
     this.#changes.add(row.kind, row.table, row)
     this.#ends.push(this.#changes.length)
-    this.#places.add({ offset: this.applied, gone: this.#gone !== false, at }, this.trail)
+    this.#places.add(this, at)
   }
 
   /** Moves what was handed on into the burst. */
@@ -223,16 +227,14 @@ class PlacesOf {
   readonly #parts: (Parts | null)[] = []
   readonly #ats: Whole[] = []
 
-  add(
-    place: Pick<LanePlace, 'offset' | 'gone'> & { readonly at: Whole | null },
-    { base, parts, at }: Trail,
-  ): void {
-    this.offsets.push(place.offset)
-    this.times.push(place.at)
-    this.#gone.push(place.gone)
-    this.#bases.push(base)
-    this.#parts.push(parts)
-    this.#ats.push(at)
+  /** Where the lane stands now; `at`: when the change was committed. */
+  add({ applied, gone, trail }: Lane, at: Whole | null): void {
+    this.offsets.push(applied)
+    this.times.push(at)
+    this.#gone.push(gone)
+    this.#bases.push(trail.base)
+    this.#parts.push(trail.parts)
+    this.#ats.push(trail.at)
   }
 
   at(index: number): Omit<LanePlace, 'topic' | 'partition'> {

@@ -39,10 +39,7 @@ export async function* streamTopics(
     if (wholes?.whole === true) await recallEnds(options, { ends: wholes, decoder }, signal)
     for (let poll = 0; !signal.aborted; poll++) {
       const portions = await orAborted(fetcher.fetch(wantedOf(options), LIMITS), signal)
-      await decoder.prepare(
-        portions.flatMap(({ messages }) => messages),
-        signal,
-      )
+      for (const { messages } of portions) await decoder.prepare(messages, signal)
       const items: StreamItem[] = []
       const failed = take(portions, { byName, wholes: wholes?.of ?? null, decoder, items, poll })
       if (failed === null) await settle(options, { items, signal })
