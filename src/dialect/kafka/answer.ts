@@ -1,14 +1,5 @@
-import {
-  type Connection,
-  createAPI,
-  fetchV13,
-  fetchV15,
-  fetchV16,
-  fetchV17,
-  type Reader,
-  ResponseError,
-  readKnownTaggedFields,
-} from '@platformatic/kafka'
+import type { Connection, fetchV17, Reader } from '@platformatic/kafka'
+import { client } from './client.ts'
 
 /** What is asked of a partition: records from an offset on. */
 export type Asked = fetchV17.FetchRequest
@@ -43,15 +34,15 @@ const NOTHING = Buffer.alloc(0)
 
 /** Those that name topics by their ids, newest first. */
 export const requests: readonly FetchRequest[] = [
-  [17, fetchV17.createRequest],
-  [16, fetchV16.createRequest],
-  [15, fetchV15.createRequest],
-  [13, fetchV13.createRequest],
+  [17, client.fetchV17.createRequest],
+  [16, client.fetchV16.createRequest],
+  [15, client.fetchV15.createRequest],
+  [13, client.fetchV13.createRequest],
 ].map(([version, create]) => requestOf(Number(version), create as typeof fetchV17.createRequest))
 
 function requestOf(version: number, create: typeof fetchV17.createRequest): FetchRequest {
   const parse = (...[, , , reader]: [number, number, number, Reader]) => read(reader, version)
-  const api = createAPI<Asked, readonly Answer[]>(FETCH, version, create, parse)
+  const api = client.createAPI<Asked, readonly Answer[]>(FETCH, version, create, parse)
   return { version, send: (connection, asked) => api.async(connection, ...asked) }
 }
 
@@ -76,9 +67,9 @@ function read(reader: Reader, version: number): readonly Answer[] {
     )
     return partitions
   })
-  readKnownTaggedFields(reader, {})
+  client.readKnownTaggedFields(reader, {})
   if (failures.length > 0) {
-    throw new ResponseError(FETCH, version, Object.fromEntries(failures), { responses: [] })
+    throw new client.ResponseError(FETCH, version, Object.fromEntries(failures), { responses: [] })
   }
   return answers.flat()
 }
@@ -103,7 +94,7 @@ function readPartition(
   const { position } = reader
   const records = size === 0 ? NOTHING : reader.buffer.slice(position, position + size)
   reader.skip(size)
-  readKnownTaggedFields(reader, {})
+  client.readKnownTaggedFields(reader, {})
   return {
     topicId,
     partition,

@@ -1,5 +1,5 @@
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
-import { compressionsAlgorithmsByBitmask, UnsupportedFormatError } from '@platformatic/kafka'
+import { client } from './client.ts'
 
 /** A batch of records as a producer sent it, in the bytes of a broker's answer. */
 export interface Batch {
@@ -34,7 +34,7 @@ export function batchAt(bytes: Buffer, at: number): Batch | null {
   const to = at + HEAD + bytes.readInt32BE(at + 8)
   if (to > bytes.length) return null
   if (to < at + FIELDS || bytes[at + 16] !== FORMAT)
-    throw new UnsupportedFormatError('records are written in a format that is not known')
+    throw new client.UnsupportedFormatError('records are written in a format that is not known')
   const firstOffset = bytes.readBigInt64BE(at)
   const attributes = bytes.readInt16BE(at + 21)
   return {
@@ -71,10 +71,11 @@ function decompressed(packed: Buffer, compression: number): Buffer {
   const how = { chunkSize: usual }
   if (compression === ZSTD) return zstdDecompressSync(packed, how)
   if (compression === GZIP) return gunzipSync(packed, how)
-  const known: Readonly<Record<number, Decompression | undefined>> = compressionsAlgorithmsByBitmask
+  const known: Readonly<Record<number, Decompression | undefined>> =
+    client.compressionsAlgorithmsByBitmask
   const found = known[compression]
   if (found === undefined)
-    throw new UnsupportedFormatError('records are compressed in a way that is not known')
+    throw new client.UnsupportedFormatError('records are compressed in a way that is not known')
   return found.decompressSync(packed)
 }
 
@@ -153,5 +154,5 @@ export class RecordReader {
 }
 
 function cutOff(): Error {
-  return new UnsupportedFormatError('records do not end where they say')
+  return new client.UnsupportedFormatError('records do not end where they say')
 }

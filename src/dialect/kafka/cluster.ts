@@ -1,6 +1,7 @@
-import { Admin, type Broker, ConfigResourceTypes, ListOffsetTimestamps } from '@platformatic/kafka'
+import type { Admin, Broker } from '@platformatic/kafka'
 import type { Endpoint } from '../../model/endpoint.ts'
 import { Fault } from '../../model/fault.ts'
+import { client } from './client.ts'
 import { brokersOf, clientOptions } from './connect.ts'
 import { faultOf, says } from './errors.ts'
 
@@ -59,7 +60,7 @@ export class Cluster implements AsyncDisposable {
     use: { readonly mirror: string; readonly purpose: string },
   ): Promise<Cluster> {
     const label = brokersOf(endpoint).join(',')
-    const admin = new Admin(await clientOptions(endpoint, use))
+    const admin = new client.Admin(await clientOptions(endpoint, use))
     try {
       const { id } = await admin.metadata({ topics: [], forceUpdate: true })
       return new Cluster(admin, { label, id })
@@ -116,9 +117,9 @@ export class Cluster implements AsyncDisposable {
     if (topics.length === 0) return []
     const timestamp =
       moment === 'begin'
-        ? ListOffsetTimestamps.EARLIEST
+        ? client.ListOffsetTimestamps.EARLIEST
         : moment === 'end'
-          ? ListOffsetTimestamps.LATEST
+          ? client.ListOffsetTimestamps.LATEST
           : moment.millis
     const asked = topics.map(({ name, partitions }) => ({
       name,
@@ -148,7 +149,7 @@ export class Cluster implements AsyncDisposable {
       ...['retention.ms', 'retention.bytes'],
       ...['cleanup.policy', 'delete.retention.ms'],
     ]
-    const resource = { resourceType: ConfigResourceTypes.TOPIC, resourceName: topic }
+    const resource = { resourceType: client.ConfigResourceTypes.TOPIC, resourceName: topic }
     const [described] = await this.#doing(`reading the settings of topic ${topic}`, () =>
       this.#admin.describeConfigs({ resources: [{ ...resource, configurationKeys }] }),
     )

@@ -1,9 +1,10 @@
-import { type Broker, type Connection, ConnectionPool } from '@platformatic/kafka'
+import type { Broker, Connection, ConnectionPool } from '@platformatic/kafka'
 import { monotonic, sleep } from '../../async/clock.ts'
 import type { Endpoint } from '../../model/endpoint.ts'
 import { Fault } from '../../model/fault.ts'
 import { listed } from '../../model/findings.ts'
 import { type Answer, type Asked, FETCH, type FetchRequest, requests } from './answer.ts'
+import { client } from './client.ts'
 import { type Cluster, COMMITTED, type Leaders, type PlaceOffset } from './cluster.ts'
 import { clientOptions } from './connect.ts'
 import { faultOf, says } from './errors.ts'
@@ -87,7 +88,7 @@ export class Fetcher implements AsyncDisposable {
       throw new Fault('HF-S107', { what, side: 'source' })
     }
     const { clientId, ...options } = await clientOptions(endpoint, { mirror, purpose: 'stream' })
-    return new Fetcher(cluster, { pool: new ConnectionPool(clientId, options), request })
+    return new Fetcher(cluster, { pool: new client.ConnectionPool(clientId, options), request })
   }
 
   /**

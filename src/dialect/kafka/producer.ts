@@ -1,5 +1,5 @@
-import { Producer } from '@platformatic/kafka'
 import type { Endpoint } from '../../model/endpoint.ts'
+import { client } from './client.ts'
 import { brokersOf, clientOptions } from './connect.ts'
 import { faultOf } from './errors.ts'
 
@@ -20,7 +20,7 @@ export async function sendRecord(
   { topic, key, value }: NewRecord,
 ): Promise<void> {
   const options = await clientOptions(endpoint, use)
-  const producer = new Producer({ ...options, autocreateTopics: true })
+  const producer = new client.Producer({ ...options, autocreateTopics: true })
   try {
     const record = { topic, key: Buffer.from(key), value: Buffer.from(value) }
     const message = { ...record, partition: FIRST }
