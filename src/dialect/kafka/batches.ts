@@ -51,6 +51,11 @@ export function batchAt(bytes: Buffer, at: number): Batch | null {
   }
 }
 
+/** How many bytes the batch has that these begin, if it is all of it or not; 0: that is cut off, too. */
+export function sizeOfBatch(bytes: Buffer): number {
+  return bytes.length < HEAD ? 0 : HEAD + bytes.readInt32BE(8)
+}
+
 const GZIP = 1
 const ZSTD = 4
 /** What decompressed batches came to, at most: the next one is likely to be no larger. */

@@ -4,6 +4,7 @@ import type { Endpoint } from '../../model/endpoint.ts'
 import { Fault } from '../../model/fault.ts'
 import { listed } from '../../model/findings.ts'
 import { type Answer, type Asked, FETCH, type FetchRequest, requests } from './answer.ts'
+import { sizeOfBatch } from './batches.ts'
 import { client } from './client.ts'
 import { type Cluster, COMMITTED, type Leaders, type PlaceOffset } from './cluster.ts'
 import { clientOptions } from './connect.ts'
@@ -62,6 +63,10 @@ export class Fetcher implements AsyncDisposable {
   readonly #request: FetchRequest
   /** What was answered and not handed on, by partition. */
   readonly #unread = new Map<string, Unread>()
+  /** What is asked for of partitions whose batches are larger than what is asked for of others. */
+  readonly #larger = new Map<string, number>()
+  /** How often something was asked for. */
+  #asked = 0
   #ahead: Ahead | null = null
   #stale = false
   /** Since when some partition could not be asked for; by the monotonic clock. */
@@ -133,8 +138,11 @@ export class Fetcher implements AsyncDisposable {
   async #askAll(wanted: readonly Wanted[], limits: FetchLimits): Promise<readonly Answer[]> {
     const names = [...new Set(wanted.map(({ topic }) => topic))]
     const leaders = await this.#cluster.leaders(names, { fresh: this.#stale })
+    // Brokers begin with the partition that is named first, up to the bytes of an answer.
+    const first = this.#asked++ % wanted.length
+    const turned = [...wanted.slice(first), ...wanted.slice(0, first)]
     const answers = await Promise.all(
-      [...byBroker(wanted, leaders)].map(([broker, places]) => this.#ask(broker, places, limits)),
+      [...byBroker(turned, leaders)].map(([broker, places]) => this.#ask(broker, places, limits)),
     )
     const without = wanted.filter((place) => leaders(place) === null)
     if (without.length === 0) this.#served()
@@ -208,12 +216,12 @@ export class Fetcher implements AsyncDisposable {
   ): Promise<readonly Answer[]> {
     const topics = [...Map.groupBy(places, ({ id }) => id)].map(([topicId, some]) => ({
       topicId,
-      partitions: some.map(({ partition, offset }) => ({
-        partition,
+      partitions: some.map((place) => ({
+        partition: place.partition,
         currentLeaderEpoch: -1,
-        fetchOffset: offset,
+        fetchOffset: place.offset,
         lastFetchedEpoch: -1,
-        partitionMaxBytes: partitionBytes,
+        partitionMaxBytes: Math.max(partitionBytes, this.#larger.get(nameOf(place)) ?? 0),
       })),
     }))
     const connection: Connection = await this.#pool.get(broker)
@@ -228,9 +236,21 @@ export class Fetcher implements AsyncDisposable {
     const asked = places.find((one) => one.id === topicId && one.partition === partition)
     if (asked === undefined) return []
     const unread = new Unread(asked.topic, asked.offset, answer)
-    if (unread.isEmpty) return [unread.take(0)]
+    if (unread.isEmpty) {
+      this.#askMore(asked, answer.records)
+      return [unread.take(0)]
+    }
     this.#unread.set(nameOf(asked), unread)
     return []
+  }
+
+  /**
+   * Brokers cut off a batch that is larger than what was asked for of its partition, unless it is
+   * the first one of an answer. The next ones are likely to be a bit larger or smaller.
+   */
+  #askMore(place: Wanted, cutOff: Buffer): void {
+    const size = sizeOfBatch(cutOff)
+    if (size > 0) this.#larger.set(nameOf(place), size + (size >> 2))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -143,6 +143,29 @@ suite('topics of a broker', () => {
     assert.deepEqual(await take(5n), { ...all, offsets: [5, 6, 7, 8, 9], next: 10n, asked: false })
   })
 
+  test('are read beside one another where a batch is larger than what is asked for', async (t) => {
+    const { cluster, fetcher, topics } = await stand(t)
+    const topic = await only(cluster, await topics.make('beside', { partitions: 3 }))
+    const [batches, size] = [8, 10]
+    for (let i = 0; i < batches * topic.partitions; i++) {
+      const record = { key: 'k', value: 'x'.repeat(500), partition: i % topic.partitions }
+      await topics.put('beside', Array(size).fill(record))
+    }
+    const offsets = Array<bigint>(topic.partitions).fill(0n)
+    const last = BigInt(batches * size)
+    while (offsets.some((offset) => offset < last)) {
+      const wanted = offsets.map((offset, partition) => {
+        return { topic: topic.name, id: topic.id, partition, offset }
+      })
+      const limits = { wait: 100, bytes: 1 << 20, partitionBytes: 1000 }
+      for (const { partition, next } of await fetcher.fetch(wanted, limits)) {
+        offsets[partition] = next
+      }
+      const behind = Math.max(...offsets.map(Number)) - Math.min(...offsets.map(Number))
+      assert.ok(behind <= topic.partitions * size, `they stand at ${offsets.join()}`)
+    }
+  })
+
   test('show what was committed and nothing that was aborted', async (t) => {
     const { cluster, fetcher, topics } = await stand(t)
     const topic = await only(cluster, await topics.make('tx'))
