@@ -214,7 +214,11 @@ export const topicFaults = {
       { text: 'See whether the connector runs.', run: 'holdfast connectors status' },
       { text: 'Ask again, and wait for longer.', run: 'holdfast resync-tables --wait 1h' },
       {
-        text: 'A table that is empty at the source is made again with the whole mirror.',
+        text: 'Let a table that is empty at the source hold a row for as long as this takes, and delete that row then.',
+        run: 'holdfast resync-tables SCHEMA.TABLE',
+      },
+      {
+        text: 'Where nobody may write there, such a table is made again with the whole mirror.',
         run: MAKE_AGAIN,
       },
     ],
