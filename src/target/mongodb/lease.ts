@@ -168,7 +168,10 @@ export class MongoLease implements AsyncDisposable {
     if (this.#still !== null || still == null || still.until <= renewed) return
     this.#still = this.#turn
       .take(() => this.#stand(still.token))
-      .catch((error: unknown) => this.#kept.lose(error))
+      .catch((error: unknown) => {
+        const doing = 'standing still for a comparison'
+        this.#kept.lose(faultOf(error, { doing, label: this.#on.label }))
+      })
       .finally(() => {
         this.#still = null
       })

@@ -72,9 +72,17 @@ class MongoReader extends PrintedRows implements TargetReader {
     this.#still = null
     this.#still = await Still.begin(this.#on, this.#mirror)
     this.#state = await new MirrorState(this.#on, this.#mirror).read()
-    const lease = await leases(this.#on).findOne({ _id: leaseId(this.#mirror) })
-    this.#held = isLive(lease, await serverTime(this.#on), this.#on)
+    this.#held = await this.#isHeld()
     this.#known
+  }
+
+  async #isHeld(): Promise<boolean> {
+    try {
+      const lease = await leases(this.#on).findOne({ _id: leaseId(this.#mirror) })
+      return isLive(lease, await serverTime(this.#on), this.#on)
+    } catch (error) {
+      throw faultOf(error, { doing: 'looking who holds the mirror', label: this.#on.label })
+    }
   }
 
   async describe(tables: readonly Table[]): Promise<readonly Described[]> {

@@ -3,8 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { parseUrl } from '../../../../src/config/url.ts'
+import { Fault } from '../../../../src/model/fault.ts'
+import { openMongoTarget } from '../../../../src/target/mongodb/index.ts'
 import { type Child, holdfast } from '../../../../testkit/child.ts'
 import { eventually } from '../../../../testkit/eventually.ts'
+import { startProxy } from '../../../../testkit/proxy.ts'
 import {
   database,
   type MongoDatabase,
@@ -120,4 +124,34 @@ test('a comparison beside a running mirror has it stand still and go on', async 
   await from.query(`update t set v = 'of the source' where id = 7`)
   await arrived()
   assert.equal((await run.kill('SIGTERM')).code, 0)
+})
+
+test('a connection that breaks while the mirror stands still is a loss that passes', async (t) => {
+  const to = await mongoDatabase(t)
+  const leases = to.db.collection<{ _id: string; standing?: string }>('_holdfast')
+  const _id = 'test/lease'
+  for (let round = 0; round < 3; round++) {
+    await using proxy = await startProxy({ port: Number(new URL(to.url).port) })
+    const endpoint = parseUrl(proxy.url(to.url), 'the test')
+    const options = { endpoint, mirror: 'test', position: () => assert.fail() }
+    await using target = await openMongoTarget(options)
+    const request = { settings: {}, patience: 0 }
+    const claim = await target.claim(request, new AbortController().signal)
+    const until = new Date('2100-01-01')
+    await leases.updateOne({ _id }, { $set: { still: { token: 'a wish', until } } })
+    const stands = async (): Promise<boolean> =>
+      (await leases.findOne({ _id }))?.standing === 'a wish'
+    await eventually('the mirror stands still', stands, { every: 20 })
+    // It asks all the time whether it may go on: most of these fall into an answer.
+    proxy.delay = 25
+    const broken = async (): Promise<boolean> => {
+      proxy.cutAll()
+      return claim.lost.aborted
+    }
+    await eventually('the claim is lost', broken, { every: 70 })
+    const { reason } = claim.lost
+    assert.ok(reason instanceof Fault && reason.transient, String(reason))
+    proxy.delay = 0
+    await leases.updateOne({ _id }, { $set: { token: null } })
+  }
 })
