@@ -1,7 +1,7 @@
 import { catalogue } from '../model/catalogue/index.ts'
 import type { Checkpoint, Identities } from '../model/checkpoint.ts'
 import { Fault, type FaultCode } from '../model/fault.ts'
-import { describePositions, type Positions } from '../model/position.ts'
+import { describePositions, type Position, type Positions } from '../model/position.ts'
 import type { Source } from '../source/source.ts'
 import type { MirrorOptions } from './options.ts'
 import { settingsOf } from './plan.ts'
@@ -65,13 +65,19 @@ function refuseGap(source: Source, applied: Positions, { from, code }: Oldest): 
     const reached = applied.get(lane)
     const how = reached === undefined ? 'unrelated' : source.compare(reached, oldest)
     if (how === 'equal' || how === 'after') continue
+    const stands = describePositions(applied)
+    const known = reached === undefined ? undefined : source.position(lane, reached.token)
+    const [here, there] = inWords(known, oldest) ?? [stands, oldest.token]
     throw new Fault(code, {
-      what:
-        `the target stands at ${describePositions(applied)}, ` +
-        `but the source's log for this mirror begins at ${oldest.token}`,
-      evidence: { applied: describePositions(applied), oldest: oldest.token },
+      what: `the target stands at ${here}, but the source's log for this mirror begins at ${there}`,
+      evidence: { applied: stands, oldest: oldest.token },
     })
   }
+}
+
+/** Two places of one lane in few words; null where not both have them. */
+function inWords(a: Position | undefined, b: Position): readonly [string, string] | null {
+  return a?.shown === undefined || b.shown === undefined ? null : [a.shown, b.shown]
 }
 
 function refuseOlderLog(source: Source, applied: Positions, head: Positions): void {
