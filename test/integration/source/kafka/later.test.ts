@@ -212,26 +212,32 @@ suite('topics that come while they are mirrored', () => {
 
   test('one that cannot be taken in is named, and the others go on', async (t) => {
     const { topics, target, which, start, rows, becomes, logs } = await stand(t)
-    const [a, b, c, d] = [logs('a'), logs('b'), logs('c'), logs('d')]
+    const [a, b, c, d, e] = [logs('a'), logs('b'), logs('c'), logs('d'), logs('e')]
     await topics.make('public.a')
     await topics.put('public.a', a.snapshot({ id: 1, a: 'one' }))
     const running = start(which)
     await becomes('a', '1 one')
     await target.query('create table public.c (id int primary key, a text)')
     await target.query(`insert into public.c values (5, 'of somebody')`)
+    // A topic that is found before its oldest record is thrown away holds no row yet.
+    await topics.make('public.e')
+    await topics.put('public.e', e.remove(1).slice(1))
+    await topics.empty('public.e')
     const keyless = b.snapshot({ id: 1, a: 'b' }).map((record) => ({ ...record, key: null }))
     for (const [topic, records] of [
       ['public.b', keyless],
       ['public.c', c.snapshot({ id: 1, a: 'c' })],
       ['public.again', a.snapshot({ id: 8, a: 'of another topic' })],
+      ['public.e', [e.create({ id: 1, a: 'what was before is gone' })]],
       ['public.d', d.snapshot({ id: 1, a: 'd' })],
     ] as const) {
-      await topics.make(topic)
+      if (topic !== 'public.e') await topics.make(topic)
       await topics.put(topic, records)
     }
     await becomes('d', '1 d')
     await running.line(/HF-K106 .*public\.b.* left out until/)
     await running.line(/HF-T2\d\d .*public\.c.* left out until/)
+    await running.line(/HF-K107 .*public\.e begins at offset 1 .* left out until/)
     await running.line(/HF-C114 .*public\.a and public\.a.* left out until/)
     await topics.put('public.a', [a.create({ id: 2, a: 'two' })])
     await becomes('a', '1 one, 2 two')
@@ -242,6 +248,9 @@ suite('topics that come while they are mirrored', () => {
     await caughtUp(start(['--until', 'caught-up']))
     assert.equal(await rows('c'), '1 c, 2 cc')
     assert.equal(await rows('a'), '1 one, 2 two')
+    await topics.put('public.e', e.snapshot({ id: 1, a: 'all of it' }, { id: 2, a: 'ee' }))
+    await caughtUp(start(['--until', 'caught-up']))
+    assert.equal(await rows('e'), '1 all of it, 2 ee')
   })
 
   test('of processes that share a mirror exactly one takes it in', async (t) => {

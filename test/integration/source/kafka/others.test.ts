@@ -80,6 +80,21 @@ suite('a topic into other targets than PostgreSQL', () => {
     )
   })
 
+  test('a topic that comes to a mirror into MongoDB later is named, and the first one goes on', async (t) => {
+    const { topics, log, from } = await stand(t, 1)
+    const target = await mongoDatabase(t)
+    await topics.put(TOPIC, log.snapshot({ id: 1, a: 'one' }))
+    const { catchUp } = mirror(t, { ...from, target: target.url })
+    await catchUp()
+    await topics.make('public.later')
+    const later = new Envelopes(topics.prefix, { table: 'later' })
+    await topics.put('public.later', later.snapshot({ id: 1, a: 'x' }))
+    await topics.put(TOPIC, [log.create({ id: 2, a: 'two' })])
+    assert.match((await catchUp()).join(), /HF-T254 .*follows one lane.* left out until/)
+    assert.equal(await target.db.collection('t').countDocuments(), 2)
+    assert.equal(await target.db.collection('later').countDocuments(), 0)
+  })
+
   test('several partitions into MongoDB are refused before anything is made', async (t) => {
     const stood = await stand(t, 4)
     const target = await mongoDatabase(t)
