@@ -3,6 +3,7 @@ import { bigint, type Whole } from '../../dialect/debezium/place.ts'
 import type { Change, SchemaChange, StreamItem } from '../../model/change.ts'
 import { Changes, DELETE, INSERT, type RowSpan, UPDATE } from '../../model/changes.ts'
 import type { Positions } from '../../model/position.ts'
+import type { Table } from '../../model/table.ts'
 import type { Entry, Lane } from './lane.ts'
 import { memberOf } from './merge.ts'
 import { gone } from './moves.ts'
@@ -111,6 +112,11 @@ export class Handover {
     span.to = row.to
     lane.change(span, origin?.committedAt ?? null)
     return true
+  }
+
+  /** Columns of rows that take the place of all that there are: none lacks a value. */
+  grow(table: Table): void {
+    if (this.#shapes.of(table) === null) this.#grown.push(this.#shapes.grow(table, { all: true }))
   }
 
   /** The tuple of an event as the table has its columns. */

@@ -302,6 +302,7 @@ export class TopicReading {
     if (known === null || order(parts, known.parts) !== 0) this.#begin(lane, origin)
     const renewal = this.#renewal
     if (renewal === null) return
+    this.#out.grow(event.table)
     const { table, buffer, from, to } = this.#out.fitted(event, lane, entry)
     lane.marks = marked(lane.marks, origin)
     lane.pass(entry)
@@ -320,10 +321,13 @@ export class TopicReading {
 
   #begin(lane: Lane, origin: Origin): void {
     for (const one of this.lanes) one.flush(this.#out.items)
-    const lanes = [...(this.#renewal?.lanes ?? []), lane]
-    this.#renewal?.discard(this.#out.items)
+    const before = this.#renewal
+    const lanes = [...(before?.lanes ?? []), lane]
+    before?.discard(this.#out.items)
     const id = this.#out.id()
     this.#renewal = new Renewal({ id, origin, table: this.#shapes.table, lanes })
+    // Columns that the discarded one brought went with it, and are known nevertheless.
+    this.#renewal.grow(this.#out.items, before?.grown ?? [])
     this.#renewal.empty(this.#out.items)
   }
 

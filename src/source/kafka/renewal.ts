@@ -20,6 +20,8 @@ export class Renewal {
   readonly #table: Table
   /** Partitions that rows of it came from, or of those that it replaces; they wait for its end. */
   readonly #lanes: Set<Lane>
+  /** Columns that its rows brought. */
+  readonly grown: SchemaChange[] = []
 
   constructor(options: {
     readonly id: string
@@ -65,6 +67,7 @@ export class Renewal {
   /** Columns that its rows have and the table had not. */
   grow(items: StreamItem[], changes: readonly SchemaChange[]): void {
     if (changes.length === 0) return
+    this.grown.push(...changes)
     items.push({ kind: 'part', transaction: this.#id, sub: null, changes })
   }
 

@@ -1,5 +1,6 @@
 import type { SchemaChange } from '../../model/change.ts'
-import { Fault } from '../../model/fault.ts'
+import { Fault, type Todo } from '../../model/fault.ts'
+import { shellWord } from '../../model/shell.ts'
 import { type Column, type Table, tableName } from '../../model/table.ts'
 import { BINARY, cell, NULL, TEXT, type Tuple } from '../../model/tuple.ts'
 
@@ -43,26 +44,40 @@ export class Shapes {
     return made
   }
 
-  /** From here on rows have the columns of `table`, too. Throws Fault HF-K110. */
-  grow(table: Table): SchemaChange {
+  /**
+   * From here on rows have the columns of `table`, too. `all`: each row is told with them, so that
+   * none lacks what the database gave it. Throws Fault HF-K110.
+   */
+  grow(table: Table, { all = false } = {}): SchemaChange {
     const from = this.#table
     for (const column of from.columns) {
       if (!table.columns.some(({ name }) => name === column.name)) {
         throw this.#refused(`the column ${column.name} is gone`)
       }
     }
-    const defaulted = defaultsOf(table)
-    for (const { name, nullable } of this.#added(table)) {
-      if (!nullable) throw this.#refused(`the new column ${name} is never null`)
-      if (defaulted.includes(name)) {
-        throw this.#refused(`the new column ${name} has a value in the rows that were there before`)
-      }
-    }
+    if (!all) this.#requireEmpty(table)
     const to = { ...table, id: from.id, schema: from.schema, name: from.name }
     this.#table = to
     this.#fitted.clear()
     this.#fitted.set(table, { table: to, fit: (tuple) => tuple, same: true })
     return { kind: 'schema', from, to }
+  }
+
+  /** Rows that were there before have nothing in new columns. */
+  #requireEmpty(table: Table): void {
+    const defaulted = defaultsOf(table)
+    const run = `holdfast resync-tables ${shellWord(tableName(this.#table))}`
+    const text = 'Have the connector tell the table anew, with all values, and go on with it there.'
+    const todo = [
+      { text, run },
+      { text: 'Then let the mirror go on.', run: 'holdfast run' },
+    ]
+    for (const { name, nullable } of this.#added(table)) {
+      if (!nullable) throw this.#refused(`the new column ${name} is never null`, todo)
+      if (!defaulted.includes(name)) continue
+      const what = `the new column ${name} has a value in the rows that were there before`
+      throw this.#refused(what, todo)
+    }
   }
 
   #added(table: Table): readonly Column[] {
@@ -97,12 +112,13 @@ export class Shapes {
     return { table: own, fit: (tuple) => rearranged(tuple, places), same: false }
   }
 
-  #refused(what: string): Fault {
+  #refused(what: string, todo?: readonly Todo[]): Fault {
     const table = tableName(this.#table)
     return new Fault('HF-K110', {
       what: `the topic ${this.#table.id} no longer fits ${table}: ${what}`,
       side: 'source',
       table,
+      ...(todo === undefined ? {} : { todo }),
     })
   }
 }

@@ -111,12 +111,12 @@ export async function firstRow(
   return null
 }
 
-/** True when rows of the one shape can come after rows of the other. */
-export function leadsTo(from: Table | null, to: Table): boolean {
+/** True when rows of the one shape can come after rows of the other, or all in their place. */
+export function leadsTo(from: Table | null, to: Table, how: { all?: boolean } = {}): boolean {
   if (from === null) return true
   try {
     const shapes = new Shapes(from)
-    if (shapes.of(to) === null) shapes.grow(to)
+    if (shapes.of(to) === null) shapes.grow(to, how)
     return true
   } catch (error) {
     if (error instanceof Fault && error.code === 'HF-K110') return false

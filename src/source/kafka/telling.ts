@@ -343,7 +343,7 @@ class Arrival {
       const what = `records of the topic ${this.#table.id} do not say where they stand, so that a new snapshot cannot be told from changes`
       throw new Fault('HF-K113', { what, side: 'source', table: this.name })
     }
-    if (leadsTo(this.#table, first.table)) return
+    if (leadsTo(this.#table, first.table, { all: true })) return
     const what = `the new snapshot of ${tableName(this.#table)} has other columns than the target`
     throw new Fault('HF-K110', { what, side: 'source', table: tableName(this.#table) })
   }
