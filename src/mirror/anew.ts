@@ -1,4 +1,5 @@
 import { point } from '../async/point.ts'
+import { makeAgain, snapshotAnew } from '../model/catalogue/parts.ts'
 import type { Checkpoint } from '../model/checkpoint.ts'
 import { Fault } from '../model/fault.ts'
 import { listed } from '../model/findings.ts'
@@ -78,7 +79,7 @@ async function tellingOf(
   }
   if (known !== null && target.traits.oneLane === true) {
     const what = `${target.label} tells older changes from newer ones by where they stood in one log, and cannot go on elsewhere`
-    throw new Fault('HF-T254', { what, side: 'target' })
+    throw new Fault('HF-T254', { what, side: 'target', todo: [...snapshotAnew, makeAgain] })
   }
   return await source.telling(known, names)
 }

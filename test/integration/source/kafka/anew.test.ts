@@ -289,7 +289,10 @@ suite('tables that a connector tells anew', () => {
       limits: defaultLimits,
       ask: async () => assert.fail(),
     }
-    await assert.rejects(tellTablesAnew(options, t.signal), halts('HF-T254'))
+    await assert.rejects(tellTablesAnew(options, t.signal), (error: Fault) => {
+      assert.match(error.todo.at(-1)?.run ?? '', /^holdfast destroy/)
+      return halts('HF-T254')(error)
+    })
   })
 
   test('K1 the command ends the same whenever it, or the run after it, is killed', async (t) => {
