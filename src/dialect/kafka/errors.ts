@@ -1,5 +1,14 @@
+import {
+  AuthenticationError,
+  findErrorBy,
+  GenericError,
+  MultipleErrors,
+  NetworkError,
+  TimeoutError,
+  UnsupportedCompressionError,
+  UnsupportedFormatError,
+} from '@platformatic/kafka'
 import { Fault, type FaultCode } from '../../model/fault.ts'
-import { client } from './client.ts'
 
 export interface ErrorContext {
   /** What was being done, to go after "while": `listing topics`. */
@@ -27,11 +36,10 @@ const UNKNOWN = 'UNKNOWN_TOPIC_OR_PARTITION'
 
 /** True when the broker answered with this error of the protocol, alone or among others. */
 export function says(error: unknown, id: string): boolean {
-  if (!(error instanceof client.GenericError || error instanceof client.MultipleErrors))
-    return false
+  if (!(error instanceof GenericError || error instanceof MultipleErrors)) return false
   // The client's own words where metadata did not hold a topic.
   if (id === UNKNOWN && /^Unknown topic /.test(error.message)) return true
-  return client.findErrorBy(error, 'apiId', id) !== null
+  return findErrorBy(error, 'apiId', id) !== null
 }
 
 /** Whatever the client throws, as a Fault; a Fault stays what it is. */
@@ -51,15 +59,17 @@ const TLS_WORDS = /certificate|self.signed|\bTLS\b|\bSSL\b|ERR_TLS|ERR_SSL/i
 function codeOf(error: unknown): FaultCode {
   const known = Object.keys(codes).find((id) => says(error, id))
   if (known !== undefined) return codes[known] ?? 'HF-S101'
-  if (has(error, client.AuthenticationError)) return 'HF-S102'
-  if (TLS_WORDS.test(allWords(error))) return 'HF-S103'
-  if (has(error, client.UnsupportedCompressionError) || has(error, client.UnsupportedFormatError)) {
+  const away = has(error, NetworkError) || has(error, TimeoutError)
+  // A broker that goes away while it is being told who comes, or while TLS is agreed on, comes back.
+  if (has(error, AuthenticationError)) return away ? 'HF-S101' : 'HF-S102'
+  const words = allWords(error)
+  if (/socket disconnected before/.test(words)) return 'HF-S101'
+  if (TLS_WORDS.test(words)) return 'HF-S103'
+  if (has(error, UnsupportedCompressionError) || has(error, UnsupportedFormatError)) {
     return 'HF-K108'
   }
-  if (has(error, client.NetworkError) || has(error, client.TimeoutError)) return 'HF-S101'
-  return error instanceof client.GenericError || error instanceof client.MultipleErrors
-    ? 'HF-S108'
-    : 'HF-X001'
+  if (away) return 'HF-S101'
+  return error instanceof GenericError || error instanceof MultipleErrors ? 'HF-S108' : 'HF-X001'
 }
 
 type ErrorClass = abstract new (...args: never[]) => Error

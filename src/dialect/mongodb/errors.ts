@@ -70,9 +70,8 @@ export function faultOf(error: unknown, context: ErrorContext): Fault {
   const code = codeOf(error)
   const number = serverCode(error)
   const words = number === null ? nameOf(error) : `error ${number}`
-  const why = sentences[words] ?? words
   return new Fault(code, {
-    what: `the target at ${label} failed while ${doing}${table === undefined ? '' : ` ${table}`}: ${why}`,
+    what: `the target at ${label} failed while ${doing}${table === undefined ? '' : ` ${table}`}: ${words}`,
     side: 'target',
     ...(table === undefined ? {} : { table }),
     evidence: { error: words, ...(isHarmless(code) ? { said: saidBy(error) } : {}) },
@@ -94,6 +93,8 @@ function codeOf(error: unknown): FaultCode {
   if (hasLabel(error, 'TransientTransactionError') || hasLabel(error, 'RetryableWriteError')) {
     return 'HF-T217'
   }
+  // A server that goes away while TLS is agreed on comes back.
+  if (/socket disconnected before/.test(message)) return 'HF-T201'
   if (/certificate|self.signed|SSL|TLS/.test(message)) return 'HF-T211'
   if (error instanceof MongoServerSelectionError || error instanceof MongoNetworkError) {
     return 'HF-T201'
@@ -112,13 +113,6 @@ function isOfSocket(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const code = 'code' in error ? String(error.code) : ''
   return /^(?:E[A-Z]+|ERR_(?:STREAM|SOCKET)_\w+)$/.test(code) || /ECONN|EPIPE/i.test(error.message)
-}
-
-/** What the driver's errors mean, by their names. */
-const sentences: Readonly<Record<string, string>> = {
-  MongoServerSelectionError: 'no server that can be written to answers',
-  MongoNetworkError: 'the connection broke',
-  MongoNetworkTimeoutError: 'no answer came in time',
 }
 
 function nameOf(error: unknown): string {

@@ -3,7 +3,7 @@ import { type Connection, createConnection } from 'mysql2'
 import { within } from '../../async/clock.ts'
 import type { Endpoint } from '../../model/endpoint.ts'
 import { Fault } from '../../model/fault.ts'
-import { type ErrorContext, faultOf } from './errors.ts'
+import { type ErrorContext, faultOf, isOfTls } from './errors.ts'
 import { type Attempt, attempts } from './tls.ts'
 
 export type TextRow = Readonly<Record<string, string | null>>
@@ -89,11 +89,15 @@ async function firstThatWorks(
     } catch (error) {
       failed = error
       // What TLS refused may be allowed without it.
-      const { code } = faultOf(error, { side: 'source', doing: '', label: '' })
-      if (code !== 'HF-S103') break
+      if (!isOfTls(error) && !mayGoWithout(error)) break
     }
   }
   throw failed
+}
+
+/** The server itself refuses to be spoken to so. */
+function mayGoWithout(error: unknown): boolean {
+  return faultOf(error, { side: 'source', doing: '', label: '' }).code === 'HF-S103'
 }
 
 /** What of mysql2's connection has no types. */

@@ -64,6 +64,8 @@ function kindOfServer({ errno, sqlState, message }: ServerError): Kind {
   const known = kinds.get(errno)
   if (known !== undefined) return known
   if (!valuesInMessage.has(sqlState.slice(0, 2)) && fullDisk.test(message)) return 'disk'
+  // A proxy that has no such command has its class in common with a cluster that is not ready.
+  if (/^Unknown command/i.test(message)) return 'refused'
   return byClass[sqlState.slice(0, 2)] ?? 'refused'
 }
 
@@ -139,7 +141,17 @@ function wordsOf(error: unknown, sent: ServerError | null): string {
 }
 
 function kindOfDriver(error: unknown): Kind {
-  if (error instanceof TlsConfigError) return 'tls'
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  return tlsCode.test(code) ? 'tls' : 'unreachable'
+  return isOfTls(error) && !isCutOff(error) ? 'tls' : 'unreachable'
+}
+
+/** It came while TLS was agreed on, or keeps it from being. */
+export function isOfTls(error: unknown): boolean {
+  if (error instanceof TlsConfigError) return true
+  return tlsCode.test(error instanceof Error && 'code' in error ? String(error.code) : '')
+}
+
+/** The driver calls whatever ends a handshake an error of TLS, a server that went away too. */
+function isCutOff(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  return /ECONNRESET|EPIPE|ETIMEDOUT|socket disconnected before/.test(error.message)
 }

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { parseUrl } from '../../../../src/config/url.ts'
+import { connect } from '../../../../src/dialect/mysql/connect.ts'
 import type { Step } from '../../../../src/model/batch.ts'
 import type { Table } from '../../../../src/model/table.ts'
 import type { Type } from '../../../../src/model/value.ts'
+import { eventually } from '../../../../testkit/eventually.ts'
+import { startProxy } from '../../../../testkit/proxy.ts'
 import { mysql, mysqlDatabase } from '../../../../testkit/servers/index.ts'
 import { batch, orderOf, rows, table, types } from '../postgres/support.ts'
 import { faultOf, kinds, stand } from './support.ts'
@@ -101,6 +105,7 @@ for (const kind of kinds) {
       ['HY000', 1026, 'Error writing file (errno: 28 - No space left on device)', 'HF-T203'],
       ['HY000', 1206, 'The total number of locks exceeds the lock table size', 'HF-T217'],
       ['08S01', 1047, 'WSREP has not yet prepared node for application use', 'HF-T201'],
+      ['08S01', 1047, 'Unknown command', 'HF-T216'],
       ['40000', 3101, 'Plugin instructed the server to rollback', 'HF-T217'],
       ['HY000', 1030, 'Got error 139 "Too big row" from storage engine', 'HF-T205'],
     ]
@@ -109,7 +114,7 @@ for (const kind of kinds) {
         for each row signal sqlstate '${state}' set mysql_errno = ${number}, message_text = '${words}'`)
       const fault = await faultOf(target.apply(batch(1, 2, [insert(things, ['1', 'a'])]), 'values'))
       assert.equal(fault.code, code, fault.message)
-      assert.equal(fault.transient, code !== 'HF-T205')
+      assert.equal(fault.transient, code !== 'HF-T205' && code !== 'HF-T216')
     }
     await db.query('drop trigger says')
     await target.apply(batch(1, 2, [insert(things, ['1', 'a'])]), 'values')
@@ -213,3 +218,23 @@ for (const kind of kinds) {
     await target.apply(batch(2, 3, [insert(wide, ['2', 'y', null])]), 'values')
   })
 }
+
+test('a server that goes away while TLS is agreed on may come back', async (t) => {
+  const server = await mysql('mysql-9')
+  await using proxy = await startProxy({ port: server.port })
+  const endpoint = parseUrl(`${proxy.url(server.url())}?sslmode=require`, 'the test')
+  const options = { side: 'target', mirror: 'test', purpose: 'apply' } as const
+  // The request for TLS is whole after 36 bytes; the hello that follows is longer.
+  for (const bytes of [60, 36]) {
+    proxy.freezeAll()
+    const connecting = connect(endpoint, options)
+    const [way] = await eventually('it connects', () => proxy.open.length > 0 && proxy.open)
+    way?.cutAfter(bytes, 'client')
+    proxy.thawAll()
+    const fault = await faultOf(connecting)
+    assert.equal(fault.code, 'HF-T201', fault.message)
+  }
+  const session = await connect(endpoint, options)
+  t.after(() => session[Symbol.asyncDispose]())
+  assert.equal((await session.query(`show status like 'Ssl_cipher'`)).length, 1)
+})
