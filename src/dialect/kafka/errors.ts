@@ -1,14 +1,5 @@
-import {
-  AuthenticationError,
-  findErrorBy,
-  GenericError,
-  MultipleErrors,
-  NetworkError,
-  TimeoutError,
-  UnsupportedCompressionError,
-  UnsupportedFormatError,
-} from '@platformatic/kafka'
 import { Fault, type FaultCode } from '../../model/fault.ts'
+import { client } from './client.ts'
 
 export interface ErrorContext {
   /** What was being done, to go after "while": `listing topics`. */
@@ -36,10 +27,11 @@ const UNKNOWN = 'UNKNOWN_TOPIC_OR_PARTITION'
 
 /** True when the broker answered with this error of the protocol, alone or among others. */
 export function says(error: unknown, id: string): boolean {
-  if (!(error instanceof GenericError || error instanceof MultipleErrors)) return false
+  if (!(error instanceof client.GenericError || error instanceof client.MultipleErrors))
+    return false
   // The client's own words where metadata did not hold a topic.
   if (id === UNKNOWN && /^Unknown topic /.test(error.message)) return true
-  return findErrorBy(error, 'apiId', id) !== null
+  return client.findErrorBy(error, 'apiId', id) !== null
 }
 
 /** Whatever the client throws, as a Fault; a Fault stays what it is. */
@@ -59,17 +51,19 @@ const TLS_WORDS = /certificate|self.signed|\bTLS\b|\bSSL\b|ERR_TLS|ERR_SSL/i
 function codeOf(error: unknown): FaultCode {
   const known = Object.keys(codes).find((id) => says(error, id))
   if (known !== undefined) return codes[known] ?? 'HF-S101'
-  const away = has(error, NetworkError) || has(error, TimeoutError)
+  const away = has(error, client.NetworkError) || has(error, client.TimeoutError)
   // A broker that goes away while it is being told who comes, or while TLS is agreed on, comes back.
-  if (has(error, AuthenticationError)) return away ? 'HF-S101' : 'HF-S102'
+  if (has(error, client.AuthenticationError)) return away ? 'HF-S101' : 'HF-S102'
   const words = allWords(error)
   if (/socket disconnected before/.test(words)) return 'HF-S101'
   if (TLS_WORDS.test(words)) return 'HF-S103'
-  if (has(error, UnsupportedCompressionError) || has(error, UnsupportedFormatError)) {
+  if (has(error, client.UnsupportedCompressionError) || has(error, client.UnsupportedFormatError)) {
     return 'HF-K108'
   }
   if (away) return 'HF-S101'
-  return error instanceof GenericError || error instanceof MultipleErrors ? 'HF-S108' : 'HF-X001'
+  return error instanceof client.GenericError || error instanceof client.MultipleErrors
+    ? 'HF-S108'
+    : 'HF-X001'
 }
 
 type ErrorClass = abstract new (...args: never[]) => Error

@@ -70,8 +70,9 @@ export function faultOf(error: unknown, context: ErrorContext): Fault {
   const code = codeOf(error)
   const number = serverCode(error)
   const words = number === null ? nameOf(error) : `error ${number}`
+  const why = sentences[words] ?? words
   return new Fault(code, {
-    what: `the target at ${label} failed while ${doing}${table === undefined ? '' : ` ${table}`}: ${words}`,
+    what: `the target at ${label} failed while ${doing}${table === undefined ? '' : ` ${table}`}: ${why}`,
     side: 'target',
     ...(table === undefined ? {} : { table }),
     evidence: { error: words, ...(isHarmless(code) ? { said: saidBy(error) } : {}) },
@@ -113,6 +114,13 @@ function isOfSocket(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const code = 'code' in error ? String(error.code) : ''
   return /^(?:E[A-Z]+|ERR_(?:STREAM|SOCKET)_\w+)$/.test(code) || /ECONN|EPIPE/i.test(error.message)
+}
+
+/** What the driver's errors mean, by their names. */
+const sentences: Readonly<Record<string, string>> = {
+  MongoServerSelectionError: 'no server that can be written to answers',
+  MongoNetworkError: 'the connection broke',
+  MongoNetworkTimeoutError: 'no answer came in time',
 }
 
 function nameOf(error: unknown): string {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
-import { MongoClient } from 'mongodb'
+import { MongoClient, MongoNetworkError } from 'mongodb'
 import { faultOf } from '../../../../src/dialect/mongodb/errors.ts'
 
 test('what a socket says that its peer has ended is a target that is away', async (t) => {
@@ -27,6 +27,13 @@ test('what a socket says that its peer has ended is a target that is away', asyn
     assert.equal(code, 'HF-T201', error.message)
     assert.match(message, /db:27017 failed while reading/)
   }
+})
+
+test('errors of the driver are said in words, and named for whoever looks deeper', () => {
+  const error = new MongoNetworkError('read ECONNRESET')
+  const { message, detail } = faultOf(error, { doing: 'reading', label: 'db:27017' })
+  assert.equal(message, 'the target at db:27017 failed while reading: the connection broke')
+  assert.deepEqual(detail.evidence, { error: 'MongoNetworkError', said: 'read ECONNRESET' })
 })
 
 test('a target that goes away while TLS is agreed on is one that is away', async (t) => {
