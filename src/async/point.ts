@@ -30,7 +30,10 @@ export const points = [
 /** While tables of topics are told anew. */
 type Retelling = 'tables-asked' | 'tables-told' | 'lanes-moved'
 
-export type Point = (typeof points)[number] | Retelling
+/** Where rows are written that wait for those before them. */
+type Ahead = 'written-ahead'
+
+export type Point = (typeof points)[number] | Retelling | Ahead
 
 /** Marks a point that the process may be killed at. */
 export function point(name: Point): void {

@@ -35,6 +35,7 @@ function nothing(previous: Positions, positions: Positions): Batch {
     positions,
     parts: [],
     stretches: [],
+    additive: false,
     collapsed: false,
     inOrder: () => batch,
     halves: () => null,

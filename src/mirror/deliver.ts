@@ -13,19 +13,43 @@ export interface Delivery {
   readonly lost: AbortSignal
 }
 
+/** Applies a batch, and tells of all that was applied. `before` is the one that is under way. */
+export async function deliver(
+  delivery: Delivery,
+  batch: Batch,
+  before: Promise<void> | undefined,
+): Promise<void> {
+  if (before !== undefined && (await ahead(before, delivery, batch))) return
+  await inTurn(delivery, batch)
+}
+
+/** True when the batch was written meanwhile, and committed after what was before it. */
+async function ahead(
+  before: Promise<void>,
+  { target, encoding, watch }: Delivery,
+  batch: Batch,
+): Promise<boolean> {
+  const written = batch.additive ? target.ahead?.(batch, encoding, before) : undefined
+  // Whoever is before says first what is wrong.
+  written?.catch(() => undefined)
+  await before
+  if ((await written) !== true) return false
+  watch(appliedEvent(batch, false))
+  return true
+}
+
 /**
- * Applies a batch, and tells of all that was applied. What is refused for what it holds is applied
- * once more in halves, until everything before the transaction that is refused stands and that one
- * is named.
+ * What is refused for what it holds is applied once more in halves, until everything before the
+ * transaction that is refused stands and that one is named.
  */
-export async function deliver(delivery: Delivery, batch: Batch): Promise<void> {
+async function inTurn(delivery: Delivery, batch: Batch): Promise<void> {
   const refused = await attempt(delivery, batch)
   if (refused === null) return
   const halves = batch.halves()
   if (halves === null) throw await ofTransaction(refused, batch)
   for (const half of halves) {
     delivery.lost.throwIfAborted()
-    await deliver(delivery, half)
+    await inTurn(delivery, half)
   }
 }
 

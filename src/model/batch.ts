@@ -83,6 +83,11 @@ export interface Batch {
    * transaction: for a target that keeps changes, or that tells a newer one from an older one.
    */
   readonly stretches: Iterable<Stretch> | AsyncIterable<Stretch>
+  /**
+   * True when all that it does is known to be new rows, none of which anything else of the mirror
+   * has touched: it may be written while the batch before it, if that is such a one, is applied.
+   */
+  readonly additive: boolean
   /** True when changes were collapsed by key, so that it may be worth trying `inOrder`. */
   readonly collapsed: boolean
   /** The same batch change by change in source order. */

@@ -32,20 +32,24 @@ export interface BatchOptions {
   readonly growing: boolean
 }
 
+/** What `next` is told: the work with the batch before, where that is not done. */
+export type Batches = AsyncGenerator<SealedBatch, void, Promise<void> | undefined>
+
 /**
  * Cuts the stream into batches. Reading and assembling go on while the consumer is busy with the
  * batch before: when the source is quiet a transaction is handed over at once, when it is busy
- * batches grow up to their limits, and at the limit reading stops.
+ * batches grow up to their limits, and at the limit reading stops. Who asks for the next one while
+ * busy gets it once it is full, if it and the one before it do nothing but add rows. The consumer
+ * disposes of them.
  */
-export async function* batches(options: BatchOptions): AsyncGenerator<SealedBatch> {
+export async function* batches(options: BatchOptions): Batches {
   await using intake = new Intake(options)
   const reading = intake.read()
   try {
-    for (;;) {
-      const batch = await intake.next()
-      if (batch === null) break
-      await using delivered = batch
-      yield delivered
+    let batch = await intake.next(undefined)
+    while (batch !== null) {
+      const busy = yield batch
+      batch = await intake.next(busy)
     }
     await reading
   } finally {
@@ -74,6 +78,8 @@ class Intake implements AsyncDisposable {
   readonly #waiting: Waiting[] = []
   #draft: Draft
   #sealedTo: Positions
+  /** The batch before only added rows. */
+  #adding = false
   #due = false
   #urgent = false
   #growth: Growth | null = null
@@ -129,12 +135,26 @@ class Intake implements AsyncDisposable {
   }
 
   /** The next batch as soon as there is something to put in it; null at the end. */
-  async next(): Promise<SealedBatch | null> {
+  async next(busy: Promise<void> | undefined): Promise<SealedBatch | null> {
+    if (busy !== undefined) await this.#aheadOr(busy)
     for (;;) {
       if (!this.#draft.empty || this.#progressed()) return this.#seal()
       if (this.#ended === 'drained') return null
       if (this.#ended !== null) throw this.#ended.error
       await this.#arrived.wait()
+    }
+  }
+
+  /** Until the next batch may be written ahead, or this is done. */
+  async #aheadOr(busy: Promise<void>): Promise<void> {
+    if (!this.#adding) return await busy
+    let done = false
+    const free = busy.finally(() => {
+      done = true
+    })
+    free.catch(() => undefined)
+    while (!done && !(this.#full && this.#draft.additive)) {
+      await Promise.race([free, this.#arrived.wait()])
     }
   }
 
@@ -230,6 +250,7 @@ class Intake implements AsyncDisposable {
     const { awaited, drain } = this.#options
     const waited = this.#urgent || drain.aborted || this.#growth !== null || awaited(positions)
     const batch = this.#draft.seal(this.#ended !== null || waited)
+    this.#adding = batch.additive
     this.#due = false
     this.#urgent = false
     this.#sealedTo = positions

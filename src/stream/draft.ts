@@ -84,6 +84,11 @@ export class Draft {
     if (this.#spill === null) this.#steps ??= stepsOf(this.#runs, this.#route, true)
   }
 
+  /** True when it is prepared and all that it does is new rows. */
+  get additive(): boolean {
+    return this.#steps?.every(addsRows) ?? false
+  }
+
   /** Nothing is outstanding before `positions`. */
   reach(positions: Positions): void {
     this.positions = advance(this.positions, positions)
@@ -99,6 +104,7 @@ export class Draft {
       spill: this.#spill,
       growth: this.#growth,
       steps: this.#steps,
+      additive: this.additive,
       route: this.#route,
       collapsed: true,
       flush,
@@ -124,6 +130,7 @@ interface Sealed {
   readonly growth: Growth | null
   /** Made already, in the way that `collapsed` says. */
   readonly steps: readonly Step[] | null
+  readonly additive: boolean
   readonly route: Route
   readonly collapsed: boolean
   readonly flush: boolean
@@ -145,6 +152,11 @@ export class SealedBatch implements Batch, AsyncDisposable {
     this.collapsed = sealed.collapsed
     this.transactions = transactionsOf(sealed.runs)
     this.flush = sealed.flush
+  }
+
+  /** Of a batch that was prepared while it waited, and so is a large one. */
+  get additive(): boolean {
+    return this.#sealed.additive
   }
 
   get growing(): boolean {
@@ -190,7 +202,7 @@ export class SealedBatch implements Batch, AsyncDisposable {
   }
 
   inOrder(): Batch {
-    return new SealedBatch({ ...this.#sealed, steps: null, collapsed: false })
+    return new SealedBatch({ ...this.#sealed, steps: null, additive: false, collapsed: false })
   }
 
   halves(): readonly [Batch, Batch] | null {
@@ -204,6 +216,7 @@ export class SealedBatch implements Batch, AsyncDisposable {
         ...over,
         ...sizeOf(over.runs),
         steps: null,
+        additive: false,
         collapsed: true,
         flush: true,
       })
@@ -261,6 +274,10 @@ function stepsOf(
 ): readonly Step[] {
   const lists = runs.map(({ changes }) => changes)
   return collapsed ? collapse(lists, modeOf) : inOrder(lists, modeOf)
+}
+
+function addsRows(step: Step): boolean {
+  return step.kind === 'insert' && step.existing === 'refuse'
 }
 
 function transactionsOf(runs: readonly Run[]): number {

@@ -169,8 +169,13 @@ export class RenamedTarget implements Target {
     return this.#inner.finish()
   }
   apply(batch: Batch, encoding: string): Promise<void> {
-    const named = this.#same ? batch : new RenamedBatch(batch, this.#of)
-    return this.#inner.apply(named, encoding)
+    return this.#inner.apply(this.#named(batch), encoding)
+  }
+  async ahead(batch: Batch, encoding: string, before: Promise<void>): Promise<boolean> {
+    return (await this.#inner.ahead?.(this.#named(batch), encoding, before)) ?? false
+  }
+  #named(batch: Batch): Batch {
+    return this.#same ? batch : new RenamedBatch(batch, this.#of)
   }
   durable(): Promise<Positions> {
     return this.#inner.durable()
@@ -263,6 +268,9 @@ class RenamedBatch implements Batch {
       ...stretch,
       changes: renamedChanges(stretch.changes, this.#to),
     }))
+  }
+  get additive(): boolean {
+    return this.#batch.additive
   }
   get collapsed(): boolean {
     return this.#batch.collapsed

@@ -181,6 +181,12 @@ export interface Target extends AsyncDisposable {
    * was opened with, thus what the cells of the batch's tuples hold.
    */
   apply(batch: Batch, encoding: string): Promise<void>
+  /**
+   * Writes an additive batch while the one before it is applied, and commits it, with the
+   * checkpoint, after `before` has resolved. False when it could not be, with nothing written: then
+   * it is to be applied like any other. Left out where that is always so.
+   */
+  ahead?(batch: Batch, encoding: string, before: Promise<void>): Promise<boolean>
   /** What a crash of the target can no longer take back. */
   durable(): Promise<Positions>
   setSequences(sequences: readonly Sequence[]): Promise<void>

@@ -11,6 +11,8 @@ export interface Tenure
     Pick<Target, 'prepare' | 'begin' | 'copy' | 'copied' | 'finish' | 'apply'> {
   readonly lost: AbortSignal
   readonly durable: Positions
+  /** Left out where one batch is written after the other. */
+  ahead?(...of: Parameters<NonNullable<Target['ahead']>>): Promise<boolean>
   /** Left out where one lane is followed; asking for it is a mistake there. */
   relocate?(...to: Parameters<Target['relocate']>): Promise<void>
   /** Left out where there is nothing that hands out numbers. */
@@ -84,6 +86,9 @@ export class Tenured<T extends Tenure> implements AsyncDisposable {
   }
   apply(batch: Batch, encoding: string): Promise<void> {
     return this.tenure.apply(batch, encoding)
+  }
+  async ahead(...of: Parameters<NonNullable<Target['ahead']>>): Promise<boolean> {
+    return (await this.tenure.ahead?.(...of)) ?? false
   }
   durable(): Promise<Positions> {
     return Promise.resolve(this.tenure.durable)

@@ -137,6 +137,7 @@ export function batchOf(of: BatchOf): Batch {
     positions,
     parts,
     stretches: [stretch],
+    additive: false,
     collapsed: false,
     inOrder: () => made,
     halves: () => null,

@@ -85,7 +85,7 @@ export class Pipe {
 
   /** The buffer to write at most `bytes` into, from `at` on; ends with one of the `close`. */
   reserve(bytes: number): Buffer {
-    if (this.left < bytes) this.#pass()
+    if (this.left < bytes) this.pass()
     if (this.#buffer === null || this.#buffer.length < bytes) {
       this.#buffer = bytes > CHUNK ? Buffer.allocUnsafeSlow(bytes) : fresh()
     }
@@ -99,8 +99,8 @@ export class Pipe {
     return this.#buffer === null ? CHUNK : this.#buffer.length - this.#at
   }
 
-  /** Hands what was gathered to the connection. */
-  #pass(): void {
+  /** Hands what was gathered to the connection; of use before a wait. */
+  pass(): void {
     const buffer = this.#buffer
     if (buffer === null || this.#at === 0) return
     this.#buffer = null
@@ -209,7 +209,7 @@ export class Pipe {
       this.#at += bytes.copy(room, this.#at)
       return
     }
-    this.#pass()
+    this.pass()
     this.#send(bytes, () => undefined)
   }
   copyDone(): void {
@@ -228,7 +228,7 @@ export class Pipe {
     }
     this.reserve(5)
     this.#close(SYNC, this.#at + 5)
-    this.#pass()
+    this.pass()
     this.synced = true
   }
 }

@@ -12,7 +12,8 @@ import { Hold } from '../hold.ts'
 import { LEASE_MS } from '../holding.ts'
 import type { Held, Target, TargetOptions, TargetPlan } from '../target.ts'
 import type { Tenure } from '../tenured.ts'
-import { Applier } from './apply/apply.ts'
+import { Ahead } from './apply/ahead.ts'
+import { type Applied, Applier } from './apply/apply.ts'
 import { Bindings } from './apply/bindings.ts'
 import { copyChunk, emptySql, heldRows } from './copy.ts'
 import { defaultsSql, noDefaultsSql } from './metadata.ts'
@@ -50,7 +51,7 @@ export class PostgresTenure implements Tenure {
   readonly #hold: Hold<Link>
   readonly #durable: Durable
   readonly #bindings: Bindings
-  readonly #applier: Applier
+  readonly #ahead: Ahead
   readonly #untilLost: UntilAborted
   readonly #states = new Map<string, TableState['mode']>()
   /** Tables that this claim made: nobody else has put rows there. */
@@ -65,14 +66,14 @@ export class PostgresTenure implements Tenure {
     this.#epoch = epoch
     this.#link = link
     this.#durable = durable
-    const further = (): Promise<Link> =>
+    const further = (work: 'apply' | 'copy'): Promise<Link> =>
       openLink(options, {
-        purpose: purposeOf('copy', epoch),
-        writesRows: false,
+        purpose: purposeOf(work, epoch),
+        writesRows: work === 'apply',
         quiet: link.quiet,
       })
     this.#hold = new Hold({
-      ...{ link, breakOff, open: further },
+      ...{ link, breakOff, open: () => further('copy') },
       lease: leaseOver(lease, {
         ...{ mirror: options.mirror, epoch, durable },
         table: open.shared === true ? 'members' : 'leases',
@@ -81,13 +82,18 @@ export class PostgresTenure implements Tenure {
     })
     this.#untilLost = new UntilAborted(this.#hold.lost)
     this.#bindings = new Bindings()
-    this.#applier = new Applier({
-      link,
-      links: this.#hold.links,
-      bindings: this.#bindings,
-      mirror: options.mirror,
-      epoch,
-      evolve: (on, step) => this.#evolve(on, step),
+    const applierOver = (link: Link): Applier =>
+      new Applier({
+        ...{ link, epoch, mirror: options.mirror },
+        ...{ links: this.#hold.links, bindings: this.#bindings },
+        evolve: (on, step) => this.#evolve(on, step),
+      })
+    this.#ahead = new Ahead({
+      main: applierOver(link),
+      alone: (work) => this.#hold.alone(work),
+      open: () => further('apply'),
+      applierOver,
+      lost: this.#hold.lost,
     })
     for (const state of open.checkpoint?.tables ?? []) this.#place(state)
   }
@@ -281,16 +287,35 @@ export class PostgresTenure implements Tenure {
     await this.#hold.links.settle()
   }
 
-  apply(batch: Batch, encoding: string): Promise<void> {
-    return this.#hold.alone(async () => {
+  async apply(batch: Batch, encoding: string): Promise<void> {
+    this.lost.throwIfAborted()
+    const applied = this.#ahead.inTurn((main) => {
       this.lost.throwIfAborted()
-      const applied = this.#applier.apply(batch, encoding).catch((error: unknown) => {
-        throw withLabels(error, this.#closed)
-      })
-      const { end, flushed } = await this.#untilLost.wait(applied)
-      this.#durable.committed(batch.positions, batch.flush ? null : end)
-      this.#durable.flushed(flushed)
+      return main.apply(batch, encoding)
     })
+    this.#stands(batch, await this.#untilLost.wait(this.#known(applied)))
+  }
+
+  /** Where triggers are silent, and the server is spoken to directly. */
+  async ahead(batch: Batch, encoding: string, before: Promise<void>): Promise<boolean> {
+    const { direct, quiet } = this.#link
+    if (!direct || !quiet) return false
+    const applied = this.#ahead.apply(batch, encoding, before)
+    const stands = await this.#untilLost.wait(this.#known(applied))
+    if (stands !== null) this.#stands(batch, stands)
+    return stands !== null
+  }
+
+  /** A label that the role may not add is what a row was refused for. */
+  async #known<T>(applied: Promise<T>): Promise<T> {
+    return await applied.catch((error: unknown) => {
+      throw withLabels(error, this.#closed)
+    })
+  }
+
+  #stands(batch: Batch, { end, flushed }: Applied): void {
+    this.#durable.committed(batch.positions, batch.flush ? null : end)
+    this.#durable.flushed(flushed)
   }
 
   /** The source's new columns, in the transaction of the rows that hold them. */
@@ -329,6 +354,7 @@ export class PostgresTenure implements Tenure {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#untilLost[Symbol.dispose]()
+    await this.#ahead[Symbol.asyncDispose]()
     await this.#hold[Symbol.asyncDispose]()
   }
 }

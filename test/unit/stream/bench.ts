@@ -64,7 +64,8 @@ export const wide: Limits = {
 export interface Bench {
   readonly feed: Feed
   readonly drain: AbortController
-  next(): Promise<Batch | null>
+  /** `busy` is the work with the batch before. */
+  next(busy?: Promise<void>): Promise<Batch | null>
   leave(): Promise<void>
 }
 
@@ -96,9 +97,9 @@ export function bench(
     feed,
     drain,
     leave,
-    next: async () => {
-      const { value, done } = await flow.next()
-      return done === true ? null : value
+    next: async (busy) => {
+      const { value } = await flow.next(busy)
+      return value ?? null
     },
   }
 }

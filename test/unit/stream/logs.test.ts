@@ -259,7 +259,8 @@ for (let seed = 1; seed <= 20; seed++) {
       [...mirrored(log.filter(({ end }) => end <= upTo))].filter(([key]) => key.startsWith(id))
     const before = [...has('7', after), ...has('8', after > start ? after : start)]
     const [collapsed, ordered] = [new Map(before), new Map(before)]
-    for await (const whole of flow) {
+    for await (const sealed of flow) {
+      await using whole = sealed
       for (const batch of cutUp(random, whole)) {
         for await (const { steps } of batch.parts) {
           for (const step of steps) carryOut(collapsed, step)

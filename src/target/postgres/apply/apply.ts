@@ -49,27 +49,48 @@ export class Applier {
 
   /** Promise 2. Returns where the server's log stood after the commit and how far it is flushed. */
   async apply(batch: Batch, encoding: string): Promise<Applied> {
-    point('batch-begun')
     this.#hopes.begun()
     for (;;) {
-      const applied = await this.#once(batch, encoding)
-      if (applied !== null) return applied
+      try {
+        return await this.#transaction(batch, encoding, null)
+      } catch (error) {
+        // Each table is hoped for once.
+        if (!this.#hopes.failed(error)) throw await this.#faultOf(error)
+      }
     }
   }
 
-  /** Null when it hoped in vain and is to be applied once more; each table is hoped for once. */
-  async #once(batch: Batch, encoding: string): Promise<Applied | null> {
+  /**
+   * The same for an additive batch, which commits when its turn has come; the checkpoint asserts
+   * that it has. Null when it was taken back.
+   */
+  async ahead(batch: Batch, encoding: string, turn: () => Promise<void>): Promise<Applied | null> {
+    const sent = { all: false }
+    try {
+      return await this.#transaction(batch, encoding, async () => {
+        await turn()
+        sent.all = true
+      })
+    } catch (error) {
+      const refused = error instanceof ExchangeError && error.refused
+      if (refused || !sent.all) return null
+      throw await this.#faultOf(error)
+    }
+  }
+
+  /** Taken back when it throws. */
+  async #transaction(batch: Batch, encoding: string, turn: Turn): Promise<Applied> {
+    point('batch-begun')
     const steps = this.#steps(batch)
     this.#stages.begun()
     try {
-      const [row] = await this.#stretches(batch, steps, encoding)
+      const [row] = await this.#stretches(batch, steps, { encoding, turn })
       this.#stages.committed()
       point('batch-applied')
       return { end: lsnOf(row?.rows[0]?.[0] ?? '0/0'), flushed: lsnOf(row?.rows[0]?.[1] ?? '0/0') }
     } catch (error) {
       await this.#rollBack()
-      if (this.#hopes.failed(error)) return null
-      throw await this.#faultOf(error)
+      throw error
     } finally {
       await steps.return(undefined)
     }
@@ -79,7 +100,7 @@ export class Applier {
   async #stretches(
     batch: Batch,
     steps: AsyncGenerator<Step, undefined>,
-    encoding: string,
+    { encoding, turn }: { readonly encoding: string; readonly turn: Turn },
   ): Promise<readonly Outcome[]> {
     const { link, evolve } = this.#options
     let begun = false
@@ -89,10 +110,17 @@ export class Applier {
       let evolution: Extract<Step, { readonly kind: 'schema' }> | null = null
       const outcomes = await exchange(link.session, async (pipe) => {
         if (!begun) this.#begin(pipe, batch)
+        if (!begun && turn === null) this.#advance(pipe, batch.previous, batch.positions)
         begun = true
         evolution = await this.#write(pipe, steps, encoding)
         if (evolution !== null || pipe.stopped) return
         if (early !== null) this.#advance(pipe, early, batch.positions)
+        if (turn !== null) {
+          pipe.pass()
+          point('written-ahead')
+          await turn()
+          this.#advance(pipe, batch.previous, batch.positions)
+        }
         this.#fixed(pipe, 'COMMIT')
         this.#fixed(pipe, LOG_SQL)
         pipe.sync()
@@ -103,7 +131,7 @@ export class Applier {
     }
   }
 
-  /** BEGIN, the settings, and the checkpoint with epoch and previous position asserted. */
+  /** BEGIN and the settings. */
   #begin(pipe: Pipe, batch: Batch): void {
     const { link } = this.#options
     this.#fixed(pipe, 'BEGIN ISOLATION LEVEL READ COMMITTED')
@@ -111,11 +139,10 @@ export class Applier {
       const own: Record<string, string> = batch.flush ? { synchronous_commit: 'on' } : {}
       this.#fixed(pipe, transactionSettings(link, own))
     }
-    this.#advance(pipe, batch.previous, batch.positions)
     this.#stages.tidy(pipe, MOST_STAGES)
   }
 
-  /** Moves the checkpoint, which must stand at `before`. */
+  /** Moves the checkpoint, which must stand at `before` and be of our epoch. */
   #advance(pipe: Pipe, before: Positions, after: Positions): void {
     const { mirror, epoch } = this.#options
     for (const [lane, position] of after) {
@@ -341,7 +368,10 @@ export class Applier {
 const LOG_SQL =
   'SELECT pg_catalog.pg_current_wal_insert_lsn(), pg_catalog.pg_current_wal_flush_lsn()'
 
-interface Applied {
+/** What is waited for before the checkpoint is moved; null where nothing is before it. */
+type Turn = (() => Promise<void>) | null
+
+export interface Applied {
   readonly end: bigint
   readonly flushed: bigint
 }

@@ -1,16 +1,9 @@
 import { ExchangeError } from '../../../dialect/postgres/exchange.ts'
 import type { Table } from '../../../model/table.ts'
 import type { Binding } from './columns.ts'
+import { Doubt } from './doubt.ts'
 
 const UNIQUE_VIOLATION = '23505'
-/** Batches for which a table is written row by row after a hope was in vain; doubled each time. */
-const FIRST = 16
-const MOST = 1024
-
-interface Doubt {
-  readonly batches: number
-  left: number
-}
 
 /**
  * Rows that the source says to be new are copied straight into their table, which takes half of
@@ -31,9 +24,7 @@ export class Hopes {
   /** True when new rows of the table are to be copied straight into it. */
   of({ oid }: Binding, table: Table): boolean {
     if (this.#given.has(oid)) return false
-    const doubt = this.#doubts.get(oid)
-    if (doubt !== undefined && doubt.left > 0) {
-      doubt.left--
+    if (this.#doubts.get(oid)?.stands() === true) {
       this.#given.add(oid)
       return false
     }
@@ -48,9 +39,9 @@ export class Hopes {
     if (hoped === undefined) return false
     const [table, oid] = hoped
     this.#hoped.delete(table)
-    const before = this.#doubts.get(oid)?.batches ?? FIRST / 2
-    const batches = Math.min(MOST, before * 2)
-    this.#doubts.set(oid, { batches, left: batches })
+    const doubt = this.#doubts.get(oid) ?? new Doubt()
+    this.#doubts.set(oid, doubt)
+    doubt.raise()
     return true
   }
 }

@@ -101,7 +101,7 @@ export function batch(
   from: number,
   to: number,
   steps: readonly Step[],
-  how: { readonly flush?: boolean } = {},
+  how: { readonly flush?: boolean; readonly additive?: boolean } = {},
 ): Batch {
   const made: Batch = {
     growing: false,
@@ -109,6 +109,7 @@ export function batch(
     previous: at(from),
     positions: at(to),
     parts: [{ steps }],
+    additive: how.additive ?? false,
     collapsed: false,
     stretches: [],
     inOrder: () => made,
