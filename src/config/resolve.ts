@@ -16,6 +16,8 @@ import { parseUrl } from './url.ts'
 
 /** A session of the target that is not a copy worker's: the one that applies, and the lease. */
 const OTHER_SESSIONS = 2
+/** Those of the stream: one that applies, the lease, one that looks, and one that writes ahead. */
+const STREAM_SESSIONS = 4
 
 /**
  * The settings of the chosen mirrors. Throws an AggregateError of every name, address and
@@ -96,6 +98,7 @@ function resolveMirror(
       batchBytes: sizeOf(mirror.apply.batch.bytes),
       memoryBytes: sizeOf(mirror.apply.memory),
       spillDirectory: join(resolve(directory, mirror.apply.spill), name),
+      ahead: target.pool === null || target.pool >= STREAM_SESSIONS,
     },
     await: {
       source: milliseconds(mirror.source.await) ?? 0,

@@ -63,7 +63,10 @@ const target = z.strictObject({
     .min(3)
     .nullable()
     .default(null)
-    .describe('The most connections to keep open; null sets no bound but that of copy.workers.'),
+    .describe(
+      'The most connections to keep open; null sets no bound but that of copy.workers. With 3, no ' +
+        'rows are written ahead of their turn.',
+    ),
   shape: z
     .enum(['mirror', 'history'])
     .default('mirror')

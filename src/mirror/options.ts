@@ -11,6 +11,8 @@ export interface MirrorLimits {
   /** Bytes of uncommitted transactions in memory before the largest goes to disk. */
   readonly memoryBytes: number
   readonly spillDirectory: string
+  /** Rows may be written ahead of their turn, over a connection more. */
+  readonly ahead: boolean
 }
 
 export const defaultLimits: MirrorLimits = {
@@ -18,6 +20,7 @@ export const defaultLimits: MirrorLimits = {
   batchBytes: 16 << 20,
   memoryBytes: 32 << 20,
   spillDirectory: '.holdfast/spill',
+  ahead: true,
 }
 
 export interface MirrorOptions {

@@ -52,6 +52,7 @@ export async function streamMirror(all: Streaming): Promise<MirrorOutcome> {
     limits: streamLimits(run.options.limits),
     awaited: course.awaited,
     drain: anyOf(all.drain, course.arrived),
+    ahead: run.options.limits.ahead && target.traits.ahead === true,
     growing: mayGrow(all) && mirrors && marker === null,
   })
   await follow({ source, target, batches: flow, encoding, watch: course.watch, lost }).catch(

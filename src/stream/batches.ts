@@ -28,6 +28,8 @@ export interface BatchOptions {
   readonly awaited: (positions: Positions) => boolean
   /** Ends reading; what was read completely is still delivered, what is growing to its end. */
   readonly drain: AbortSignal
+  /** A batch may be handed over while the one before it is applied. */
+  readonly ahead: boolean
   /** A batch may be handed over while its transaction is still being read. */
   readonly growing: boolean
 }
@@ -147,7 +149,7 @@ class Intake implements AsyncDisposable {
 
   /** Until the next batch may be written ahead, or this is done. */
   async #aheadOr(busy: Promise<void>): Promise<void> {
-    if (!this.#adding) return await busy
+    if (!this.#options.ahead || !this.#adding) return await busy
     let done = false
     const free = busy.finally(() => {
       done = true

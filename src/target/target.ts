@@ -28,6 +28,8 @@ export interface TargetTraits {
   readonly transactionalDdl: boolean
   /** Its batches may be growing: it asks for their positions after their parts. */
   readonly growing?: boolean
+  /** It has `ahead`, which takes a connection more. */
+  readonly ahead?: boolean
   /** Only a log of one lane can be followed into it. */
   readonly oneLane?: boolean
   /** Several processes may write a mirror, each the lanes that it holds: `join` is there. */

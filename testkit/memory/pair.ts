@@ -37,6 +37,7 @@ export function mirrorOptions(over: Partial<MirrorOptions> = {}): MirrorOptions 
       batchBytes: 4000,
       memoryBytes: 1000,
       spillDirectory,
+      ahead: true,
     },
     patience: 0,
     ...over,

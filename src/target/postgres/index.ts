@@ -43,6 +43,7 @@ export async function openPostgresTarget(options: TargetOptions): Promise<Target
 class PostgresTarget extends Tenured<PostgresTenure> implements Target {
   readonly traits: TargetTraits = {
     growing: true,
+    ahead: true,
     shared: true,
     dialect: 'postgres',
     transactional: true,

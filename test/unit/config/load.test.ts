@@ -80,6 +80,12 @@ test('a small file gives a whole mirror', () => {
   assert.deepEqual(mirror.await, { source: 0, target: 0 })
 })
 
+test('rows are written ahead where the pool of the target leaves a connection for it', () => {
+  const ahead = (pool: string): boolean =>
+    one({ text: small.replace('/t"', `/t", pool: ${pool}`) }).limits.ahead
+  assert.deepEqual(['null', '3', '4'].map(ahead), [true, false, true])
+})
+
 test('unknown keys: place, suggestion, line and caret, all at once', () => {
   const text = `${small}    tables: { exlude: [a] }
     copy:

@@ -38,7 +38,7 @@ const settings: MirrorSettings = {
   metadata: false,
   copyWorkers: 4,
   catchUp: { distance: null, millis: 0, memory: 0 },
-  limits: { batchRows: 1, batchBytes: 2, memoryBytes: 3, spillDirectory: '/tmp' },
+  limits: { batchRows: 1, batchBytes: 2, memoryBytes: 3, spillDirectory: '/tmp', ahead: true },
   await: { source: 0, target: 0 },
 }
 

@@ -32,6 +32,20 @@ suite('while a batch is applied', () => {
     assert.deepEqual(await idsOf(second), ['4', '5'])
   })
 
+  test('none is, where there is no connection to write it', async (t) => {
+    const { feed, next } = bench(t, { limits, ahead: false })
+    feed.push(commit(1))
+    await next()
+    for (let order = 2; order <= 7; order++) feed.push(commit(order))
+    await settle()
+    assert.equal((await next())?.additive, true)
+    const busy = Promise.withResolvers<void>()
+    const waiting = next(busy.promise)
+    assert.equal(await settled(waiting), false)
+    busy.resolve()
+    assert.equal(span(await waiting), '3..5')
+  })
+
   test('one that is not full waits, and is handed out when that is done', async (t) => {
     const { feed, next } = bench(t, { limits })
     feed.push(commit(1))

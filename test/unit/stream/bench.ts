@@ -83,6 +83,7 @@ export function bench(
     limits: wide,
     awaited: () => false,
     drain: drain.signal,
+    ahead: true,
     growing: false,
     ...over,
   })

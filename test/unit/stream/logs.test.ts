@@ -243,6 +243,7 @@ for (let seed = 1; seed <= 20; seed++) {
       },
       awaited: () => false,
       drain: new AbortController().signal,
+      ahead: true,
       growing: random.chance(0.7),
     })
     const alive = setInterval(() => undefined, 1000)
