@@ -65,15 +65,16 @@ export class Applier {
    * that it has. Null when it was taken back.
    */
   async ahead(batch: Batch, encoding: string, turn: () => Promise<void>): Promise<Applied | null> {
-    const sent = { all: false }
+    const { lost } = this.#options.link.session
+    let committing = false
     try {
       return await this.#transaction(batch, encoding, async () => {
         await turn()
-        sent.all = true
+        committing = !lost.aborted
       })
     } catch (error) {
       const refused = error instanceof ExchangeError && error.refused
-      if (refused || !sent.all) return null
+      if (refused || !committing) return null
       throw await this.#faultOf(error)
     }
   }
