@@ -51,16 +51,17 @@ const TLS_WORDS = /certificate|self.signed|\bTLS\b|\bSSL\b|ERR_TLS|ERR_SSL/i
 function codeOf(error: unknown): FaultCode {
   const known = Object.keys(codes).find((id) => says(error, id))
   if (known !== undefined) return codes[known] ?? 'HF-S101'
-  const away = has(error, client.NetworkError) || has(error, client.TimeoutError)
   // A broker that goes away while it is being told who comes, or while TLS is agreed on, comes back.
-  if (has(error, client.AuthenticationError)) return away ? 'HF-S101' : 'HF-S102'
+  const refusals = allOf(error, client.AuthenticationError)
+  if (refusals.length > 0)
+    return refusals.every(({ cause }) => isAway(cause)) ? 'HF-S101' : 'HF-S102'
   const words = allWords(error)
   if (/socket disconnected before/.test(words)) return 'HF-S101'
   if (TLS_WORDS.test(words)) return 'HF-S103'
   if (has(error, client.UnsupportedCompressionError) || has(error, client.UnsupportedFormatError)) {
     return 'HF-K108'
   }
-  if (away) return 'HF-S101'
+  if (isAway(error)) return 'HF-S101'
   return error instanceof client.GenericError || error instanceof client.MultipleErrors
     ? 'HF-S108'
     : 'HF-X001'
@@ -68,11 +69,20 @@ function codeOf(error: unknown): FaultCode {
 
 type ErrorClass = abstract new (...args: never[]) => Error
 
-/** Looks through what an error was made of. */
+function isAway(error: unknown): boolean {
+  return has(error, client.NetworkError) || has(error, client.TimeoutError)
+}
+
 function has(error: unknown, kind: ErrorClass): boolean {
-  if (error instanceof kind) return true
-  if (error instanceof AggregateError && error.errors.some((one) => has(one, kind))) return true
-  return error instanceof Error && error.cause !== undefined && has(error.cause, kind)
+  return allOf(error, kind).length > 0
+}
+
+/** Those of a kind among what an error was made of, the outermost of each branch. */
+function allOf(error: unknown, kind: ErrorClass): readonly Error[] {
+  if (error instanceof kind) return [error]
+  if (!(error instanceof Error)) return []
+  const inner = error instanceof AggregateError ? error.errors : []
+  return [...inner, error.cause].flatMap((one) => allOf(one, kind))
 }
 
 function allWords(error: unknown): string {

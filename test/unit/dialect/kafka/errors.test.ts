@@ -11,7 +11,9 @@ test('a broker that goes away while it is told who comes may come back; a passwo
     new AuthenticationError('SASL authentication failed.', { cause })
   assert.equal(codeOf(failed(new NetworkError('Connection closed'))), 'HF-S101')
   assert.equal(codeOf(failed(new TimeoutError('Request timed out'))), 'HF-S101')
-  assert.equal(codeOf(new AuthenticationError('Invalid server signature.')), 'HF-S102')
+  const refused = new AuthenticationError('Invalid server signature.')
+  assert.equal(codeOf(refused), 'HF-S102')
+  assert.equal(codeOf(new NetworkError('Connection failed', { cause: refused })), 'HF-S102')
 })
 
 test('a broker that goes away while TLS is agreed on may come back; a certificate does not change', () => {
