@@ -16,6 +16,8 @@ import {
 import { emptyDatabase, fill, type Made, rowsIn } from './topic.ts'
 
 const MUST = 5
+/** Both take the same topic that often; who is second of a contest is first of the next. */
+const CONTESTS = 3
 
 export interface SinkContest {
   readonly partitions: number
@@ -25,7 +27,7 @@ export interface SinkContest {
   readonly events: number
 }
 
-/** The product and Debezium's own sink, one after the other on the same topic. */
+/** The product and Debezium's own sink by turns on the same topic; told is the contest in the middle. */
 export function sinkContest(contest: SinkContest): (scale: number) => Promise<Findings> {
   return async (scale) => {
     const { partitions, mode } = contest
@@ -34,11 +36,16 @@ export function sinkContest(contest: SinkContest): (scale: number) => Promise<Fi
     const filling = { topic: 'bench.entries', events, partitions }
     const made = await fill(stand.broker, stand.target, filling)
     const of = partitions === 1 ? 'one partition' : `${partitions} partitions`
-    const own = await ours(stand, made)
     await using worker = await ownConnect(stand.broker, { fast: true })
-    const theirs = await sink(stand, worker, { made, mode })
+    const contests: { readonly own: Took; readonly theirs: Took; readonly ratio: number }[] = []
+    for (let turn = 0; turn < CONTESTS; turn++) {
+      const ahead = turn % 2 === 0 ? await ours(stand, made) : null
+      const theirs = await sink(stand, worker, { made, mode, turn })
+      const own = ahead ?? (await ours(stand, made))
+      contests.push({ own, theirs, ratio: theirs.seconds / own.seconds })
+    }
+    const { own, theirs, ratio } = median(contests)
     const name = `Debezium's JDBC sink, ${mode}, ${of}`
-    const ratio = theirs.seconds / own.seconds
     const none = { ratio: null, must: null }
     return {
       ways: [
@@ -50,31 +57,44 @@ export function sinkContest(contest: SinkContest): (scale: number) => Promise<Fi
   }
 }
 
+function median<T extends { readonly ratio: number }>(contests: readonly T[]): T {
+  const middle = contests.toSorted((a, b) => a.ratio - b.ratio)[contests.length >> 1]
+  assert.ok(middle !== undefined)
+  return middle
+}
+
 /** From the connector's creation, in a worker that runs already, to the last row. */
 async function sink(
   stand: Stand,
   worker: ConnectServer,
-  { made, mode }: { readonly made: Made; readonly mode: SinkContest['mode'] },
+  how: {
+    readonly made: Made
+    readonly mode: SinkContest['mode']
+    /** Where a connector of the same name had been is remembered. */
+    readonly turn: number
+  },
 ): Promise<Took> {
+  const { made, mode, turn } = how
+  const connector = `bench-sink-${turn}`
   const url = await emptyDatabase(stand.target, 'bench_sink')
   await rest(stand)
   const pid = javaPid(worker)
   const before = processSeconds(pid)
   const took = counting(stand)
   await request(worker, 'POST /connectors', {
-    name: 'bench-sink',
+    name: connector,
     config: settingsOf(new URL(url), made, mode),
   })
   await using session = await openSession(url)
-  await untilThere(session, made, () => requireNoFailure(worker))
+  await untilThere(session, made, () => requireNoFailure(worker, connector))
   const found = took({ tool: null, worker: processSeconds(pid) - before, memory: 0 })
-  await request(worker, 'DELETE /connectors/bench-sink')
+  await request(worker, `DELETE /connectors/${connector}`)
   assert.equal(await rowsIn(url), made.expected)
   return found
 }
 
-async function requireNoFailure(worker: ConnectServer): Promise<void> {
-  const status = JSON.stringify(await request(worker, 'GET /connectors/bench-sink/status'))
+async function requireNoFailure(worker: ConnectServer, connector: string): Promise<void> {
+  const status = JSON.stringify(await request(worker, `GET /connectors/${connector}/status`))
   if (status.includes('FAILED')) throw new AssertionError({ message: status })
 }
 
