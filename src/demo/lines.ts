@@ -76,7 +76,10 @@ export function lineOf(event: DemoEvent): string {
       return named('mirror', `${what} (process ${event.pid})`)
     }
     case 'copied':
-      return named('copy', `${event.tables} tables, ${number(event.rows)} rows, while they change`)
+      return named(
+        'copy',
+        `${event.tables} tables, ${number(event.rows)} rows, with all that was written until then`,
+      )
     case 'streaming': {
       const what = event.again ? 'streaming again' : 'streaming'
       return named('stream', `${what}, ${time(event.seconds)} after the start of the process`)
