@@ -50,6 +50,9 @@ const PIECE = 4 << 20
 /** A request that stands for itself: the broker keeps nothing of it. */
 const NO_SESSION = { id: 0, epoch: -1 }
 
+/** Bytes that can be asked for: the protocol has an int32 for them. */
+const MOST_BYTES = 0x7fff_ffff
+
 /**
  * Reads partitions that are named, from offsets that are named: nobody assigns anything, and no
  * offset is ever chosen by the client.
@@ -250,7 +253,7 @@ export class Fetcher implements AsyncDisposable {
    */
   #askMore(place: Wanted, cutOff: Buffer): void {
     const size = sizeOfBatch(cutOff)
-    if (size > 0) this.#larger.set(nameOf(place), size + (size >> 2))
+    if (size > 0) this.#larger.set(nameOf(place), Math.min(size + (size >> 2), MOST_BYTES))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -272,14 +272,11 @@ export const logFaults = {
     why: 'A server of MariaDB that is killed in the middle of XA COMMIT has logged it, and takes the transaction for prepared again. Then somebody rolled it back: its rows are at the target, as they are at every replica, and not at the source.',
     safe: 'Everything else before is at the target as it is at the source; nothing behind the rollback was applied.',
     todo: [
+      makeAgain,
       {
-        text: 'After a crash commit what the log says is committed, so that replicas stay equal.',
+        text: 'See what else that crash left prepared, and commit what the log says is committed, so that replicas stay equal.',
         sql: 'XA RECOVER',
         at: 'source',
-      },
-      {
-        text: 'Remove the mirror and make it again.',
-        run: 'holdfast destroy && holdfast run --on-existing replace',
       },
     ],
   },
