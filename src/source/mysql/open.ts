@@ -1,4 +1,5 @@
 import type { TransactionId } from '../../model/change.ts'
+import { Fault } from '../../model/fault.ts'
 import type { Outbox } from './outbox.ts'
 import type { Read } from './passage.ts'
 import type { Gtid } from './trail.ts'
@@ -31,6 +32,8 @@ export class Open implements Read {
   parted = false
   /** It changes the shape of a table. */
   reshapes = false
+  /** Why its rows cannot be read; only of one that comes again. */
+  unread: Fault | null = null
   #bytes = 0
   /** The stretch since the last savepoint; null before the first. */
   #sub: number | null = null
@@ -52,12 +55,27 @@ export class Open implements Read {
   }
 
   get wanted(): boolean {
-    return !this.skip || this.prepares
+    return !this.skip || (this.prepares && this.unread === null)
   }
 
   /** True when it cannot go together with others. */
   get isAlone(): boolean {
     return this.parted || this.reshapes
+  }
+
+  /**
+   * Rows that come again may be of a table as it was before a change that was passed. The lock of a
+   * prepared transaction keeps such a change away: one that met it is over, which its end will say.
+   */
+  again(read: () => void, out: Outbox): void {
+    try {
+      read()
+    } catch (error) {
+      if (!(error instanceof Fault) || error.transient) throw error
+      this.discard(out)
+      this.parted = false
+      this.unread = error
+    }
   }
 
   /** So many bytes of rows came. */

@@ -17,6 +17,8 @@ interface Waiting {
   /** Some of the mirror's is in it, and has been handed on. */
   readonly parted: boolean
   readonly held: Held
+  /** Why its rows cannot be carried, should it commit. */
+  readonly unread: Fault | null
   /** The server was killed since. */
   doubtful: boolean
 }
@@ -33,18 +35,22 @@ export class Prepared {
   }
 
   /** Its rows were handed on; it waits for its end, maybe for days. */
-  add(xid: string, { id, parted }: Open, held: Held): void {
+  add(xid: string, { id, parted, unread }: Open, held: Held): void {
     const name = xidText(xid)
     // A name that is used once more is no longer that of the one before.
     this.#forget(name)
     this.#passage.hold(held)
-    this.#waiting.set(name, { id, parted, held, doubtful: false })
+    this.#waiting.set(name, { id, parted, held, unread, doubtful: false })
   }
 
-  /** The one that ends so; null where none is known. `keeps`: its rows are wanted. */
+  /**
+   * The one that ends so; null where none is known. `keeps`: its rows are wanted. Throws the Fault
+   * for which they cannot be had.
+   */
   end(xid: string, keeps: boolean): Waiting | null {
     const found = this.#waiting.get(xid)
     if (found === undefined) return null
+    if (keeps && found.unread !== null) throw found.unread
     if (keeps) {
       this.#waiting.delete(xid)
       this.#passage.release(found.held)

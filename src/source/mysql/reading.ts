@@ -14,7 +14,7 @@ import { Passage } from './passage.ts'
 import { contains, type FilePlace, type Landmark, lacking, type Place } from './place.ts'
 import type { Places } from './places.ts'
 import { type Ending, judged, Prepared } from './prepared.ts'
-import { type SchemaInForce, statementFault } from './schema/force.ts'
+import { type Followed, type SchemaInForce, statementFault } from './schema/force.ts'
 import type { Gtid } from './trail.ts'
 
 export interface ReadingOptions {
@@ -261,13 +261,18 @@ export class Reading {
     return undefined
   }
 
-  #rows({ map, rows }: Of<'rows'>): void {
+  #rows(event: Of<'rows'>): void {
     const open = this.#open
     if (open === null) throw misread('the log holds rows outside of a transaction')
-    const followed = open.wanted ? this.#force.of(map) : null
+    const followed = open.wanted ? this.#force.of(event.map) : null
     if (followed === null) return
+    if (open.skip) open.again(() => this.#take(followed, event), this.#out)
+    else this.#take(followed, event)
+    open.grown(event.rows.to - event.rows.from, this.#out)
+  }
+
+  #take(followed: Followed, { map, rows }: Of<'rows'>): void {
     this.#images.take(followed, followed.read(map, rows), this.#out.changes)
-    open.grown(rows.to - rows.from, this.#out)
   }
 
   #commit(event: LogEvent): void {

@@ -113,21 +113,21 @@ async function listedIn(session: Session, file: string): Promise<DomainPosition>
 
 /** Transactions that were prepared and wait for their end; null where the account may not ask. */
 export async function preparedNow(session: Session): Promise<number | null> {
-  try {
-    return (await session.query('XA RECOVER')).length
-  } catch {
-    return null
-  }
+  const rows = await session.query('XA RECOVER').catch(unlessLost)
+  return rows?.length ?? null
+}
+
+/** A server that is away has said nothing. */
+function unlessLost(error: unknown): null {
+  if (error instanceof Fault && error.transient) throw error
+  return null
 }
 
 /** The names of those, as events of the log have them; null where the server does not tell. */
 export async function preparedNames(session: Session): Promise<ReadonlySet<string> | null> {
   const { flavour } = session.version
   const how = flavour === 'mariadb' ? "FORMAT = 'SQL'" : 'CONVERT XID'
-  const rows = await session.query(`XA RECOVER ${how}`).catch((error: unknown) => {
-    if (error instanceof Fault && error.transient) throw error
-    return null
-  })
+  const rows = await session.query(`XA RECOVER ${how}`).catch(unlessLost)
   const names = rows?.map(flavour === 'mariadb' ? spelledName : joinedName)
   if (names === undefined || names.includes(null)) return null
   return new Set(names.filter((name) => name !== null))
