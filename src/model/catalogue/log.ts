@@ -265,16 +265,16 @@ export const logFaults = {
     ],
   },
   'HF-L120': {
-    title: 'The source rolled back what its log says is committed',
+    title: 'The source ended an XA transaction otherwise than its log had said',
     class: 'data',
     severity: 'critical',
     exit: 1,
-    why: 'A server of MariaDB that is killed in the middle of XA COMMIT has logged it, and takes the transaction for prepared again. Then somebody rolled it back: its rows are at the target, as they are at every replica, and not at the source.',
-    safe: 'Everything else before is at the target as it is at the source; nothing behind the rollback was applied.',
+    why: 'A server of MariaDB that is killed in the middle of XA COMMIT or XA ROLLBACK has logged it, and takes the transaction for prepared again. Then somebody ended it the other way: the target, as every replica, has what the log said first, and the source the opposite.',
+    safe: 'Everything else before is at the target as it is at the source; nothing behind the second end was applied.',
     todo: [
       makeAgain,
       {
-        text: 'See what else that crash left prepared, and commit what the log says is committed, so that replicas stay equal.',
+        text: 'See what else that crash left prepared, and end it as the log says that it ended, so that replicas stay equal.',
         sql: 'XA RECOVER',
         at: 'source',
       },

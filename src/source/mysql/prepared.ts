@@ -89,19 +89,18 @@ export class Prepared {
 /**
  * What the end of a transaction means whose rows are not known, by what the log says last of it; a
  * sentence where a person should know of it. A server of MariaDB that is killed in the middle of
- * XA COMMIT has logged it, takes the transaction for prepared again, and logs its end once more:
- * its locks were kept, so a second commit brings what the first one said. Throws Fault.
+ * XA COMMIT or XA ROLLBACK has logged it, takes the transaction for prepared again, and logs its end
+ * once more: its locks were kept, so the same end again brings nothing new. Throws Fault.
  */
 export function judged({ commits, xid }: Ending, word: LastWord | null): string | null {
-  const logged = word?.said === 'committed' && word.killed
-  if (commits) {
-    if (logged) return null
-    throw new Fault('HF-L117', { what: ended(xid), side: 'source' })
-  }
-  if (logged) {
-    const what = `The XA transaction ${xid} was rolled back, and the log of the source says that it had been committed before the server was killed.`
+  const before = word?.killed === true ? word.said : null
+  if (before === (commits ? 'committed' : 'rolled back')) return null
+  if (before === (commits ? 'rolled back' : 'committed')) {
+    const now = commits ? 'committed' : 'rolled back'
+    const what = `The XA transaction ${xid} was ${now}, and the log of the source says that it had been ${before} before the server was killed.`
     throw new Fault('HF-L120', { what, side: 'source' })
   }
+  if (commits) throw new Fault('HF-L117', { what: ended(xid), side: 'source' })
   if (word !== null && word.said !== 'committed') return null
   return `${ended(xid)} Prove that both ends are equal: holdfast verify`
 }

@@ -47,6 +47,8 @@ export class Load {
   #altered = 0
   #alters: Promise<void> = Promise.resolve()
   #ended = false
+  /** What was decided of transactions that were prepared, by their names: nobody decides otherwise later. */
+  readonly #decided = new Map<string, 'commit' | 'rollback'>()
   readonly done: Promise<void>
 
   constructor(options: LoadOptions) {
@@ -155,9 +157,10 @@ export class Load {
     await this.#statements(work, false)
     await session.query(`xa end 'x${seq}'; xa prepare 'x${seq}'`)
     await sleep(random.below(120))
-    const commits = random.chance(0.7)
-    await session.query(`xa ${commits ? 'commit' : 'rollback'} 'x${seq}'`)
-    this.ends[commits ? 'committed' : 'rolledBack']++
+    const end = random.chance(0.7) ? 'commit' : 'rollback'
+    this.#decided.set(`x${seq}`, end)
+    await session.query(`xa ${end} 'x${seq}'`)
+    this.ends[end === 'commit' ? 'committed' : 'rolledBack']++
   }
 
   async #statements({ session, author, random, seq, number }: Work, large: boolean): Promise<void> {
@@ -176,7 +179,9 @@ export class Load {
     await eventually('no transaction stays prepared', async () => {
       await using session = await this.#open()
       const left = await session.query('xa recover')
-      for (const { data } of left) await session.query(`xa commit '${data}'`)
+      for (const { data } of left) {
+        await session.query(`xa ${this.#decided.get(data ?? '') ?? 'commit'} '${data}'`)
+      }
       return true
     })
   }
