@@ -8,6 +8,7 @@ import { Fault } from '../../src/model/fault.ts'
 import { covers, type Positions } from '../../src/model/position.ts'
 import { tableName } from '../../src/model/table.ts'
 import { eventually } from '../../testkit/eventually.ts'
+import { describeAhead } from './ahead.ts'
 import {
   batchOf,
   bench,
@@ -163,6 +164,8 @@ export function describeTarget(
     })
 
     if (options.rowsOnly === true) return
+
+    describeAhead(fixture)
 
     test('a batch whose parts fail halfway changes nothing', async (t) => {
       const on = await bench(t, fixture)
