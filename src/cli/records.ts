@@ -58,6 +58,8 @@ function restOf(event: MirrorEvent, follower: Follower): Record<string, unknown>
       return { whole: event.whole, why: event.why }
     case 'connectors':
       return { connectors: event.connectors.map(connectorStatus) }
+    case 'left-out':
+      return { left_out: event.faults.map(faultData) }
     case 'notice':
       return { text: event.text }
     case 'durable':

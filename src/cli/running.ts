@@ -260,7 +260,7 @@ function phaseWords(phase: string, reason: string | null, follower: Follower): s
   const { tables, changes } = follower.progress
   switch (phase) {
     case 'snapshotting':
-      return `copying ${plural(tables.size, 'table')}`
+      return `copying ${plural([...tables.values()].filter(({ copied }) => !copied).length, 'table')}`
     case 'catching-up':
       return 'copied; following the changes made since'
     case 'streaming':

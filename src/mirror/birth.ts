@@ -83,7 +83,7 @@ export async function birth(ends: Ends): Promise<void> {
   await using snapshot = await source.snapshot({ keep: true }, signal)
   refuseChangedTables(tables, (await source.inspect()).tables)
   const { positions } = snapshot
-  const about = { positions, source: await source.identity(), openedAt }
+  const about = { positions, source: await source.identity(tables), openedAt }
   await target.begin(tables, { ...about, first: true })
   point('copy-begun')
   await copy(ends, snapshot, tables)
@@ -91,14 +91,31 @@ export async function birth(ends: Ends): Promise<void> {
 
 /** Copies tables anew that an earlier process did not finish; the others stay. */
 export async function copyAgain(ends: Ends, tables: readonly Table[]): Promise<void> {
-  const { source, target, signal } = ends
   const openedAt = wallMicros()
-  await using snapshot = await source.snapshot({ keep: false, tables }, signal)
+  await using snapshot = await ends.source.snapshot({ keep: false, tables }, ends.signal)
+  await copyMore(ends, { snapshot, openedAt, tables })
+}
+
+/** A snapshot beside the log that is kept already, and the tables that are copied from it. */
+export interface Beside {
+  readonly snapshot: Snapshot
+  readonly openedAt: bigint
+  readonly tables: readonly Table[]
+}
+
+/** `prepare` makes them at the target, once it is known that they are what they were. */
+export async function copyMore(
+  ends: Ends,
+  { snapshot, openedAt, tables }: Beside,
+  prepare?: () => Promise<void>,
+): Promise<void> {
+  const { source, target } = ends
   const now = new Map((await source.inspect(tables)).tables.map((table) => [table.id, table]))
   refuseChangedTables(
     tables,
     tables.flatMap(({ id }) => now.get(id) ?? []),
   )
+  await prepare?.()
   const { positions } = snapshot
   const about = { positions, source: await source.identity(), openedAt }
   await target.begin(tables, { ...about, first: false })

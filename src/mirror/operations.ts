@@ -8,6 +8,7 @@ import type { Estimate, Source } from '../source/source.ts'
 import { openTarget } from '../target/registry.ts'
 import type { Target } from '../target/target.ts'
 import { preflight } from './birth.ts'
+import { laterFindings } from './fitting.ts'
 import type { MirrorOptions } from './options.ts'
 import { refuseSamePlace, refuseShape } from './plan.ts'
 
@@ -36,7 +37,8 @@ export async function checkMirror(options: MirrorOptions): Promise<readonly Find
   const known = await target.checkpoint()
   if (known !== null && known.positions.size > 0) {
     const what = `mirror ${options.name} stands here already; run goes on from its checkpoint`
-    return [...findings, { level: 'ok', subject: 'mirror', what }]
+    const later = await laterFindings({ source, target }, known)
+    return [...findings, { level: 'ok', subject: 'mirror', what }, ...later]
   }
   return [...findings, ...(await preflight({ options, source, target }))]
 }

@@ -1,4 +1,5 @@
 import type { Endpoint } from '../model/endpoint.ts'
+import type { Fault } from '../model/fault.ts'
 import type { Positions } from '../model/position.ts'
 import type { CatchUp, Selection, Source, SourceOptions } from '../source/source.ts'
 import type { Shape, Target, TargetOptions } from '../target/target.ts'
@@ -70,8 +71,8 @@ export interface Run {
   goal: Positions | null
   /** Set once a transaction was not read to its end with the target at work: not tried again. */
   grownInVain?: true
-  /** Ids of tables that came and could not be taken in. */
-  leftOut?: Set<string>
+  /** Why tables that came could not be taken in, by their ids. */
+  leftOut?: Map<string, Fault>
   /** True once the mirror was claimed: from then on transient faults are retried for good. */
   opened: boolean
   /** Those of the registries unless given. */

@@ -43,6 +43,7 @@ export type MirrorEvent =
     }
   | { readonly kind: 'fault'; readonly fault: Fault; readonly retryInMillis: number | null }
   | { readonly kind: 'notice'; readonly text: string }
+  | { readonly kind: 'left-out'; readonly faults: readonly Fault[] }
   | { readonly kind: 'shared' }
   | ({ readonly kind: 'way' } & Way)
   | ({ readonly kind: 'wholeness' } & Wholeness)
@@ -108,6 +109,8 @@ export interface Progress {
   /** Those that belong to the mirror; none where it has none. */
   readonly connectors: readonly ConnectorProgress[]
   readonly fault: Fault | null
+  /** Why tables that came to the source are not mirrored. */
+  readonly leftOut: readonly Fault[]
   /** Other processes follow the same mirror. */
   readonly shared: boolean
 }
@@ -142,6 +145,7 @@ export function startProgress(mirror: string, now: bigint): Progress {
     wholeness: null,
     connectors: [],
     fault: null,
+    leftOut: [],
     shared: false,
   }
 }
@@ -201,6 +205,8 @@ export function reduce(progress: Progress, event: MirrorEvent, now: bigint): Pro
       return { ...progress, wholeness: { whole: event.whole, why: event.why } }
     case 'connectors':
       return { ...progress, connectors: event.connectors }
+    case 'left-out':
+      return { ...progress, leftOut: event.faults }
     case 'shared':
       return { ...progress, shared: true }
     case 'notice':
@@ -266,6 +272,13 @@ export function tableProgress(states: readonly TableState[]): TableProgress[] {
     rowsCopied,
     rowsExpected: null,
   }))
+}
+
+/** The same before copies that are not whole are made anew, with what was copied of them. */
+export function anewProgress(states: readonly TableState[]): TableProgress[] {
+  return tableProgress(
+    states.map((state) => (state.state === 'copied' ? state : { ...state, rowsCopied: 0 })),
+  )
 }
 
 export function appliedEvent(batch: Batch, replayed: boolean): MirrorEvent {

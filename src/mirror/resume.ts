@@ -2,6 +2,7 @@ import { catalogue } from '../model/catalogue/index.ts'
 import type { Checkpoint, Identities } from '../model/checkpoint.ts'
 import { Fault, type FaultCode } from '../model/fault.ts'
 import { describePositions, type Position, type Positions } from '../model/position.ts'
+import type { Table } from '../model/table.ts'
 import type { Source } from '../source/source.ts'
 import type { MirrorOptions } from './options.ts'
 import { settingsOf } from './plan.ts'
@@ -17,11 +18,16 @@ export async function compareLogs(
   signal: AbortSignal,
 ): Promise<void> {
   refuseOtherLog(source, checkpoint.positions)
-  refuseForeignLog(checkpoint.source, await source.identity())
+  refuseForeignLog(checkpoint.source, await source.identity(followed(checkpoint)))
   const { from, head, gap } = await source.range()
   refuseGap(source, checkpoint.positions, { from, code: gap ?? 'HF-L105' })
   refuseOlderLog(source, checkpoint.positions, head)
   await source.confirm(checkpoint.positions, signal)
+}
+
+/** Its tables that the log is kept for: those whose copies were begun. */
+export function followed({ tables }: Checkpoint): readonly Table[] {
+  return tables.filter(({ start }) => start !== null).map(({ table }) => table)
 }
 
 /** Another server says so by its log, whatever it holds under this mirror's names. */

@@ -2,17 +2,17 @@ import { anyOf } from '../async/abort.ts'
 import type { Checkpoint } from '../model/checkpoint.ts'
 import { Fault } from '../model/fault.ts'
 import { Gathering } from '../model/gathering.ts'
-import type { Position, Positions } from '../model/position.ts'
+import { covers, type Position, type Positions } from '../model/position.ts'
 import { openSource } from '../source/registry.ts'
 import type { Source, Wholeness } from '../source/source.ts'
 import { openTarget } from '../target/registry.ts'
-import type { Claim, Target } from '../target/target.ts'
+import type { Target } from '../target/target.ts'
 import { setBack } from './back.ts'
 import { birth, copyAgain, type Ends, preflight, refuseFailures } from './birth.ts'
 import { Latecomers } from './later.ts'
 import type { MirrorOptions, MirrorOutcome, Run } from './options.ts'
 import { refuseSamePlace, refuseShape, settingsOf } from './plan.ts'
-import { tableProgress } from './progress.ts'
+import { anewProgress } from './progress.ts'
 import { compareLogs, isDefault, refuseOtherSettings } from './resume.ts'
 import { refuseUnshareable, type SharedEnds, shareMirror } from './sharing.ts'
 import { type Streaming, streamMirror } from './stream.ts'
@@ -58,7 +58,7 @@ async function once(run: Run): Promise<MirrorOutcome | null> {
   const known = await refuseBeforehand(run, source, target)
   // A source may follow what the checkpoint names, whatever is selected.
   for (const [lane, { token }] of known?.positions ?? []) source.position(lane, token)
-  run.leftOut ??= new Set()
+  run.leftOut ??= new Map()
   const later = new Latecomers({ source, target, watch }, run.leftOut)
   if (options.shared === true) return await shareMirror({ run, source, target, later }, found)
   run.goal ??= await goalOf(options, source)
@@ -69,7 +69,7 @@ async function once(run: Run): Promise<MirrorOutcome | null> {
   run.opened = true
   const signal = anyOf(run.drain, claim.lost)
   const ends: Ends = { options, source, target, watch, signal }
-  const checkpoint = await prepared(ends, claim, later)
+  const checkpoint = await prepared(ends, claim.checkpoint, later)
   run.goal = await fullGoal(run, source, checkpoint)
   if (options.snapshotOnly === true) {
     await target.finish()
@@ -86,9 +86,9 @@ function seen(told: Wholeness, { traits, label }: Target): Wholeness {
 
 /**
  * Follows all lanes; those that the source wants set back first, as often as it does, and with
- * those of tables that come.
+ * those of tables that come. Null where one of these has gone again.
  */
-async function stream(all: Streaming, later: Latecomers): Promise<MirrorOutcome> {
+async function stream(all: Streaming, later: Latecomers): Promise<MirrorOutcome | null> {
   const { run, source, target, claim, drain } = all
   const signal = anyOf(drain, claim.lost)
   for (let { checkpoint } = all; ; checkpoint = await read(target)) {
@@ -96,8 +96,11 @@ async function stream(all: Streaming, later: Latecomers): Promise<MirrorOutcome>
       const outcome = await untilCome({ ...all, checkpoint }, later)
       if (outcome.ended !== 'drained' || drain.aborted) return outcome
       const { options, watch } = run
-      await later.admit({ options, source, target, watch, signal }, checkpoint)
+      const come = await later.admit({ options, source, target, watch, signal }, checkpoint)
+      if (come) run.goal = await fullGoal(run, source, await read(target))
     } catch (error) {
+      // Something may still be under way at the target, which a new claim ends.
+      if (await later.lost(error, checkpoint)) return null
       if (!(error instanceof Gathering)) throw error
       await setBack({ source, target }, checkpoint, error.back)
     }
@@ -117,7 +120,7 @@ async function found({ run, source, target, later }: SharedEnds): Promise<void> 
   await using claim = await target.claim({ settings, patience: 0 }, run.drain)
   run.opened = true
   const signal = anyOf(run.drain, claim.lost)
-  await prepared({ options, source, target, watch, signal }, claim, later)
+  await prepared({ options, source, target, watch, signal }, claim.checkpoint, later)
   await target.finish()
 }
 
@@ -157,10 +160,16 @@ async function goalOf(options: MirrorOptions, source: Source): Promise<Positions
 async function fullGoal(
   { goal, options }: Run,
   source: Source,
-  { positions }: Checkpoint,
+  { positions, tables }: Checkpoint,
 ): Promise<Positions | null> {
   if (goal === null || options.until !== 'caught-up') return goal
-  if ([...positions.keys()].every((lane) => goal.has(lane))) return goal
+  // Tables that came since join at places of their own.
+  const later = tables.filter(({ table }) => table.since !== undefined)
+  const farthest = later.reduce(
+    (far, { start }) => (start === null || covers(source.compare, far, start) ? far : start),
+    goal,
+  )
+  if ([...positions.keys()].every((lane) => goal.has(lane))) return farthest
   return new Map([...(await source.fence()), ...goal])
 }
 
@@ -168,24 +177,38 @@ async function fullGoal(
  * The checkpoint with every table copied: from nothing, or from where an earlier process stood, and
  * with those that have come since.
  */
-async function prepared(ends: Ends, claim: Claim, later: Latecomers): Promise<Checkpoint> {
+async function prepared(
+  ends: Ends,
+  known: Checkpoint | null,
+  later: Latecomers,
+): Promise<Checkpoint> {
   const { source, target, watch } = ends
-  const known = claim.checkpoint
   if (known === null || known.positions.size === 0) {
     await birth(ends)
-    return read(target)
+    return await withLater(ends, later)
   }
-  await compareLogs(source, known, ends.signal)
-  // What was copied of a table that is not whole is copied anew.
-  const counted = known.tables.map((table) =>
-    table.state === 'copied' ? table : { ...table, rowsCopied: 0 },
-  )
-  watch({ kind: 'tables', tables: tableProgress(counted) })
+  try {
+    await compareLogs(source, known, ends.signal)
+  } catch (error) {
+    if (await later.lost(error, known)) return await prepared(ends, await read(target), later)
+    throw error
+  }
+  watch({ kind: 'tables', tables: anewProgress(known.tables) })
   const unfinished = known.tables.filter(({ state }) => state !== 'copied')
   const rest = unfinished.map(({ table }) => table)
-  if (rest.length > 0) await copyAgain(ends, rest)
-  const whole = rest.length > 0 ? await read(target) : known
-  return (await later.admit(ends, whole)) ? await read(target) : whole
+  const [first, come] = [
+    rest.filter(({ since }) => since === undefined),
+    rest.filter(({ since }) => since !== undefined),
+  ]
+  if (first.length > 0) await copyAgain(ends, first)
+  if (come.length > 0) await later.goOn(ends, come)
+  return await withLater(ends, later)
+}
+
+/** The checkpoint as it is, once those were taken in that have come. */
+async function withLater(ends: Ends, later: Latecomers): Promise<Checkpoint> {
+  const whole = await read(ends.target)
+  return (await later.admit(ends, whole)) ? await read(ends.target) : whole
 }
 
 async function read(target: Target): Promise<Checkpoint> {

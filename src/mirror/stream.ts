@@ -9,6 +9,7 @@ import type { Source } from '../source/source.ts'
 import { batches, type Limits } from '../stream/batches.ts'
 import type { Claim, Target } from '../target/target.ts'
 import { Course, headIn } from './course.ts'
+import { isAtEnd, type Leg, legOf, within } from './leg.ts'
 import type { MirrorLimits, MirrorOutcome, Run } from './options.ts'
 import { streamEncoding } from './plan.ts'
 import { follow } from './run.ts'
@@ -28,32 +29,31 @@ export interface Streaming {
 /** Follows the source until the goal is durable, a person stops it, or something fails. */
 export async function streamMirror(all: Streaming): Promise<MirrorOutcome> {
   const { run, source, target, claim, checkpoint } = all
-  const { positions, tables } = checkpoint
+  const { positions } = checkpoint
+  const leg = legOf(source, checkpoint)
+  const { tables } = leg
   const head = headIn((await source.range()).head, positions)
   const { compare } = source
   const course = new Course({ compare, head, goal: run.goal, durable: positions, watch: run.watch })
   run.watch({ kind: 'phase', phase: 'catching-up', reason: null })
   run.watch({ kind: 'source', head, retainedBytes: null, limitBytes: null })
   course.watch({ kind: 'durable', positions })
-  await using vigil = await watchOver({ source, target, checkpoint, course })
+  const followed = tables.map(({ table }) => table)
+  await using vigil = await watchOver({ source, target, checkpoint, followed, course })
   const lost = anyOf(claim.lost, vigil.broken)
-  const encoding = streamEncoding(
-    source,
-    target,
-    tables.map(({ table }) => table),
-  )
+  const encoding = streamEncoding(source, target, followed)
   const mirrors = checkpoint.settings['shape'] !== 'history'
   const marker = markerOf(all, encoding)
   const flow = batches({
-    stream: (signal) => read(all, encoding, { signal, lost }),
+    stream: (signal) => read({ ...all, leg }, encoding, { signal, lost }),
     after: positions,
     route: new Route(compare, tables, marker),
     compare,
     limits: streamLimits(run.options.limits),
-    awaited: course.awaited,
+    awaited: (reached) => course.awaited(reached) || isAtEnd(source, leg, reached),
     drain: anyOf(all.drain, course.arrived),
     ahead: run.options.limits.ahead && target.traits.ahead === true,
-    growing: mayGrow(all) && mirrors && marker === null,
+    growing: mayGrow(all) && mirrors && marker === null && leg.until === null,
   })
   await follow({ source, target, batches: flow, encoding, watch: course.watch, lost }).catch(
     (error: unknown) => {
@@ -62,7 +62,7 @@ export async function streamMirror(all: Streaming): Promise<MirrorOutcome> {
     },
   )
   lost.throwIfAborted()
-  await vigil.conclude()
+  await vigil.conclude(course.arrived.aborted)
   return { ended: course.arrived.aborted ? 'caught-up' : 'drained', positions: course.durable }
 }
 
@@ -79,15 +79,16 @@ function markerOf({ target, checkpoint }: Streaming, encoding: string): Marker |
 
 /** The source's stream; ends with the reason when the mirror has lost what it needs to go on. */
 async function* read(
-  { source, checkpoint }: Streaming,
+  { source, checkpoint, leg }: Streaming & { readonly leg: Leg },
   encoding: string,
   { signal, lost }: { readonly signal: AbortSignal; readonly lost: AbortSignal },
 ): AsyncIterable<readonly StreamItem[]> {
   point('stream-opened')
-  const tables = checkpoint.tables.map(({ table }) => table)
+  const tables = leg.tables.map(({ table }) => table)
   const before = checkpoint.settings['shape'] === 'history'
   const options = { tables, encoding, before }
-  yield* source.stream(checkpoint.positions, options, anyOf(signal, lost))
+  const log = source.stream(checkpoint.positions, options, anyOf(signal, lost))
+  yield* leg.until === null ? log : within(log, { source, checkpoint, until: leg.until })
   lost.throwIfAborted()
 }
 

@@ -10,7 +10,7 @@ import { type CompareOptions, compareDefaults, compareEnds, type Ends } from '..
 import type { Verification } from '../verify/report.ts'
 import { openBehind } from './behind.ts'
 import type { Connectors } from './options.ts'
-import { refuseForeignLog } from './resume.ts'
+import { followed, refuseForeignLog } from './resume.ts'
 
 export interface VerifyOptions extends Partial<CompareOptions> {
   readonly name: string
@@ -66,5 +66,5 @@ async function refuseStranger(source: Source, target: Target, mirror: string): P
   if (checkpoint.positions.size === 0) return
   // A source may follow what the checkpoint names, whatever is selected.
   for (const [lane, { token }] of checkpoint.positions) source.position(lane, token)
-  refuseForeignLog(checkpoint.source, await source.identity())
+  refuseForeignLog(checkpoint.source, await source.identity(followed(checkpoint)))
 }

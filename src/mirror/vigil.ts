@@ -10,14 +10,16 @@ import { type Course, headIn } from './course.ts'
 export interface Vigil extends AsyncDisposable {
   /** Aborted, with the Fault as reason, when a look found what must end the stream. */
   readonly broken: AbortSignal
-  /** What is done once more when the stream has ended well. */
-  conclude(): Promise<void>
+  /** What is done once more when the stream has ended well; `arrived`: at its goal. */
+  conclude(arrived: boolean): Promise<void>
 }
 
 export interface VigilOptions {
   readonly source: Source
   readonly target: Target
   readonly checkpoint: Checkpoint
+  /** Those of its tables that are followed. */
+  readonly followed: readonly Table[]
   readonly course: Course
 }
 
@@ -32,7 +34,7 @@ const CATALOGUE = 10_000
  * foreign keys as soon as every table has passed its start.
  */
 export async function watchOver(options: VigilOptions): Promise<Vigil> {
-  const { source, target, checkpoint, course } = options
+  const { source, target, checkpoint, followed, course } = options
   const broken = new AbortController()
   const finish = finisher(options)
   const learner = new Learner(options)
@@ -52,7 +54,7 @@ export async function watchOver(options: VigilOptions): Promise<Vigil> {
   }
   const sequences = async (): Promise<void> => target.setSequences(await source.sequences())
   const catalogue = async (): Promise<void> => {
-    await source.look(checkpoint.tables.map(({ table }) => table))
+    await source.look(followed)
     await learner.learn()
     await sequences()
   }
@@ -67,8 +69,9 @@ export async function watchOver(options: VigilOptions): Promise<Vigil> {
   }
   return {
     broken: broken.signal,
-    conclude: async () => {
+    conclude: async (arrived) => {
       await stop()
+      if (arrived) await finish()
       await sequences()
     },
     [Symbol.asyncDispose]: stop,
@@ -95,7 +98,7 @@ class Learner {
 
   constructor(options: VigilOptions) {
     this.#options = options
-    this.#tables = options.checkpoint.tables.map(({ table }) => table)
+    this.#tables = options.followed
   }
 
   async learn(): Promise<void> {

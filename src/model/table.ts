@@ -36,6 +36,11 @@ export interface Table {
   readonly version: string
   /** What its source noted of the moment to recognise later changes by; only the source reads it. */
   readonly mark?: string
+  /**
+   * How the log came to carry it, where that was later than with the tables of the first copy; only
+   * the source reads it.
+   */
+  readonly since?: string
   /** What the source calls it, where the target has other names or further columns for it. */
   readonly called?: {
     readonly schema: string

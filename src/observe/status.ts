@@ -6,7 +6,7 @@ import {
   type TableProgress,
 } from '../mirror/progress.ts'
 import type { Checkpoint } from '../model/checkpoint.ts'
-import type { Todo } from '../model/fault.ts'
+import type { Fault, Todo } from '../model/fault.ts'
 import type { Phase } from '../model/phase.ts'
 import { describePositions } from '../model/position.ts'
 import { copiedRows, type Follower } from './follower.ts'
@@ -89,16 +89,20 @@ export interface Status {
   }
   readonly counters: Readonly<Record<string, number>>
   readonly tables: readonly TableStatus[]
+  /** Tables that came to the source and are not mirrored, and what is to be done of each. */
+  readonly left_out: readonly FaultStatus[]
   /** It is one of several processes, or may be: `members` says who they are. */
   readonly shared: boolean
   /** The processes that share the mirror, as its target knows them; none where one has it. */
   readonly members: readonly MemberStatus[]
-  readonly fault: {
-    readonly code: string
-    readonly what: string
-    readonly todo: readonly Todo[]
-  } | null
+  readonly fault: FaultStatus | null
   readonly timestamp: string
+}
+
+interface FaultStatus {
+  readonly code: string
+  readonly what: string
+  readonly todo: readonly Todo[]
 }
 
 /** An answer older than this many milliseconds proves nothing; both ends answer every 2 s. */
@@ -150,6 +154,7 @@ export function runningStatus(follower: Follower): Status {
     },
     counters: countersOf(progress),
     tables: [...progress.tables.values()].map(tableStatus),
+    left_out: progress.leftOut.map(faultStatus),
     shared: progress.shared,
     members: [],
     fault: faultOf(progress),
@@ -194,6 +199,7 @@ export function storedStatus(
     log: { retained_bytes: null, limit_bytes: null, age_seconds: null, limit_seconds: null },
     counters: {},
     tables,
+    left_out: [],
     shared: false,
     members: [],
     timestamp: isoTime(wallMicros()),
@@ -318,7 +324,11 @@ export function tableStatus({
 
 function faultOf({ fault, phase }: Progress): Status['fault'] {
   const present = fault !== null && (phase === 'halted' || phase === 'waiting')
-  return present ? { code: fault.code, what: fault.detail.what, todo: fault.todo } : null
+  return present ? faultStatus(fault) : null
+}
+
+function faultStatus({ code, detail, todo }: Fault): FaultStatus {
+  return { code, what: detail.what, todo }
 }
 
 function heardMessage(who: string, silence: number | null): string {

@@ -118,7 +118,7 @@ export interface LogAge {
 
 /** Tables that came to be after a mirror had chosen its own. */
 export interface Later {
-  /** Those that can be followed from their beginning. */
+  /** Those that can be followed; what surrounds them may be that of the others, too. */
   readonly blueprint: Blueprint
   /** Why others cannot, each by its name. */
   readonly refused: readonly Fault[]
@@ -197,8 +197,11 @@ export interface Source extends AsyncDisposable {
   /** Encodings that rows of this table can be read in, best first; `values` is always among them. */
   encodings(table: Table): { readonly stream: readonly string[]; readonly copy: readonly string[] }
 
-  /** Facts that say which log this is (promise 7). Faults when the mirror's hold on it is gone. */
-  identity(): Promise<Identities>
+  /**
+   * Facts that say which log this is (promise 7). Faults when the mirror's hold on it is gone.
+   * `tables`: those that are followed; all for which the log is kept, unless given.
+   */
+  identity(tables?: readonly Table[]): Promise<Identities>
   /**
    * The oldest place that can be read from, and the newest that is safe on the source's disk. `gap` is
    * the fault that it means to stand before the oldest; HF-L105 when absent.
@@ -234,6 +237,12 @@ export interface Source extends AsyncDisposable {
    * beside the ones that are `known`. Cheap while none has come.
    */
   later?(selection: Selection, known: readonly Table[]): Promise<Later>
+  /**
+   * Makes the log carry changes of tables that came later, beside the others; safe to repeat. Gives
+   * them back as the checkpoint is to know them; null where others hold them for too long. Left out
+   * where it carries them already.
+   */
+  admit?(tables: readonly Table[]): Promise<readonly Table[] | null>
 
   /**
    * Of a source that another program fills: these tables as they will be told anew, by their names;

@@ -156,6 +156,9 @@ export class RenamedTarget implements Target {
   begin(...[tables, snapshot]: Parameters<Target['begin']>): Promise<void> {
     return this.#inner.begin(tables.map(this.#of), snapshot)
   }
+  forget(tables: readonly Table[]): Promise<void> {
+    return this.#inner.forget(tables.map(this.#of))
+  }
   relocate(...[tables, to]: Parameters<Target['relocate']>): Promise<void> {
     return this.#inner.relocate(tables.map(this.#of), to)
   }

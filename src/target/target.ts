@@ -46,6 +46,8 @@ export interface PlannedTable {
   readonly table: Table
   readonly target: { readonly schema: string; readonly name: string }
   readonly mode: TableMode
+  /** It was mirrored and finished before this plan was made: nothing is built for it any more. */
+  readonly standing?: true
 }
 
 export interface TargetPlan {
@@ -133,8 +135,13 @@ export interface Target extends AsyncDisposable {
   /** The processes that share the mirror, the eldest first; none while nobody does. */
   members?(): Promise<readonly MemberLease[]>
 
-  /** Creates what is missing and records every table as pending. One transaction if it can. */
+  /**
+   * Creates what is missing and records every table as pending that is not recorded yet. One
+   * transaction if it can.
+   */
   prepare(plan: TargetPlan): Promise<void>
+  /** Records that these tables are no longer part of the mirror. They stay with their rows. */
+  forget(tables: readonly Table[]): Promise<void>
   /**
    * Records that these tables are now copied from a snapshot at `positions`: they are emptied of
    * what an earlier attempt copied. `first` also makes `positions` and `source` the checkpoint's;

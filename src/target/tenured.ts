@@ -8,7 +8,7 @@ import type { Claim, ClaimRequest, Membership, Target, TargetPlan } from './targ
 /** What a claim allows: the half of a target that writes. */
 export interface Tenure
   extends AsyncDisposable,
-    Pick<Target, 'prepare' | 'begin' | 'copy' | 'copied' | 'finish' | 'apply'> {
+    Pick<Target, 'prepare' | 'forget' | 'begin' | 'copy' | 'copied' | 'finish' | 'apply'> {
   readonly lost: AbortSignal
   readonly durable: Positions
   /** Left out where one batch is written after the other. */
@@ -19,6 +19,12 @@ export interface Tenure
   setSequences?(sequences: readonly Sequence[]): Promise<void>
   /** Left out where a label is a text, whatever the list it is from. */
   learn?(vocabularies: readonly Vocabulary[]): ReturnType<Target['learn']>
+}
+
+/** The plan without these tables. */
+export function without(plan: TargetPlan, tables: readonly Table[]): TargetPlan {
+  const gone = new Set(tables.map(({ id }) => id))
+  return { ...plan, tables: plan.tables.filter(({ table }) => !gone.has(table.id)) }
 }
 
 /** Becomes one of several processes at a target whose traits say that it takes them. */
@@ -59,6 +65,9 @@ export class Tenured<T extends Tenure> implements AsyncDisposable {
 
   prepare(plan: TargetPlan): Promise<void> {
     return this.tenure.prepare(plan)
+  }
+  forget(tables: readonly Table[]): Promise<void> {
+    return this.tenure.forget(tables)
   }
   begin(
     tables: readonly Table[],

@@ -126,6 +126,15 @@ export class MemoryTarget implements Target {
     })
   }
 
+  forget(tables: readonly Table[]): Promise<void> {
+    const { mirror } = this.#options
+    const gone = new Set(tables.map(({ id }) => id))
+    return this.#write('forget', (t) => {
+      const kept = [...this.#record(t).tables].filter(([id]) => !gone.has(id))
+      t.change(mirror, { tables: new Map(kept) })
+    })
+  }
+
   begin(tables: readonly Table[], snapshot: Parameters<Target['begin']>[1]): Promise<void> {
     const { mirror } = this.#options
     return this.#write('begin', (t) => {

@@ -141,6 +141,11 @@ export function statusText(status: Status, paint: Paint): string {
     row('copying', `${table.name}  ${count(table.rows_copied)}${of} rows`)
   }
   if (waiting.length > 10) row('', `and ${waiting.length - 10} more tables`)
+  for (const { code, what, todo } of status.left_out.slice(0, 10)) {
+    row('left out', `${code} ${what}`)
+    for (const step of todo) row('', `  ${todoText(step, { mirror: status.mirror })}`)
+  }
+  if (status.left_out.length > 10) row('', `and ${status.left_out.length - 10} more`)
   return lines.join('\n')
 }
 

@@ -113,4 +113,16 @@ export const sourcePreflightFaults = {
       },
     ],
   },
+  'HF-S311': {
+    ...warning,
+    title: 'A table came to the source that the mirror cannot take by itself',
+    why: 'Tables that match the selection are taken when they come. Partitioned tables are not, nor is a table without a key where the mirror began without a publication for such tables.',
+    todo: [
+      {
+        text: 'Mirror it by a mirror of its own, with the same URLs and another name.',
+        run: 'holdfast run --name NAME --include schema.table',
+      },
+      { text: 'Or make the whole mirror again: destroy, then run.' },
+    ],
+  },
 } as const satisfies Record<string, CatalogueEntry>

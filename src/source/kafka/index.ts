@@ -155,6 +155,7 @@ class KafkaSource implements Source {
   }
 
   async later(selection: Selection, known: readonly Table[]): Promise<Later> {
+    if (selection.include.length === 0) return { blueprint: this.#blueprint([]), refused: [] }
     const names = new Set(known.map(({ id }) => id))
     const { tables, refused } = await this.#latecomers.find(selection, names, this.#quiet.signal)
     for (const { found, notices } of tables) {

@@ -14,7 +14,9 @@ import {
 } from '../../model/table.ts'
 import type {
   Estimate,
+  Later,
   LogState,
+  Selection,
   Snapshot,
   Source,
   SourceOptions,
@@ -25,6 +27,7 @@ import { preflightSource } from './check/preflight.ts'
 import { readCounters } from './counters.ts'
 import { estimateTables } from './estimate.ts'
 import { Keeping } from './keeping.ts'
+import { Newcomers } from './later.ts'
 import { logSettings } from './look.ts'
 import { LANE } from './place.ts'
 import { Places } from './places.ts'
@@ -75,6 +78,7 @@ class MysqlSource implements Source {
   readonly #server: Server
   readonly #places: Places
   readonly #keeping: Keeping
+  readonly #newcomers = new Newcomers()
   /** What was said last of how the log is written; null while that is well. */
   #said: string | null = null
   /** The newest place that the target has on disk. */
@@ -106,8 +110,9 @@ class MysqlSource implements Source {
     })
   }
 
-  async inspect(): Promise<Blueprint> {
-    const { selection, endpoint } = this.#options
+  async inspect(of?: readonly Table[]): Promise<Blueprint> {
+    const { endpoint } = this.#options
+    const selection = of === undefined ? this.#options.selection : new Set(of.map(({ id }) => id))
     const wanted = { selection, home: endpoint.database }
     return blueprintOf(this.#control, await readSource(this.#control, wanted))
   }
@@ -158,10 +163,25 @@ class MysqlSource implements Source {
 
   async prepare(_tables: readonly Table[]): Promise<void> {}
 
-  async snapshot(_options: { readonly keep: boolean }, signal: AbortSignal): Promise<Snapshot> {
-    const { tables } = await this.inspect()
+  async later(selection: Selection, known: readonly Table[]): Promise<Later> {
+    const home = this.#options.endpoint.database
+    const logs = logsCascades(this.#control, this.#server)
+    const looking = { selection, home, known, logsCascades: logs }
+    return await this.#newcomers.find(this.#control, looking)
+  }
+
+  /** The log is of all tables; what is noted is that a table was not among the first. */
+  async admit(tables: readonly Table[]): Promise<readonly Table[]> {
+    return tables.map((table) => ({ ...table, since: 'later' }))
+  }
+
+  async snapshot(
+    options: { readonly keep: boolean; readonly tables?: readonly Table[] },
+    signal: AbortSignal,
+  ): Promise<Snapshot> {
+    const { tables } = await this.inspect(options.tables)
     const unchanged = async (): Promise<void> => {
-      const found = (await this.inspect()).tables
+      const found = (await this.inspect(options.tables)).tables
       const now = new Map(found.map(({ id, version, mark }) => [id, `${version} ${mark}`]))
       const changed = tables.filter(({ id, version, mark }) => now.get(id) !== `${version} ${mark}`)
       if (changed.length === 0) return

@@ -9,9 +9,12 @@ import type { Finding } from '../../model/fault.ts'
 import type { Comparison, Position, Positions } from '../../model/position.ts'
 import type { Present, SourceReader } from '../../model/reader.ts'
 import type { Blueprint, Sequence, Table, Vocabulary } from '../../model/table.ts'
+import { firstOf } from '../newcomers.ts'
 import type {
   Estimate,
+  Later,
   LogState,
+  Selection,
   Snapshot,
   Source,
   SourceOptions,
@@ -20,6 +23,7 @@ import type {
 import { identityFacts, readLeaves } from './check/facts.ts'
 import { requireLandmark } from './check/landmark.ts'
 import { preflightSource } from './check/preflight.ts'
+import { Newcomers } from './later.ts'
 import { currentHead, emitFence, emitWord } from './log/head.ts'
 import { Lookout } from './look.ts'
 import { type Names, namesFor } from './names.ts'
@@ -34,7 +38,14 @@ import {
   positionAt,
   positionsAt,
 } from './position.ts'
-import { dropPublications, preparePublications, requirePublications } from './publication.ts'
+import {
+  dropPublications,
+  extendPublications,
+  preparePublications,
+  requirePublications,
+  requireSince,
+  stampsOf,
+} from './publication.ts'
 import { openPresent } from './reader/present.ts'
 import { openSourceReader } from './reader/reader.ts'
 import { Declarations } from './schema/declared.ts'
@@ -82,6 +93,7 @@ class PostgresSource implements Source {
   readonly #log: string
   readonly #lookout: Lookout
   readonly #declarations = new Declarations()
+  readonly #newcomers = new Newcomers()
   /** Of its own transactions, which are asked for again and again. */
   #looking: Session | null = null
   #book: TypeBook
@@ -120,9 +132,10 @@ class PostgresSource implements Source {
     })
   }
 
-  async inspect(): Promise<Blueprint> {
+  async inspect(of?: readonly Table[]): Promise<Blueprint> {
+    const wanted = of === undefined ? this.#options.selection : new Set(of.map(({ id }) => id))
     return await this.#apart(async (session) => {
-      const blueprint = await inspectSource(session, this.#options.selection)
+      const blueprint = await inspectSource(session, wanted)
       this.#book = await readTypeBook(session)
       return { ...blueprint, tables: await marked(session, blueprint.tables) }
     })
@@ -136,17 +149,20 @@ class PostgresSource implements Source {
     return encodingsOf(table, this.#book)
   }
 
-  async identity(): Promise<Identities> {
+  async identity(tables: readonly Table[] | null = null): Promise<Identities> {
     const slot = await requireSlot(this.#control, this.#names.slot, this.#place.database)
     const publications = await requirePublications(this.#control, this.#names)
-    const published = publications.flatMap(({ tables }) => [...tables])
-    const leaves = await readLeaves(this.#control, published)
+    if (tables !== null) await requireSince(this.#control, publications, tables)
+    const published = publications.flatMap((one) => [...one.tables])
+    const first = tables === null ? published : firstOf(tables).map(({ id }) => id)
+    const leaves = await readLeaves(this.#control, first)
     const ids = [...leaves.keys()].join(' ')
     const digest = createHash('sha256').update(ids).digest('hex').slice(0, 16)
     const place = await readPlace(this.#control)
     const partitions = `${leaves.size} ${digest}`
-    this.#lookout.remember(publications, leaves)
-    return identityFacts({ place, slot, publications, partitions })
+    this.#lookout.remember({ tables, publications, leaves })
+    const stamps = stampsOf(publications, tables)
+    return identityFacts({ place, slot, stamps, partitions })
   }
 
   async range(): Promise<{ readonly from: Positions; readonly head: Positions }> {
@@ -183,7 +199,23 @@ class PostgresSource implements Source {
   }
 
   async prepare(tables: readonly Table[]): Promise<void> {
-    await preparePublications(this.#control, this.#names, tables)
+    const appends = this.#options.selection.keyless === 'append'
+    await preparePublications(this.#control, this.#names, { tables, appends })
+  }
+
+  async later(selection: Selection, known: readonly Table[]): Promise<Later> {
+    const { mirror } = this.#options
+    const come = await this.#newcomers.come(this.#control, selection, known)
+    if (come === null) return this.#newcomers.found
+    return await this.#apart(async (session) => {
+      const found = await this.#newcomers.look(session, { mirror, selection, known, come })
+      this.#book = await readTypeBook(session)
+      return found
+    })
+  }
+
+  async admit(tables: readonly Table[]): Promise<readonly Table[] | null> {
+    return await extendPublications(this.#control, this.#names, tables)
   }
 
   async snapshot(options: { readonly keep: boolean }, signal: AbortSignal): Promise<Snapshot> {

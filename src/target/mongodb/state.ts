@@ -158,6 +158,12 @@ export class MirrorState {
     return tables
   }
 
+  /** Takes tables out of the mirror. */
+  async forget(epoch: bigint, ids: ReadonlySet<string>): Promise<void> {
+    const { tables } = await this.#held(epoch)
+    await this.change(epoch, { $set: { tables: tables.filter(({ id }) => !ids.has(id)) } })
+  }
+
   /** Records that these tables are being copied from a snapshot at these positions. */
   async begin(
     epoch: bigint,

@@ -157,6 +157,12 @@ export class MongoTenure implements Tenure, Places {
     if (snapshot.first) this.#durable = snapshot.positions
   }
 
+  async forget(tables: readonly Table[]): Promise<void> {
+    const ids = new Set(tables.map(({ id }) => id))
+    await this.#lease.send(() => this.#state.forget(this.epoch, ids))
+    this.#tables = (await this.#state.held(this.epoch)).tables
+  }
+
   /** Takes away what an earlier copy of ours left; documents that were there before are kept. */
   async #empty(place: Place, state: StoredTable['state']): Promise<void> {
     const { collection, layout, mode } = place

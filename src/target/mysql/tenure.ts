@@ -13,7 +13,7 @@ import { Hold } from '../hold.ts'
 import { fenced } from '../holding.ts'
 import type { Lease } from '../lease.ts'
 import type { Target, TargetOptions, TargetPlan } from '../target.ts'
-import type { Tenure } from '../tenured.ts'
+import { type Tenure, without } from '../tenured.ts'
 import { Applier } from './apply/apply.ts'
 import { Bindings } from './apply/bindings.ts'
 import { findTables } from './apply/columns.ts'
@@ -166,6 +166,15 @@ export class MysqlTenure implements Tenure {
     })
     if (first) this.#disk.settle(positions)
     else this.#disk.added(more)
+  }
+
+  async forget(tables: readonly Table[]): Promise<void> {
+    const plan = this.#plan === null ? null : without(this.#plan, tables)
+    await this.#hold.write(async (session) => {
+      const ids = tables.map(({ id }) => id)
+      await stored.recordForgotten(session, this.#mirror, { ids, plan })
+    })
+    if (plan !== null) await this.usePlan(plan)
   }
 
   async relocate(...[tables, to]: Parameters<Target['relocate']>): Promise<void> {

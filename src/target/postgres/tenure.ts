@@ -11,7 +11,7 @@ import { toEmpty } from '../emptying.ts'
 import { Hold } from '../hold.ts'
 import { LEASE_MS } from '../holding.ts'
 import type { Held, Target, TargetOptions, TargetPlan } from '../target.ts'
-import type { Tenure } from '../tenured.ts'
+import { type Tenure, without } from '../tenured.ts'
 import { Ahead } from './apply/ahead.ts'
 import { type Applied, Applier } from './apply/apply.ts'
 import { Bindings } from './apply/bindings.ts'
@@ -207,6 +207,15 @@ export class PostgresTenure implements Tenure {
     })
     if (first) this.#durable.committed(positions, null)
     else this.#durable.added(more)
+  }
+
+  async forget(tables: readonly Table[]): Promise<void> {
+    const plan = this.#plan === null ? null : without(this.#plan, tables)
+    await this.#hold.write(async (session) => {
+      const ids = tables.map(({ id }) => id)
+      await stored.recordForgotten(session, this.#mirror, { ids, plan })
+    })
+    this.#plan = plan
   }
 
   async relocate(...[tables, to]: Parameters<Target['relocate']>): Promise<void> {

@@ -156,11 +156,22 @@ async function tableFindings(
   const count = reading.tables.length
   return [
     { level: 'ok', subject: 'tables', what: count === 1 ? '1 table' : `${count} tables` },
+    ...(await ownFindings(session, reading, options)),
+    ...omissionFindings(reading),
+  ]
+}
+
+/** What stands in the way of these tables. */
+export async function ownFindings(
+  session: Session,
+  reading: Reading,
+  { logsCascades }: Pick<PreflightOptions, 'logsCascades'>,
+): Promise<Finding[]> {
+  return [
     ...typeFindings(reading),
     ...engineFindings(reading),
-    ...(options.logsCascades ? [] : cascadeFindings(reading)),
+    ...(logsCascades ? [] : cascadeFindings(reading)),
     ...(await readFindings(session, reading.tables)),
-    ...omissionFindings(reading),
   ]
 }
 

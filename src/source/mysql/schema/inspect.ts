@@ -9,7 +9,7 @@ import type {
 import { neutralType } from '../../../dialect/mysql/types.ts'
 import { Fault } from '../../../model/fault.ts'
 import type { Blueprint, Table } from '../../../model/table.ts'
-import { noMatch, select } from '../../select.ts'
+import { type Naming, noMatch, select } from '../../select.ts'
 import type { Selection } from '../../source.ts'
 import { isOwnDatabase, namingOf, tableId } from '../names.ts'
 import { type Relation, readForeignKeys, readRelations, readTables } from './catalogue.ts'
@@ -17,7 +17,8 @@ import { type Follower, nativeOf, tableOf } from './shape.ts'
 
 /** Where to look, and for what. */
 export interface Wanted {
-  readonly selection: Selection
+  /** Patterns, or the ids of tables, of which those are read that there are. */
+  readonly selection: Selection | ReadonlySet<string>
   /** The database of the URL. */
   readonly home: string | null
 }
@@ -38,15 +39,8 @@ export interface Reading {
  * the URL's database. Throws HF-C104 and HF-C105 for patterns that cannot be read or match nothing.
  */
 export async function readSource(session: Session, wanted: Wanted): Promise<Reading> {
-  const { selection, home } = wanted
-  const [row] = await session.query('SELECT @@lower_case_table_names AS l')
-  const naming = namingOf(home, row?.['l'] !== '0')
-  const all = selection.include.length === 0
-  const relations = await readRelations(session, all ? home : null)
-  const { chosen, unmatched } = select(relations, selection, naming)
-  if (unmatched.length > 0) throw noMatch(unmatched, relations, naming)
+  const chosen = await choose(session, wanted)
   const kept = chosen.filter((relation) => omission(relation) === null)
-  if (kept.length === 0) throw nothing(relations, home)
   const tables = await readTables(session, kept)
   const schemas = [...new Set(kept.map(({ schema }) => schema))]
   return {
@@ -60,6 +54,25 @@ export async function readSource(session: Session, wanted: Wanted): Promise<Read
       kept.filter(({ kind }) => kind === 'SYSTEM VERSIONED').map((relation) => tableId(relation)),
     ),
   }
+}
+
+async function choose(session: Session, { selection, home }: Wanted): Promise<readonly Relation[]> {
+  if ('has' in selection) {
+    const all = await readRelations(session, null)
+    return all.filter((relation) => selection.has(tableId(relation)))
+  }
+  const naming = await namingAt(session, home)
+  const all = selection.include.length === 0
+  const relations = await readRelations(session, all ? home : null)
+  const { chosen, unmatched } = select(relations, selection, naming)
+  if (unmatched.length > 0) throw noMatch(unmatched, relations, naming)
+  if (chosen.every((relation) => omission(relation) !== null)) throw nothing(relations, home)
+  return chosen
+}
+
+export async function namingAt(session: Session, home: string | null): Promise<Naming> {
+  const [row] = await session.query('SELECT @@lower_case_table_names AS l')
+  return namingOf(home, row?.['l'] !== '0')
 }
 
 function isStrange(column: Parameters<typeof nativeOf>[0]): boolean {

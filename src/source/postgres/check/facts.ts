@@ -2,7 +2,6 @@ import type { Session } from '../../../dialect/postgres/connect.ts'
 import type { Place } from '../../../dialect/postgres/place.ts'
 import type { Identities } from '../../../model/checkpoint.ts'
 import { Fault } from '../../../model/fault.ts'
-import type { Publication } from '../publication.ts'
 import { oidArray, text } from '../rows.ts'
 import type { Slot } from '../slot.ts'
 
@@ -10,17 +9,16 @@ import type { Slot } from '../slot.ts'
 export function identityFacts(of: {
   readonly place: Place
   readonly slot: Slot
-  readonly publications: readonly Publication[]
+  readonly stamps: string
   readonly partitions: string
 }): Identities {
-  const { place, slot, publications, partitions } = of
-  const stamps = publications.map(({ name, stamp }) => `${name}:${stamp}`)
+  const { place, slot, stamps, partitions } = of
   return {
     system: { value: place.system, changed: 'HF-L106' },
     timeline: { value: place.timeline, changed: 'HF-L106' },
     database: { value: `${place.databaseOid} ${place.database}`, changed: 'HF-L106' },
     slot: { value: `${slot.name} ${slot.plugin}`, changed: 'HF-L105' },
-    publication: { value: stamps.join(' '), changed: 'HF-S206' },
+    publication: { value: stamps, changed: 'HF-S206' },
     partitions: { value: partitions, changed: 'HF-D406' },
   }
 }
@@ -43,7 +41,7 @@ export async function readLeaves(
 
 /** Throws HF-D406 for a leaf that was not there before. */
 export function refuseNewLeaf(
-  known: ReadonlyMap<string, string>,
+  known: { has(id: string): boolean },
   now: ReadonlyMap<string, string>,
 ): void {
   for (const [id, name] of now) {
@@ -51,7 +49,8 @@ export function refuseNewLeaf(
     throw new Fault('HF-D406', {
       what: `the partition ${name} came, which the mirror does not know`,
       side: 'source',
-      table: name,
+      // Not the table that the fault is of: as a table of its own it may be mirrored.
+      evidence: { partition: name },
     })
   }
 }

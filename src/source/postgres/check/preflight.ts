@@ -83,7 +83,7 @@ const { fail, warn } = findingsAt('source')
 /** The newest corrections of logical decoding that can lose or repeat changes, by major. */
 const CORRECTED: Readonly<Record<number, number>> = { 14: 19, 15: 14, 16: 10, 17: 6 }
 
-function versionFindings({ version, encoding }: ServerFacts): Finding[] {
+export function versionFindings({ version, encoding }: ServerFacts): Finding[] {
   const [major, minor] = [Math.floor(version / 10000), version % 10000]
   const findings: Finding[] = []
   if (major < 14) {
@@ -149,7 +149,7 @@ function roleFindings({ role, replicationRole }: ServerFacts): Finding[] {
   return [fail('HF-S207', 'role', { what, todo })]
 }
 
-function readFindings(
+export function readFindings(
   { role }: ServerFacts,
   tables: readonly Table[],
   rights: ReadonlyMap<string, TableRights>,
@@ -174,7 +174,7 @@ function readFindings(
   return findings
 }
 
-async function sequenceFindings(
+export async function sequenceFindings(
   session: Session,
   { role }: ServerFacts,
   { schema }: Reading,

@@ -287,7 +287,7 @@ export class Relations implements Tables {
       throw new Fault('HF-D406', {
         what: `${message.schema}.${message.name} is a partition that the mirror does not know`,
         side: 'source',
-        table: `${message.schema}.${message.name}`,
+        evidence: { partition: `${message.schema}.${message.name}` },
       })
     }
     this.#foreign.add(message.id)

@@ -50,28 +50,43 @@ export interface Reading {
 }
 
 /**
- * Reads the catalogue for the selected tables. Throws HF-C104 and HF-C105 for patterns that
+ * Reads the catalogue for the wanted tables. Throws HF-C104 and HF-C105 for patterns that
  * cannot be read or match nothing. Tables without an identity are left out under `exclude`;
  * under `refuse` and `append` they are there with an identity of none, and preflight decides.
  */
-export async function inspectSource(session: Session, selection: Selection): Promise<Blueprint> {
-  const { schema, tables } = await readSource(session, selection)
+export async function inspectSource(
+  session: Session,
+  wanted: Selection | ReadonlySet<string>,
+): Promise<Blueprint> {
+  const { schema, tables } = await readSource(session, wanted)
   return { dialect: 'postgres', tables, native: schema, plain: plainOf(schema) }
 }
 
-/** As `inspectSource`, with what preflight needs to know besides. */
-export async function readSource(session: Session, selection: Selection): Promise<Reading> {
+/**
+ * As `inspectSource`, with what preflight needs to know besides. `wanted` are patterns, or the ids of
+ * tables, of which those are read that there are.
+ */
+export async function readSource(
+  session: Session,
+  wanted: Selection | ReadonlySet<string>,
+): Promise<Reading> {
   await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
   try {
-    return await readSelected(session, selection)
+    return await readSelected(session, wanted)
   } finally {
     await session.query('ROLLBACK').catch(() => undefined)
   }
 }
 
-async function readSelected(session: Session, selection: Selection): Promise<Reading> {
+async function readSelected(
+  session: Session,
+  wanted: Selection | ReadonlySet<string>,
+): Promise<Reading> {
   const relations = (await session.query(RELATIONS)).map(relationOf)
-  const { chosen, omitted } = choose(relations, selection)
+  const { chosen, omitted } =
+    'has' in wanted
+      ? { chosen: relations.filter(({ id }) => wanted.has(id)), omitted: [] }
+      : choose(relations, wanted)
   const whole = await readTables(
     session,
     chosen.map((relation) => relation.id),
@@ -81,7 +96,8 @@ async function readSelected(session: Session, selection: Selection): Promise<Rea
       .filter((table) => table.kind === 'table' && table.identity.by === 'none')
       .map((table) => table.id),
   )
-  const dropped = selection.keyless === 'exclude' ? keyless : new Set<string>()
+  const leaves = 'keyless' in wanted && wanted.keyless === 'exclude'
+  const dropped = leaves ? keyless : new Set<string>()
   const kept = whole.tables.filter((table) => !dropped.has(table.id))
   const types = typeIndex(whole.types)
   const ids = kept.map((table) => table.id)

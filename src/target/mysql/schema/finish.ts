@@ -52,8 +52,13 @@ export function restOf(plan: TargetPlan, known: Known): Rest {
   const built = made.map(({ one, index }) => indexOf(one, index))
   const unique = made.filter(({ index }, i) => index.unique && typeof built[i] !== 'string')
   const all = [...built, ...keys]
+  const standing = new Set(
+    plan.tables.flatMap(({ standing, target }) => (standing ? [target.name] : [])),
+  )
   return {
-    builds: all.filter((build) => typeof build !== 'string'),
+    builds: all.filter(
+      (build): build is Build => typeof build !== 'string' && !standing.has(build.table),
+    ),
     left: all.filter((build) => typeof build === 'string'),
     unique: new Set(unique.map(({ one }) => one.planned.table.id)),
   }

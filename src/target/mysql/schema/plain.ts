@@ -23,8 +23,14 @@ export function plainRest(plan: TargetPlan): Rest {
     })),
   )
   const built = made.filter(({ built: one }) => typeof one !== 'string')
+  const standing = new Set(
+    plan.tables.flatMap((planned) => (planned.standing ? [planned.table.id] : [])),
+  )
   return {
-    builds: made.map((one) => one.built).filter((one) => typeof one !== 'string'),
+    builds: made
+      .filter(({ id }) => !standing.has(id))
+      .map((one) => one.built)
+      .filter((one) => typeof one !== 'string'),
     left: made.map((one) => one.built).filter((one) => typeof one === 'string'),
     unique: new Set(built.filter(({ index }) => index.unique).map(({ id }) => id)),
   }

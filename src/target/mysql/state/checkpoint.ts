@@ -130,6 +130,24 @@ export async function recordPlan(
   }
 }
 
+/** Takes tables out of the mirror, and of what is still to be built. */
+export async function recordForgotten(
+  session: Session,
+  mirror: string,
+  { ids, plan }: { readonly ids: readonly string[]; readonly plan: TargetPlan | null },
+): Promise<void> {
+  if (ids.length === 0) return
+  await session.query(
+    `DELETE FROM ${STATE.tables}
+     WHERE mirror = ${literal(mirror)} AND id IN (${ids.map(literal).join(', ')})`,
+  )
+  if (plan === null) return
+  await session.query(
+    `UPDATE ${STATE.mirrors} SET plan = ${literal(JSON.stringify(plan))}
+     WHERE name = ${literal(mirror)}`,
+  )
+}
+
 /** Records that the tables are being copied from a snapshot at these positions. */
 export async function recordBegin(
   session: Session,

@@ -43,12 +43,15 @@ export async function finishSchema(
   const schema = nativeSchema(plan.blueprint)
   if (schema === null) return await finishPlain(session, plan)
   const places = placesOf(plan)
+  const standing = new Set(plan.tables.filter((one) => one.standing).map(({ table }) => table.id))
   for (const table of innermostFirst(schema.tables)) {
     const place = places.get(table.id)
-    if (place === undefined || !(await owns(session, place))) continue
+    if (place === undefined || standing.has(table.id)) continue
+    if (!(await owns(session, place))) continue
     await finishIndexes(session, { table, place, plan })
   }
   for (const foreignKey of schema.foreignKeys) {
+    if (standing.has(foreignKey.table)) continue
     await finishForeignKey(session, foreignKey, { plan, places, options })
   }
 }
@@ -57,6 +60,7 @@ export async function finishSchema(
 async function finishPlain(session: Session, plan: TargetPlan): Promise<void> {
   for (const planned of plan.tables) {
     const place = planned.target
+    if (planned.standing) continue
     if (!(await owns(session, place))) continue
     for (const index of plainIndexes(plan, planned)) {
       if (typeof index === 'string') continue

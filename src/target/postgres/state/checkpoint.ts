@@ -107,6 +107,24 @@ export async function recordPlan(
   )
 }
 
+/** Takes tables out of the mirror, and of what is still to be built. */
+export async function recordForgotten(
+  session: Session,
+  mirror: string,
+  { ids, plan }: { readonly ids: readonly string[]; readonly plan: TargetPlan | null },
+): Promise<void> {
+  await session.query(
+    `delete from ${STATE}.tables
+     where mirror = $1 and id in (select json_array_elements_text($2::json))`,
+    [mirror, JSON.stringify(ids)],
+  )
+  if (plan === null) return
+  await session.query(`update ${STATE}.mirrors set plan = $2 where name = $1`, [
+    mirror,
+    JSON.stringify(plan),
+  ])
+}
+
 /** Records that the tables are being copied from a snapshot at these positions. */
 export async function recordBegin(
   session: Session,

@@ -193,6 +193,11 @@ for (const major of [14, 18] as const) {
       await mirror.source.look(mirror.tables)
       const before = await mirror.source.identity()
       await db.query(`alter publication ${publication} add table b`)
+      // A table that is not followed is nobody's business.
+      await mirror.source.look(mirror.tables)
+      await db.query(
+        `alter publication ${publication} drop table a; alter publication ${publication} add table a`,
+      )
       await faults('HF-S206', mirror.source.look(mirror.tables))
       await db.query(`drop publication ${publication}`)
       await db.query(`insert into a values (100, 1, 'unseen')`)
