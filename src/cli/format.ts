@@ -64,9 +64,21 @@ const OF_A_MIRROR =
 /** What to do, with the command or SQL that does it, for the mirror that was called so. */
 export function todoText(todo: Todo, typed: Typed = {}): string {
   const where = todo.at === undefined ? '' : ` (at the ${todo.at})`
-  const commands = todo.run?.split(' && ').map((command) => addressed(command, typed))
-  const act = commands?.join(' && ') ?? todo.sql
+  const act = runOf(todo, typed) ?? todo.sql
   return act === undefined ? todo.text : `${todo.text}  ${act}${where}`
+}
+
+/** What to do as data, with commands for the mirror that was called so. */
+export function todoData(todo: readonly Todo[], typed: Typed): readonly Todo[] {
+  return todo.map((step) => {
+    const run = runOf(step, typed)
+    return run === undefined ? step : { ...step, run }
+  })
+}
+
+function runOf({ run }: Todo, typed: Typed): string | undefined {
+  const commands = run?.split(' && ').map((command) => addressed(command, typed))
+  return commands?.join(' && ')
 }
 
 /** A command for one mirror, unless it names another. */
@@ -79,7 +91,7 @@ function addressed(command: string, { mirror = 'default', flags = '' }: Typed): 
 }
 
 /** The fault as data; never holds a value of a row. */
-export function faultData(fault: Fault): Record<string, unknown> {
+export function faultData(fault: Fault, typed: Typed): Record<string, unknown> {
   const { entry, detail } = fault
   return {
     code: fault.code,
@@ -89,7 +101,7 @@ export function faultData(fault: Fault): Record<string, unknown> {
     what: detail.what,
     why: fault.why,
     safe: fault.safe,
-    todo: fault.todo,
+    todo: todoData(fault.todo, typed),
     side: detail.side ?? null,
     table: detail.table ?? null,
     evidence: detail.evidence ?? {},
@@ -97,10 +109,10 @@ export function faultData(fault: Fault): Record<string, unknown> {
   }
 }
 
-export function findingData(finding: Finding): Record<string, unknown> {
+export function findingData(finding: Finding, typed: Typed): Record<string, unknown> {
   const { level, subject } = finding
   if (finding.level === 'ok') return { level, subject, what: finding.what }
-  return { level, subject, ...faultData(finding.fault) }
+  return { level, subject, ...faultData(finding.fault, typed) }
 }
 
 function stackOf(fault: Fault): string {

@@ -51,7 +51,11 @@ async function carryOut(
 function failure(error: unknown, out: Output): Outcome {
   const faults = faultsOf(error)
   out.faults(faults)
-  return { ok: false, error: worst(faults), result: { faults: faults.map(faultData) } }
+  return {
+    ok: false,
+    error: worst(faults),
+    result: { faults: faults.map((one) => faultData(one, out.typed)) },
+  }
 }
 
 function conclude(command: string, outcome: Outcome, out: Output): number {

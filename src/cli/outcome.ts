@@ -17,5 +17,7 @@ export interface Outcome {
   /** Everything; for `--json`. */
   readonly result?: unknown
   readonly error?: Fault | null
+  /** Whose fault it is, where a call is about several mirrors. */
+  readonly mirror?: string
   readonly hints?: readonly Hint[]
 }

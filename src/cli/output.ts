@@ -23,7 +23,8 @@ export class Output {
   readonly paint: { readonly stdout: Paint; readonly stderr: Paint }
   readonly #stdout: Writable
   readonly #stderr: OutputOptions['stderr']
-  readonly #typed: Typed
+  /** How the mirror was called, for commands that are to be typed. */
+  readonly typed: Typed
   /** What each key is at, in the order of their beginning. */
   readonly #present = new Map<string, string>()
   /** A line stands on the terminal that is to be written over. */
@@ -36,7 +37,7 @@ export class Output {
     this.paint = options.paint
     this.#stdout = options.stdout
     this.#stderr = options.stderr
-    this.#typed = options.typed ?? {}
+    this.typed = options.typed ?? {}
   }
 
   /** The answer itself; not with --json, where the envelope holds it. */
@@ -84,7 +85,7 @@ export class Output {
   }
 
   finding(finding: Finding): void {
-    this.data(findingLines(finding, this.paint.stdout, this.#typed))
+    this.data(findingLines(finding, this.paint.stdout, this.typed))
   }
 
   /** Faults that a command ends with; one in full, several in short. */
@@ -93,7 +94,7 @@ export class Output {
     this.#clear()
     const paint = this.paint.stderr
     const [only] = faults
-    const typed = mirror === undefined ? this.#typed : { ...this.#typed, mirror }
+    const typed = this.#typedFor(mirror)
     const text =
       only !== undefined && faults.length === 1
         ? faultLines(only, paint, { ...typed, verbose: this.verbose })
@@ -104,10 +105,17 @@ export class Output {
   /** The closing envelope of `--json`. */
   envelope(command: string, outcome: Outcome): void {
     if (!this.json) return
-    const { ok, summary = {}, result = null, error = null, hints = [] } = outcome
+    const { ok, summary = {}, result = null, error = null, hints = [], mirror } = outcome
     const envelope = { schema: 'holdfast.cli/1', command, ok, summary, result }
-    const closing = { error: error === null ? null : faultData(error), hints }
+    const closing = {
+      error: error === null ? null : faultData(error, this.#typedFor(mirror)),
+      hints,
+    }
     this.#stdout.write(`${toJson({ ...envelope, ...closing })}\n`)
+  }
+
+  #typedFor(mirror: string | undefined): Typed {
+    return mirror === undefined ? this.typed : { ...this.typed, mirror }
   }
 
   /** A line that wraps could not be written over. */

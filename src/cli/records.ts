@@ -3,7 +3,7 @@ import type { MirrorEvent } from '../mirror/progress.ts'
 import { describePositions } from '../model/position.ts'
 import type { Follower } from '../observe/follower.ts'
 import { connectorStatus, runningStatus, tableStatus } from '../observe/status.ts'
-import { faultData } from './format.ts'
+import { faultData, type Typed } from './format.ts'
 
 const SCHEMA = 'holdfast.event/1'
 
@@ -11,8 +11,12 @@ const SCHEMA = 'holdfast.event/1'
 export type EventRecord = Readonly<Record<string, unknown>>
 
 /** An event for programs; null for those that the regular progress records cover. */
-export function eventRecord(event: MirrorEvent, follower: Follower): EventRecord | null {
-  const rest = restOf(event, follower)
+export function eventRecord(
+  event: MirrorEvent,
+  follower: Follower,
+  typed: Typed,
+): EventRecord | null {
+  const rest = restOf(event, follower, { ...typed, mirror: follower.progress.mirror })
   if (rest === null) return null
   return { schema: SCHEMA, event: event.kind, mirror: follower.progress.mirror, ...rest }
 }
@@ -24,7 +28,11 @@ export function progressRecord(follower: Follower): EventRecord {
   return { schema: SCHEMA, event: 'progress', ...runningStatus(follower), rates }
 }
 
-function restOf(event: MirrorEvent, follower: Follower): Record<string, unknown> | null {
+function restOf(
+  event: MirrorEvent,
+  follower: Follower,
+  typed: Typed,
+): Record<string, unknown> | null {
   const table = (id: string): string => follower.progress.tables.get(id)?.name ?? id
   switch (event.kind) {
     case 'phase':
@@ -51,7 +59,7 @@ function restOf(event: MirrorEvent, follower: Follower): Record<string, unknown>
       }
     }
     case 'fault':
-      return { fault: faultData(event.fault), retry_ms: event.retryInMillis }
+      return { fault: faultData(event.fault, typed), retry_ms: event.retryInMillis }
     case 'way':
       return { way: event.way, why: event.why }
     case 'wholeness':
@@ -59,7 +67,7 @@ function restOf(event: MirrorEvent, follower: Follower): Record<string, unknown>
     case 'connectors':
       return { connectors: event.connectors.map(connectorStatus) }
     case 'left-out':
-      return { left_out: event.faults.map(faultData) }
+      return { left_out: event.faults.map((fault) => faultData(fault, typed)) }
     case 'notice':
       return { text: event.text }
     case 'durable':

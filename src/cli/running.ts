@@ -149,7 +149,7 @@ class Teller {
     this.#tell(event, before)
     const { out } = this.#call
     if (!out.json) return
-    const record = eventRecord(event, this.#follower)
+    const record = eventRecord(event, this.#follower, out.typed)
     if (record !== null) out.record(record)
   }
 

@@ -1,7 +1,7 @@
 import { catalogue } from '../model/catalogue/index.ts'
 import type { Checkpoint, Identities } from '../model/checkpoint.ts'
 import { Fault, type FaultCode } from '../model/fault.ts'
-import { describePositions, type Position, type Positions } from '../model/position.ts'
+import { describePositions, inShort, type Position, type Positions } from '../model/position.ts'
 import type { Table } from '../model/table.ts'
 import type { Source } from '../source/source.ts'
 import type { MirrorOptions } from './options.ts'
@@ -73,7 +73,7 @@ function refuseGap(source: Source, applied: Positions, { from, code }: Oldest): 
     if (how === 'equal' || how === 'after') continue
     const stands = describePositions(applied)
     const known = reached === undefined ? undefined : source.position(lane, reached.token)
-    const [here, there] = inWords(known, oldest) ?? [stands, oldest.token]
+    const [here, there] = inWords(known, oldest) ?? [stands, oldest.token].map(inShort)
     throw new Fault(code, {
       what: `the target stands at ${here}, but the source's log for this mirror begins at ${there}`,
       evidence: { applied: stands, oldest: oldest.token },
@@ -93,8 +93,8 @@ function refuseOlderLog(source: Source, applied: Positions, head: Positions): vo
     if (how === 'equal' || how === 'before') continue
     throw new Fault('HF-L106', {
       what:
-        `the target has applied up to ${reached.token}, ` +
-        `but the source's log ends at ${newest?.token ?? 'nothing'}`,
+        `the target has applied up to ${inShort(reached.token)}, ` +
+        `but the source's log ends at ${inShort(newest?.token ?? 'nothing')}`,
       evidence: { applied: reached.token, head: newest?.token ?? 'none' },
     })
   }

@@ -116,6 +116,16 @@ export function shownAt(positions: Positions): string {
   return [...positions.values()].map(({ shown, token }) => shown ?? token).join(' ')
 }
 
+/** Characters of a place that a person takes in. */
+const FEW = 72
+
+/** A place as a sentence holds it: the middle of a long one is left out. */
+export function inShort(place: string): string {
+  if (place.length <= FEW) return place
+  const half = (FEW - 3) / 2
+  return `${place.slice(0, Math.ceil(half))} … ${place.slice(-Math.floor(half))}`
+}
+
 /** What people read: the token of each lane, the lane named only when there are several. */
 export function describePositions(positions: Positions): string {
   if (positions.size === 0) return 'none'

@@ -37,7 +37,10 @@ export const check: Command = {
     return {
       ok: first === undefined,
       summary: counted,
-      result: { findings: findings.map(findingData), sql: scriptOf(findings) },
+      result: {
+        findings: findings.map((one) => findingData(one, out.typed)),
+        sql: scriptOf(findings),
+      },
       hints: [{ why: first === undefined ? 'start it' : 'after mending', run: next }],
     }
   },

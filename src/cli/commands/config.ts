@@ -64,7 +64,12 @@ function validate(call: Call): Outcome {
       out.say(`Summary: ${faults.length} errors. Mend them, then: holdfast config validate`)
     }
     const summary = { errors: faults.length }
-    return { ok: false, error: worst(faults), summary, result: { faults: faults.map(faultData) } }
+    return {
+      ok: false,
+      error: worst(faults),
+      summary,
+      result: { faults: faults.map((one) => faultData(one, call.out.typed)) },
+    }
   }
 }
 

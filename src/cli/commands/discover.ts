@@ -48,7 +48,7 @@ export const discover: Command = {
     const next = nextCommand(call, 'check')
     const summary = { tables: rows.length, blocked, source: label }
     out.say(`${label}: ${plural(rows.length, 'table')}, ${blocked} blocked.   Next: ${next}`)
-    const result = { tables: rows, findings: other.map(findingData) }
+    const result = { tables: rows, findings: other.map((one) => findingData(one, out.typed)) }
     return { ok: true, summary, result, hints: [{ why: 'see it in full', run: next }] }
   },
 }

@@ -1,6 +1,6 @@
 import { startupLines } from '../../config/describe.ts'
 import { Fault } from '../../model/fault.ts'
-import { describePositions } from '../../model/position.ts'
+import { describePositions, inShort } from '../../model/position.ts'
 import { copiedRows } from '../../observe/follower.ts'
 import { runningStatus } from '../../observe/status.ts'
 import { type Call, type Command, wholeMirror } from '../command.ts'
@@ -86,7 +86,8 @@ function outcomeOf(call: Call, ended: readonly Ended[]): Outcome {
   )
   if (failed === undefined) return { ok: true, summary, result, hints }
   const halted = failed.claimed ? { exit: 1 as const } : {}
-  return { ok: false, error: failed.fault, summary, result, hints, ...halted }
+  const mirror = failed.settings.name
+  return { ok: false, error: failed.fault, mirror, summary, result, hints, ...halted }
 }
 
 function endText({ out }: Call, { settings, outcome, follower }: Ended): string {
@@ -94,7 +95,7 @@ function endText({ out }: Call, { settings, outcome, follower }: Ended): string 
   const { name } = settings
   const positions =
     outcome !== null && outcome.positions.size > 0 ? outcome.positions : progress.durable
-  const at = positions.size === 0 ? '' : ` at ${describePositions(positions)}`
+  const at = positions.size === 0 ? '' : ` at ${inShort(describePositions(positions))}`
   const figures =
     `${plural(progress.tables.size, 'table')}, ${plural(copiedRows(progress), 'row')} copied, ` +
     `${count(progress.changes)} changes applied`

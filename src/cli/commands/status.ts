@@ -3,13 +3,14 @@ import { parseUrl } from '../../config/url.ts'
 import { storedMirror } from '../../mirror/operations.ts'
 import type { Endpoint } from '../../model/endpoint.ts'
 import { asFault, Fault } from '../../model/fault.ts'
+import { inShort } from '../../model/position.ts'
 import { lastHalt } from '../../observe/halts.ts'
 import { type MemberStatus, withMembers } from '../../observe/members.ts'
 import { ask, askSettings, socketNames } from '../../observe/socket.ts'
 import { type Status, storedStatus } from '../../observe/status.ts'
 import { connectorsOf } from '../../supervise/owned.ts'
 import { type Call, type Command, whichMirror } from '../command.ts'
-import { todoText } from '../format.ts'
+import { type Typed, todoData, todoText } from '../format.ts'
 import type { Outcome } from '../outcome.ts'
 import type { Paint } from '../paint.ts'
 import { count, plural, size, span } from '../words.ts'
@@ -35,11 +36,12 @@ export const status: Command = {
     const { out, given } = call
     const statuses: Status[] = []
     for (const asked of whom(call)) statuses.push(await statusOf(call, asked))
-    for (const one of statuses) out.data(statusText(one, out.paint.stdout))
+    for (const one of statuses) out.data(statusText(one, out.paint.stdout, out.typed))
     const healthy = statuses.every((one) => one.overall === 'healthy')
     const summary = Object.fromEntries(statuses.map((one) => [one.mirror, one.overall]))
     const ok = healthy || !given.on('exit-code')
-    return { ok, summary, result: statuses.length === 1 ? statuses[0] : statuses }
+    const result = statuses.map((one) => named(one, out.typed))
+    return { ok, summary, result: result.length === 1 ? result[0] : result }
   },
 }
 
@@ -100,8 +102,15 @@ async function withOthers(call: Call, own: Status, target: Endpoint | null): Pro
   }
 }
 
+/** With commands for the mirror that it is of. */
+function named(status: Status, typed: Typed): Status {
+  const { fault, mirror } = status
+  if (fault === null) return status
+  return { ...status, fault: { ...fault, todo: todoData(fault.todo, { ...typed, mirror }) } }
+}
+
 /** A status for a person. */
-export function statusText(status: Status, paint: Paint): string {
+export function statusText(status: Status, paint: Paint, typed: Typed = {}): string {
   const { overall, phase, connector, consumer, statistics, positions, lag, log, reading } = status
   const mark = overall === 'healthy' ? 'ok' : overall === 'failed' ? 'fail' : 'wait'
   const since = status.since === null ? '' : `since ${status.since}`
@@ -114,7 +123,7 @@ export function statusText(status: Status, paint: Paint): string {
   if (status.fault !== null) {
     row('fault', `${status.fault.code} ${status.fault.what}`)
     for (const [at, todo] of status.fault.todo.entries()) {
-      row(at === 0 ? 'you' : '', todoText(todo, { mirror: status.mirror }))
+      row(at === 0 ? 'you' : '', todoText(todo, { ...typed, mirror: status.mirror }))
     }
   }
   row('connector', `${connector.state.padEnd(8)} ${connector.message}`)
@@ -130,8 +139,12 @@ export function statusText(status: Status, paint: Paint): string {
     'statistics',
     `${plural(statistics.rows_synced, 'row')} · ${plural(statistics.tables_enabled, 'table')} · ${behind}`,
   )
-  const place = `applied ${positions.applied ?? 'nothing'} · durable ${positions.durable ?? 'nothing'}`
-  row('position', positions.head === null ? place : `${place} · source at ${positions.head}`)
+  const [applied, durable] = [positions.applied, positions.durable].map(placeWords)
+  const place = `applied ${applied} · durable ${durable}`
+  row(
+    'position',
+    positions.head === null ? place : `${place} · source at ${inShort(positions.head)}`,
+  )
   if (reading !== null) row('reading', reading.why)
   if (status.transactions !== null) row('order', orderWords(status.transactions))
   if (log.retained_bytes !== null) row('log', logWords(log.retained_bytes, log))
@@ -147,6 +160,10 @@ export function statusText(status: Status, paint: Paint): string {
   }
   if (status.left_out.length > 10) row('', `and ${status.left_out.length - 10} more`)
   return lines.join('\n')
+}
+
+function placeWords(place: string | null): string {
+  return place === null ? 'nothing' : inShort(place)
 }
 
 function orderWords({ whole, why }: { readonly whole: boolean; readonly why: string }): string {

@@ -76,7 +76,14 @@ export function connectorData(health: Health): Readonly<Record<string, unknown>>
   const own = tasks.map(({ id, state: at, fault }) => ({
     id,
     state: at,
-    fault: fault === null ? null : faultData(fault),
+    fault: fault === null ? null : faultData(fault, {}),
   }))
-  return { name, type, condition, state, tasks: own, faults: faults.map(faultData) }
+  return {
+    name,
+    type,
+    condition,
+    state,
+    tasks: own,
+    faults: faults.map((one) => faultData(one, {})),
+  }
 }

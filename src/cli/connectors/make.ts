@@ -21,7 +21,10 @@ export async function validate(call: Call): Promise<Outcome> {
   for (const finding of findings) call.out.finding(finding)
   const errors = findings.filter(({ level }) => level === 'fail').length
   showSettings(call, config)
-  const result = { config: shownSettings(config), findings: findings.map(findingData) }
+  const result = {
+    config: shownSettings(config),
+    findings: findings.map((one) => findingData(one, call.out.typed)),
+  }
   return { ok: errors === 0, summary: { errors }, result }
 }
 
@@ -35,7 +38,7 @@ export async function create(call: Call): Promise<Outcome> {
   const wrong = findings.filter(({ level }) => level === 'fail')
   if (wrong.length > 0) {
     for (const finding of wrong) call.out.finding(finding)
-    const result = { findings: wrong.map(findingData) }
+    const result = { findings: wrong.map((one) => findingData(one, call.out.typed)) }
     return { ok: false, summary: { errors: wrong.length }, result }
   }
   const start = call.given.on('start')

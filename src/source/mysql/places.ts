@@ -1,5 +1,11 @@
 import { Fault } from '../../model/fault.ts'
-import { type Comparison, OneLane, type Position, type Positions } from '../../model/position.ts'
+import {
+  type Comparison,
+  inShort,
+  OneLane,
+  type Position,
+  type Positions,
+} from '../../model/position.ts'
 import {
   compareFiles,
   comparePlaces,
@@ -83,8 +89,8 @@ export class Places {
     const position = positions.get(LANE)
     if (position === undefined || position.log !== this.log) {
       const [token, log] = [position?.token ?? 'none', position?.log ?? 'none']
-      const what = `the position ${token} of log ${log} is not one of ${this.log}`
-      throw new Fault('HF-L106', { what, side: 'source' })
+      const what = `the position ${inShort(token)} of log ${log} is not one of ${this.log}`
+      throw new Fault('HF-L106', { what, side: 'source', evidence: { position: token } })
     }
     const { landmark } = position
     return {

@@ -75,6 +75,11 @@ test('so is what the source has lost, and another attempt says it anew', async (
   const told = await status()
   assert.match(halted.out, new RegExp(`fail ${told.fault?.code} `))
   assert.match(told.fault?.code ?? '', /^HF-L10/)
+  const typed = told.fault?.todo.flatMap((todo) => todo.run ?? []).join()
+  assert.match(
+    typed ?? '',
+    /holdfast destroy --name shop --target URL && holdfast run --name shop /,
+  )
   await run()
   const again = await status()
   assert.equal(again.fault?.code, told.fault?.code)

@@ -44,6 +44,7 @@ test('all mirrors of a file run side by side; one that cannot start stops no oth
   assert.equal((await all.end()).code, 4, all.lines.join('\n'))
   const envelope = JSON.parse(all.stdout.at(-1) ?? '')
   assert.deepEqual(envelope.summary, { good: 'caught-up', bad: 'HF-S203' })
+  assert.match(JSON.stringify(envelope.error.todo), /holdfast [a-z]+ --name bad/)
   await assertSameContents(good.source, good.target)
   await using one = holdfast(['run', '--name', 'off', '--until', 'caught-up', '--quiet'], { cwd })
   assert.equal((await one.end()).code, 0, one.lines.join('\n'))

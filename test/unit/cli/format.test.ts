@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { todoText } from '../../../src/cli/format.ts'
+import { faultData, todoText } from '../../../src/cli/format.ts'
+import { Fault } from '../../../src/model/fault.ts'
 
 const again = {
   text: 'Make it again.',
@@ -35,4 +36,14 @@ test('what is to be typed has the flags that the mirror was called with', () => 
     todoText(another, { mirror: 'crm', flags }),
     'Stop it.  holdfast connectors stop NAME',
   )
+})
+
+test('a fault as data names the mirror in what is to be typed, as its text does', () => {
+  const fault = new Fault('HF-L106', { what: 'another log', todo: [again] })
+  const typed = { mirror: 'crm', flags: '--config a.yaml' }
+  const { todo } = faultData(fault, typed)
+  const run =
+    'holdfast destroy --name crm --config a.yaml && holdfast run --name crm --config a.yaml --on-existing replace'
+  assert.deepEqual(todo, [{ text: again.text, run }])
+  assert.deepEqual(faultData(fault, {})['todo'], [again])
 })

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { advance, covers, describePositions, type Positions } from '../../../src/model/position.ts'
+import {
+  advance,
+  covers,
+  describePositions,
+  inShort,
+  type Positions,
+} from '../../../src/model/position.ts'
 import { at, compare } from '../places.ts'
 
 const lanes = (of: Readonly<Record<string, number>>): Positions =>
@@ -29,5 +35,14 @@ suite('positions', () => {
     assert.equal(describePositions(new Map()), 'none')
     assert.equal(describePositions(lanes({ a: 7 })), '7')
     assert.equal(describePositions(lanes({ a: 7, b: 8 })), 'a=7 b=8')
+  })
+
+  test('are cut in the middle where a sentence holds them', () => {
+    assert.equal(inShort('0/16B3748'), '0/16B3748')
+    const set = Array.from({ length: 50 }, (_, i) => `${i}-${i}`).join(':')
+    const short = inShort(set)
+    assert.equal(short.length, 72)
+    assert.match(short, /^0-0:1-1:.* … .*:48-48:49-49$/)
+    assert.equal(inShort(short), short)
   })
 })

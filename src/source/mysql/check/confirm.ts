@@ -1,6 +1,7 @@
 import { connect, type Session } from '../../../dialect/mysql/connect.ts'
 import type { Endpoint } from '../../../model/endpoint.ts'
 import { Fault } from '../../../model/fault.ts'
+import { inShort } from '../../../model/position.ts'
 import { begunAt, FIRST } from '../log/begun.ts'
 import { DomainPosition } from '../log/domains.ts'
 import { Dump, eventsIn, type Start } from '../log/dump.ts'
@@ -62,9 +63,9 @@ async function requireTransactions({ control, server, applied }: ConfirmOptions)
       : await strange(control, applied.passed)
   if (errant.isEmpty) return
   throw new Fault('HF-L106', {
-    what: `the target holds transactions that the source does not have: ${errant}`,
+    what: `the target holds transactions that the source does not have: ${inShort(`${errant}`)}`,
     side: 'source',
-    evidence: { applied: `${applied.passed}`, source: `${end.passed}` },
+    evidence: { missing: `${errant}`, applied: `${applied.passed}`, source: `${end.passed}` },
   })
 }
 

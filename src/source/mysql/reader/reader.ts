@@ -1,5 +1,5 @@
 import { Fault } from '../../../model/fault.ts'
-import { describePositions, type Positions } from '../../../model/position.ts'
+import { describePositions, inShort, type Positions } from '../../../model/position.ts'
 import { PrintedRows } from '../../../model/printed.ts'
 import { VALUES } from '../../../model/prints.ts'
 import type {
@@ -190,9 +190,11 @@ class MysqlSourceReader implements SourceReader {
     const { control, places } = this.#options
     const end = await logEnd(control, places.server)
     if (end !== null && this.#isAt(places.at(end), through)) return
+    const applied = describePositions(through)
     throw new Fault('HF-L106', {
-      what: `the target has applied up to ${describePositions(through)}, which the log of the source does not hold`,
+      what: `the target has applied up to ${inShort(applied)}, which the log of the source does not hold`,
       side: 'source',
+      evidence: { applied },
     })
   }
 }
