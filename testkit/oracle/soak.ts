@@ -12,10 +12,25 @@ import { openTopics, type TopicsStand, topicsPair } from './topics/stand.ts'
 import { runTopics, topicFaults } from './topics/trial.ts'
 import { sourceSettings, targetSettings } from './watch.ts'
 
-// npm run soak -- --for 1h --seed N [--pair 18:14] [--sessions 4] [--transactions 1500] [--out FILE]
-// npm run soak -- --pair mysql:mongodb --for 30m       between servers of different kinds
-// npm run soak -- --pair kafka:postgres --for 30m      PostgreSQL, Debezium, Kafka, PostgreSQL
-// npm run soak -- --sum FILE...    prints the figures of several soaks together
+const USAGE = `npm run soak -- [options]      random load and faults, seed after seed, against an independent truth
+
+  --for 1h               how long, as 90s, 30m or 1h (10m)
+  --seeds N              so many seeds instead
+  --seed N               the first one (random)
+  --pair 18:14           majors of PostgreSQL (18:18); mysql:mongodb and such, between servers of
+                         different kinds; kafka:postgres, over Debezium and Kafka
+  --transactions N       of each seed, at least (1500)
+  --faults 'a,b'         only these, by name, each as often as the other
+  --sessions N           that write; between majors of PostgreSQL
+  --catchup WAY          never, always or random: how the log of PostgreSQL is read
+  --shrink 10m           how long to look for a smaller case of a failure; 0s for not at all
+  --out FILE             figures, for --sum
+  --verbose              says what is done while it is done
+  --sum FILE...          prints the figures of several soaks together
+
+Faults: ${Object.keys(faultKinds).join(', ')}
+Faults of kafka:postgres: ${Object.keys(topicFaults).join(', ')}
+Pairs of kinds: ${kindsOfPairs}`
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -35,6 +50,7 @@ const { values, positionals } = parseArgs({
     /** How long to look for a smaller case of a failure; 0s for not at all. */
     shrink: { type: 'string', default: '10m' },
     sum: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
   },
 })
@@ -186,7 +202,8 @@ async function soak(): Promise<boolean> {
   return outcomes.every(({ failure }) => failure === null)
 }
 
-if (values.sum) {
+if (values.help) console.log(USAGE)
+else if (values.sum) {
   const soaks = positionals.map((file): Soak => JSON.parse(readFileSync(file, 'utf8')))
   console.log(tableOf(soaks))
 } else process.exit((await soak()) ? 0 : 1)

@@ -89,7 +89,10 @@ export class Members implements AsyncDisposable {
 
 async function ended(one: MirrorProcess): Promise<void> {
   const end = await one.stop()
-  if (end?.code === 0) return
-  const tail = one.child?.lines.slice(-25).join('\n')
+  const lines = one.child?.lines ?? []
+  // One that was asked before it listened has done nothing.
+  const early = end?.signal === 'SIGTERM' && lines.length === 0
+  if (end?.code === 0 || early) return
+  const tail = lines.slice(-25).join('\n')
   throw new Error(`the mirror stopped with ${end?.code ?? end?.signal}:\n${tail}`)
 }
