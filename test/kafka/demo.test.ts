@@ -17,6 +17,8 @@ test('demo --pair kafka shows the five failures of pipelines, each with a compar
   )
   const names = ['restart', 'lag', 'schema', 'duplicates', 'backfill']
   assert.deepEqual(told, [true, ...names.flatMap((name) => [name, true]), true])
+  const under = events.flatMap(({ event, underLoad }) => (event === 'verify' ? [underLoad] : []))
+  assert.deepEqual([under[0], under[1], under.at(-1)], [false, true, false])
   const text = events.map(({ text: one }) => String(one ?? '')).join('\n')
   assert.match(text, /behind by [1-9]\d* records; 0 lost/)
   const pids = events.flatMap(({ pid }) => (typeof pid === 'number' ? [pid] : []))

@@ -36,7 +36,7 @@ export const demo: Command = {
     const lasting = lastingOf(call)
     const rate = rateOf(call)
     call.out.data(`Holdfast demo: ${pair.title}, a busy shop, and a mirror between them`)
-    if (lasting === null && pair.through === undefined) call.out.data('  Ctrl-C ends it')
+    if (lasting === null) call.out.data('  Ctrl-C ends it')
     // With the drivers of all kinds, which no other command should wait for.
     const { playDemo, refuseUnequal } = await import('../../demo/play.ts')
     const { playPipeline } = await import('../../demo/pipeline/play.ts')

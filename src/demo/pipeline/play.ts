@@ -95,7 +95,7 @@ class Story implements AsyncDisposable {
     const { shop, options, stop, failed } = this.#scene
     const { say, rate, lasting } = options
     await this.#follow(false)
-    await this.#prove()
+    await this.#prove(false)
     say({ kind: 'note', text: `the shop writes ${rate} rows/s from now on` })
     shop.sell(rate, failed)
     await this.#restart()
@@ -157,6 +157,8 @@ class Story implements AsyncDisposable {
         this.#verdict = await compare(this.#ends, stop)
         break
       } catch (error) {
+        // Its servers end with the demo, and are not to be asked again then.
+        stop.throwIfAborted()
         if (!(error instanceof Fault) || !error.transient || attempt === PATIENCE) throw error
         this.#note(`${error.code} ${error.message}; compared again`)
       }
