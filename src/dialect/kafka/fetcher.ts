@@ -1,14 +1,15 @@
-import type { Broker, Connection, ConnectionPool } from '@platformatic/kafka'
+import type { BaseOptions, Broker } from '@platformatic/kafka'
 import { monotonic, sleep } from '../../async/clock.ts'
 import type { Endpoint } from '../../model/endpoint.ts'
 import { Fault } from '../../model/fault.ts'
 import { listed } from '../../model/findings.ts'
 import { type Answer, type Asked, FETCH, type FetchRequest, requests } from './answer.ts'
 import { sizeOfBatch } from './batches.ts'
-import { client } from './client.ts'
 import { type Cluster, COMMITTED, type Leaders, type PlaceOffset } from './cluster.ts'
 import { clientOptions } from './connect.ts'
 import { faultOf, says } from './errors.ts'
+import { Room } from './frames.ts'
+import { Lines } from './line.ts'
 import { type Portion, Unread } from './records.ts'
 
 /** A partition to read, and from where. */
@@ -62,10 +63,13 @@ const MOST_BYTES = 0x7fff_ffff
  */
 export class Fetcher implements AsyncDisposable {
   readonly #cluster: Leading
-  readonly #pool: ConnectionPool
+  readonly #room = new Room()
+  readonly #lines: Lines
   readonly #request: FetchRequest
   /** What was answered and not handed on, by partition. */
   readonly #unread = new Map<string, Unread>()
+  /** How many partitions have something unread in the memory of an answer. */
+  readonly #holds = new WeakMap<ArrayBufferLike, number>()
   /** What is asked for of partitions whose batches are larger than what is asked for of others. */
   readonly #larger = new Map<string, number>()
   /** How often something was asked for. */
@@ -77,10 +81,10 @@ export class Fetcher implements AsyncDisposable {
 
   private constructor(
     cluster: Leading,
-    how: { readonly pool: ConnectionPool; readonly request: FetchRequest },
+    how: { readonly options: BaseOptions; readonly request: FetchRequest },
   ) {
     this.#cluster = cluster
-    this.#pool = how.pool
+    this.#lines = new Lines(how.options, this.#room)
     this.#request = how.request
   }
 
@@ -95,8 +99,8 @@ export class Fetcher implements AsyncDisposable {
       const what = `the brokers at ${cluster.label} are older than Kafka 3.1, which first names topics by id`
       throw new Fault('HF-S107', { what, side: 'source' })
     }
-    const { clientId, ...options } = await clientOptions(endpoint, { mirror, purpose: 'stream' })
-    return new Fetcher(cluster, { pool: new client.ConnectionPool(clientId, options), request })
+    const options = await clientOptions(endpoint, { mirror, purpose: 'stream' })
+    return new Fetcher(cluster, { options, request })
   }
 
   /**
@@ -119,6 +123,19 @@ export class Fetcher implements AsyncDisposable {
       }
       await this.#unserved(wanted)
       return []
+    }
+  }
+
+  /**
+   * Nobody will look at these messages again: their memory is taken for other answers. What is not
+   * said of stays as it is.
+   */
+  recycle(portions: readonly Portion[]): void {
+    for (const { spent } of portions) {
+      if (spent === null) continue
+      const left = (this.#holds.get(spent) ?? 0) - 1
+      this.#holds.set(spent, left)
+      if (left === 0 && spent instanceof ArrayBuffer) this.#room.give(spent)
     }
   }
 
@@ -227,10 +244,10 @@ export class Fetcher implements AsyncDisposable {
         partitionMaxBytes: Math.max(partitionBytes, this.#larger.get(nameOf(place)) ?? 0),
       })),
     }))
-    const connection: Connection = await this.#pool.get(broker)
+    const line = await this.#lines.to(broker)
     const { id, epoch } = NO_SESSION
     const asked: Asked = [wait, 1, bytes, COMMITTED, id, epoch, topics, [], '']
-    return await this.#request.send(connection, asked)
+    return await this.#request.send(line, asked)
   }
 
   /** Keeps what there is of a partition; what says that there is nothing is handed on. */
@@ -244,6 +261,8 @@ export class Fetcher implements AsyncDisposable {
       return [unread.take(0)]
     }
     this.#unread.set(nameOf(asked), unread)
+    const { buffer } = answer.records
+    this.#holds.set(buffer, (this.#holds.get(buffer) ?? 0) + 1)
     return []
   }
 
@@ -257,7 +276,7 @@ export class Fetcher implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#pool.close().catch(() => undefined)
+    await this.#lines.close()
   }
 }
 

@@ -27,6 +27,8 @@ export interface Portion {
   readonly asked: boolean
   /** The oldest offset that the broker holds; null where it does not say. */
   readonly begin: bigint | null
+  /** The memory of an answer, where these are the last messages of a partition in it; else null. */
+  readonly spent: ArrayBufferLike | null
 }
 
 /** A record of a batch; its time is made for whom asks. */
@@ -119,6 +121,7 @@ export class Unread {
   /** About so many bytes of records, and at least a batch of them. Throws UnsupportedFormatError. */
   take(bytes: number): Portion {
     const messages: KafkaMessage[] = []
+    const had = !this.isEmpty
     for (let left = bytes; this.#batch !== null && left > 0; ) {
       const batch = this.#batch
       left -= this.#read(batch, messages)
@@ -128,7 +131,8 @@ export class Unread {
     const { topic, partition, end } = this
     const asked = this.#asked
     this.#asked = false
-    return { topic, partition, messages, next: this.#next, end, asked, begin: this.#begin }
+    const spent = had && this.isEmpty ? this.#bytes.buffer : null
+    return { topic, partition, messages, next: this.#next, end, asked, begin: this.#begin, spent }
   }
 
   /** How many bytes its records have. */

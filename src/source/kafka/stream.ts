@@ -42,6 +42,7 @@ export async function* streamTopics(
       for (const { messages } of portions) await decoder.prepare(messages, signal)
       const items: StreamItem[] = []
       const failed = take(portions, { byName, wholes: wholes?.of ?? null, decoder, items, poll })
+      fetcher.recycle(portions)
       if (failed === null) await settle(options, { items, signal })
       if (failed === null) end(options, items)
       if (items.length > 0) yield items
