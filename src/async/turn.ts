@@ -1,3 +1,10 @@
+import { setImmediate } from 'node:timers/promises'
+
+/** Resolves once sockets were looked at and what they wait for was begun. */
+export async function breath(): Promise<void> {
+  await setImmediate()
+}
+
 /** Lets one piece of work after the other have something. */
 export class Turn {
   #last: Promise<unknown> = Promise.resolve()

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { after, before, suite, test } from 'node:test'
-import { wallMicros } from '../../src/async/clock.ts'
+import { monotonic, wallMicros } from '../../src/async/clock.ts'
 import { parseUrl } from '../../src/config/url.ts'
 import { Cluster } from '../../src/dialect/kafka/cluster.ts'
+import { Fetcher } from '../../src/dialect/kafka/fetcher.ts'
 import { Fault } from '../../src/model/fault.ts'
 import { mirror } from '../../testkit/mirror.ts'
 import { database, type KafkaServer, kafka, kafkaUser } from '../../testkit/servers/index.ts'
@@ -22,6 +23,10 @@ const logins = {
   'scram-sha-256.sasl.jaas.config': `${module}.scram.ScramLoginModule required;`,
   'scram-sha-512.sasl.jaas.config': `${module}.scram.ScramLoginModule required;`,
 }
+
+/** Milliseconds after which the broker wants to be told again who asks. */
+const LASTING = 1500
+const shortLogins = { ...logins, 'scram-sha-512.connections.max.reauth.ms': String(LASTING) }
 
 const tokens = {
   'sasl.enabled.mechanisms': 'OAUTHBEARER',
@@ -57,6 +62,7 @@ suite('listeners that ask who is there, and those that encrypt', () => {
     broker = await kafka({
       listeners: {
         LOGIN: { protocol: 'SASL_PLAINTEXT', settings: logins },
+        SHORT: { protocol: 'SASL_PLAINTEXT', settings: shortLogins },
         TOKEN: { protocol: 'SASL_PLAINTEXT', settings: tokens },
         TLS: { protocol: 'SSL', settings: ssl },
         OTHER: { protocol: 'SSL', settings: await keystore(files.server['wrong-host']) },
@@ -99,6 +105,24 @@ suite('listeners that ask who is there, and those that encrypt', () => {
       assert.equal((await target.query('select id from public.t')).length, 2)
     })
   }
+
+  test('a listener that wants to be told again who asks is told', async (t) => {
+    const topics = TestTopics.at(t, broker)
+    const topic = await topics.make('told')
+    await topics.put('told', [{ key: 'k', value: 'v' }])
+    const endpoint = parseUrl(`kafka://${user}${broker.at('SHORT')}?sasl=scram-sha-512`, 'the test')
+    await using cluster = await Cluster.open(endpoint, { mirror: 'm', purpose: 'test' })
+    await using fetcher = await Fetcher.open(endpoint, { cluster, mirror: 'm' })
+    const [known] = await cluster.describe([topic])
+    assert.ok(known)
+    const limits = { wait: 200, bytes: 1 << 20, partitionBytes: 1 << 20 }
+    const place = { topic, id: known.id, partition: 0 }
+    for (const began = monotonic(); monotonic() - began < 3 * LASTING; ) {
+      await fetcher.fetch([{ ...place, offset: 1n }], limits)
+    }
+    const [portion] = await fetcher.fetch([{ ...place, offset: 0n }], limits)
+    assert.equal(portion?.messages[0]?.value?.toString(), 'v')
+  })
 
   /** URLs that do not, with the fault that says so; none of them is tried a second time. */
   const wrong: Readonly<Record<string, readonly [() => string, string]>> = {

@@ -1,5 +1,6 @@
 import type { BaseOptions, Broker } from '@platformatic/kafka'
 import { monotonic, sleep } from '../../async/clock.ts'
+import { breath } from '../../async/turn.ts'
 import type { Endpoint } from '../../model/endpoint.ts'
 import { Fault } from '../../model/fault.ts'
 import { listed } from '../../model/findings.ts'
@@ -8,9 +9,9 @@ import { sizeOfBatch } from './batches.ts'
 import { type Cluster, COMMITTED, type Leaders, type PlaceOffset } from './cluster.ts'
 import { clientOptions } from './connect.ts'
 import { faultOf, says } from './errors.ts'
-import { Room } from './frames.ts'
 import { Lines } from './line.ts'
 import { type Portion, Unread } from './records.ts'
+import { SocketThread } from './thread.ts'
 
 /** A partition to read, and from where. */
 export interface Wanted extends PlaceOffset {
@@ -63,7 +64,7 @@ const MOST_BYTES = 0x7fff_ffff
  */
 export class Fetcher implements AsyncDisposable {
   readonly #cluster: Leading
-  readonly #room = new Room()
+  readonly #thread = new SocketThread()
   readonly #lines: Lines
   readonly #request: FetchRequest
   /** What was answered and not handed on, by partition. */
@@ -84,7 +85,7 @@ export class Fetcher implements AsyncDisposable {
     how: { readonly options: BaseOptions; readonly request: FetchRequest },
   ) {
     this.#cluster = cluster
-    this.#lines = new Lines(how.options, this.#room)
+    this.#lines = new Lines(how.options, this.#thread)
     this.#request = how.request
   }
 
@@ -114,7 +115,7 @@ export class Fetcher implements AsyncDisposable {
       if (held.length > 0) return held
       const answers = await (this.#takeAhead(wanted) ?? this.#askAll(wanted, limits))
       const nothing = answers.flatMap((answer) => this.#keep(answer, wanted))
-      if (limits.ahead === true) this.#lookAhead(wanted, limits)
+      if (limits.ahead === true && this.#lookAhead(wanted, limits)) await breath()
       return [...nothing, ...this.#take(wanted)]
     } catch (error) {
       this.#stale = true
@@ -135,7 +136,7 @@ export class Fetcher implements AsyncDisposable {
       if (spent === null) continue
       const left = (this.#holds.get(spent) ?? 0) - 1
       this.#holds.set(spent, left)
-      if (left === 0 && spent instanceof ArrayBuffer) this.#room.give(spent)
+      if (left === 0 && spent instanceof ArrayBuffer) this.#thread.give(spent)
     }
   }
 
@@ -172,12 +173,12 @@ export class Fetcher implements AsyncDisposable {
 
   /**
    * Asks for what comes after all that is held, as long as there is more: brokers answer that at
-   * once, and later than what is held, so that their ends are newer.
+   * once, and later than what is held, so that their ends are newer. False where nothing is asked.
    */
-  #lookAhead(wanted: readonly Wanted[], limits: FetchLimits): void {
+  #lookAhead(wanted: readonly Wanted[], limits: FetchLimits): boolean {
     const held = wanted.map((place) => ({ place, unread: this.#unread.get(nameOf(place)) }))
     const more = held.some(({ unread }) => unread !== undefined && unread.after < unread.end)
-    if (!more || this.#stale) return
+    if (!more || this.#stale) return false
     const next = held.map(({ place, unread }) => ({
       ...place,
       offset: unread?.after ?? place.offset,
@@ -186,6 +187,7 @@ export class Fetcher implements AsyncDisposable {
     // What fails is thrown to whom wants it.
     answers.catch(() => undefined)
     this.#ahead = { wanted: next, answers }
+    return true
   }
 
   /** What was asked for already; what differs from it is forgotten. */
@@ -277,6 +279,7 @@ export class Fetcher implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#lines.close()
+    await this.#thread.close()
   }
 }
 

@@ -1,5 +1,3 @@
-import { client } from './client.ts'
-
 /** The bytes of a length, before what it counts. */
 const LENGTH = 4
 /** What comes before the answer that it belongs to is known. */
@@ -36,6 +34,9 @@ export class Room {
   }
 }
 
+/** What the other end says is no answer of a broker. */
+export class Unanswered extends Error {}
+
 /**
  * Puts the answers of a connection together: the socket writes them where they stay
  * (https://kafka.apache.org/protocol#protocol_common).
@@ -58,10 +59,7 @@ export class Frames {
     return this.#frame?.subarray(this.#filled) ?? this.#stage.subarray(this.#staged)
   }
 
-  /**
-   * So many bytes were written there. The answers that are whole, without their lengths. Throws
-   * UserError where it is no broker that answers.
-   */
+  /** So many bytes were written there. The answers that are whole. Throws Unanswered. */
   take(count: number): readonly Buffer[] {
     if (this.#frame === null) {
       this.#staged += count
@@ -93,8 +91,8 @@ export class Frames {
 
   #sizeAt(at: number): number {
     const size = this.#stage.readInt32BE(at)
-    if (this.#first && isTls(this.#stage)) throw new client.UserError('Broker requires TLS.')
-    if (size < LENGTH) throw new client.UserError(`an answer of ${size} bytes is none of a broker`)
+    if (this.#first && isTls(this.#stage)) throw new Unanswered('Broker requires TLS.')
+    if (size < LENGTH) throw new Unanswered(`an answer of ${size} bytes is none of a broker`)
     this.#first = false
     return size
   }

@@ -1,5 +1,3 @@
-import { connect, isIP, type OnReadOpts, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
 import type {
   BaseOptions,
   Broker,
@@ -10,7 +8,7 @@ import type {
 } from '@platformatic/kafka'
 import { monotonic, within } from '../../async/clock.ts'
 import { client } from './client.ts'
-import { Frames, type Room } from './frames.ts'
+import type { Pipe, SocketThread } from './thread.ts'
 
 type Callback = (error: Error | null, answer?: unknown) => void
 type Parse = (correlation: number, api: number, version: number, reader: Reader) => unknown
@@ -25,43 +23,38 @@ interface Waiting {
 const LASTING = 0.8
 
 /**
- * A connection to one broker. What it answers is written by the socket where it stays, in memory
- * that is used again, where the client's own connection makes a piece of memory for each read and
- * one more for the whole. The client's requests can be sent over it as over one of its own.
+ * A connection to one broker. A thread of its own reads what it answers, into memory that is used
+ * again, where the client's connection makes a piece of memory for each read and one more for the
+ * whole. The client's requests can be sent over it as over one of its own.
  */
 export class Line {
   readonly #options: BaseOptions
   readonly #label: string
-  readonly #socket: Socket
-  readonly #frames: Frames
+  readonly #pipe: Pipe
+  readonly #opened = Promise.withResolvers<void>()
   readonly #waiting = new Map<number, Waiting>()
   #sent = 0
   #failed: Error | null = null
   /** When the broker wants to be told again who asks; by the monotonic clock. */
   #until = Number.POSITIVE_INFINITY
 
-  private constructor(options: BaseOptions, { host, port }: Broker, room: Room) {
+  private constructor(options: BaseOptions, broker: Broker, thread: SocketThread) {
     this.#options = options
-    this.#label = `${host}:${port}`
-    this.#frames = new Frames(room)
-    const onread: OnReadOpts = {
-      buffer: () => this.#frames.next,
-      callback: (count) => this.#read(count),
-    }
-    const { tls } = options
-    const name = isIP(host) === 0 ? { servername: host } : {}
-    const how = { host, port, onread }
-    this.#socket = tls === undefined ? connect(how) : connectTls({ ...tls, ...name, ...how })
-    this.#socket.setNoDelay(true)
-    this.#socket.on('error', (cause) => {
-      this.#fail(new client.NetworkError(`Connection to ${this.#label} failed.`, { cause }))
+    this.#label = `${broker.host}:${broker.port}`
+    this.#opened.promise.catch(() => undefined)
+    this.#pipe = thread.open(broker, options, {
+      opened: () => this.#opened.resolve(),
+      answered: (answer) => this.#take(answer),
+      gone: (cause) => {
+        const what = cause === null ? 'closed' : `to ${this.#label} failed.`
+        this.#fail(new client.NetworkError(`Connection ${what}`, cause === null ? {} : { cause }))
+      },
     })
-    this.#socket.on('close', () => this.#fail(new client.NetworkError('Connection closed')))
   }
 
   /** Throws NetworkError, TimeoutError, AuthenticationError, ResponseError. */
-  static async open(options: BaseOptions, broker: Broker, room: Room): Promise<Line> {
-    const line = new Line(options, broker, room)
+  static async open(options: BaseOptions, broker: Broker, thread: SocketThread): Promise<Line> {
+    const line = new Line(options, broker, thread)
     try {
       await line.#connected()
       await line.#prove()
@@ -77,7 +70,7 @@ export class Line {
   }
 
   close(): void {
-    this.#socket.destroy()
+    this.#pipe.close()
   }
 
   /** As a connection of the client, for requests that are sent over one. */
@@ -117,45 +110,35 @@ export class Line {
     if (this.#failed !== null) throw this.#failed
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
     this.#waiting.set(id, { take: resolve, fail: reject })
-    this.#socket.write(bytes)
+    this.#pipe.write(bytes)
     return await within(this.#options.requestTimeout ?? Number.POSITIVE_INFINITY, promise, () => {
-      const error = new client.TimeoutError('Request timed out')
-      this.#socket.destroy(error)
-      throw error
+      throw this.#fail(new client.TimeoutError('Request timed out'))
     })
   }
 
-  #read(count: number): boolean {
-    try {
-      for (const answer of this.#frames.take(count)) {
-        const id = answer.readInt32BE(0)
-        const waiting = this.#waiting.get(id)
-        if (waiting === undefined) {
-          throw new client.UnexpectedCorrelationIdError(`Received unexpected response ${id}`)
-        }
-        this.#waiting.delete(id)
-        waiting.take(answer)
-      }
-    } catch (error) {
-      this.#fail(error instanceof Error ? error : new Error(String(error)))
-      this.#socket.destroy()
-    }
-    return true
+  #take(answer: Buffer): void {
+    const id = answer.readInt32BE(0)
+    const waiting = this.#waiting.get(id)
+    this.#waiting.delete(id)
+    if (waiting !== undefined) waiting.take(answer)
+    else this.#fail(new client.UnexpectedCorrelationIdError(`Received unexpected response ${id}`))
   }
 
-  #fail(error: Error): void {
-    this.#failed ??= error
-    for (const { fail } of this.#waiting.values()) fail(this.#failed)
+  /** Nothing more goes over it. */
+  #fail(error: Error): Error {
+    const failed = this.#failed ?? error
+    this.#failed = failed
+    this.#opened.reject(failed)
+    for (const { fail } of this.#waiting.values()) fail(failed)
     this.#waiting.clear()
+    this.close()
+    return failed
   }
 
   async #connected(): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const { tls, connectTimeout = Number.POSITIVE_INFINITY } = this.#options
-    this.#socket.once(tls === undefined ? 'connect' : 'secureConnect', resolve)
-    this.#socket.once('close', () => reject(this.#failed))
-    await within(connectTimeout, promise, () => {
-      throw new client.TimeoutError(`Connection to ${this.#label} timed out.`)
+    const { connectTimeout = Number.POSITIVE_INFINITY } = this.#options
+    await within(connectTimeout, this.#opened.promise, () => {
+      throw this.#fail(new client.TimeoutError(`Connection to ${this.#label} timed out.`))
     })
   }
 
@@ -176,8 +159,10 @@ async function prove(
   { mechanism, username = '', password = '', token = '' }: SASLOptions,
 ): Promise<{ readonly sessionLifetimeMs: bigint }> {
   const { api } = client.saslAuthenticateV2
-  if (mechanism === 'OAUTHBEARER') return await client.saslOAuthBearer.authenticate(api, line, token, {})
-  if (mechanism === 'PLAIN') return await client.saslPlain.authenticate(api, line, username, password)
+  if (mechanism === 'OAUTHBEARER')
+    return await client.saslOAuthBearer.authenticate(api, line, token, {})
+  if (mechanism === 'PLAIN')
+    return await client.saslPlain.authenticate(api, line, username, password)
   const algorithm = mechanism === 'SCRAM-SHA-256' ? 'SHA-256' : 'SHA-512'
   return await client.saslScramSha.authenticate(api, line, algorithm, username, password)
 }
@@ -185,13 +170,13 @@ async function prove(
 /** The connections to the brokers of a cluster, opened as they are asked for. */
 export class Lines {
   readonly #options: BaseOptions
-  readonly #room: Room
+  readonly #thread: SocketThread
   readonly #lines = new Map<string, Promise<Line>>()
   #closed = false
 
-  constructor(options: BaseOptions, room: Room) {
+  constructor(options: BaseOptions, thread: SocketThread) {
     this.#options = options
-    this.#room = room
+    this.#thread = thread
   }
 
   /** Throws as `Line.open` does. */
@@ -205,7 +190,7 @@ export class Lines {
   }
 
   #open(name: string, broker: Broker): Promise<Line> {
-    const line = Line.open(this.#options, broker, this.#room)
+    const line = Line.open(this.#options, broker, this.#thread)
     this.#lines.set(name, line)
     line.catch(() => this.#lines.delete(name))
     return line

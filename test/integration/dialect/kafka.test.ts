@@ -166,6 +166,35 @@ suite('topics of a broker', () => {
     }
   })
 
+  test('are right in memory that is used again', async (t) => {
+    const { cluster, fetcher, topics } = await stand(t)
+    const topic = await only(cluster, await topics.make('memory', { partitions: 2 }))
+    const text = (i: number): string => `${i} ${'x'.repeat(40_000 + (i % 7) * 3000)}`
+    for (let i = 0; i < 200; i += 20) {
+      const some = Array.from({ length: 20 }, (_, n) => ({ key: 'k', value: text(i + n) }))
+      await topics.put(
+        'memory',
+        some.map((one, n) => ({ ...one, partition: n % 2 })),
+      )
+    }
+    const read: (string | undefined)[] = []
+    const offsets = [0n, 0n]
+    const limits = { wait: 100, bytes: 1 << 20, partitionBytes: 300_000, ahead: true }
+    while (offsets.some((offset) => offset < 100n)) {
+      const wanted = offsets.map((offset, partition) => {
+        return { topic: topic.name, id: topic.id, partition, offset }
+      })
+      const portions = await fetcher.fetch(wanted, limits)
+      for (const { partition, messages, next } of portions) {
+        offsets[partition] = next
+        for (const { value } of messages) read.push(value?.toString())
+      }
+      fetcher.recycle(portions)
+    }
+    const wanted = Array.from({ length: 200 }, (_, i) => text(i))
+    assert.deepEqual(read.toSorted(), wanted.toSorted())
+  })
+
   test('show what was committed and nothing that was aborted', async (t) => {
     const { cluster, fetcher, topics } = await stand(t)
     const topic = await only(cluster, await topics.make('tx'))
