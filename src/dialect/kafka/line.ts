@@ -13,6 +13,17 @@ import type { Pipe, SocketThread } from './thread.ts'
 type Callback = (error: Error | null, answer?: unknown) => void
 type Parse = (correlation: number, api: number, version: number, reader: Reader) => unknown
 
+/** A request as the client makes it, and whether it and its answer have tagged fields. */
+type Sending = [
+  api: number,
+  version: number,
+  payload: () => Writer,
+  parse: Parse,
+  tagged: boolean,
+  answerTagged: boolean,
+  callback: Callback,
+]
+
 /** A request that was sent. */
 interface Waiting {
   readonly take: (answer: Buffer) => void
@@ -85,15 +96,7 @@ export class Line {
   }
 
   /** What the client's requests call; see `createAPI` of it. */
-  send(
-    api: number,
-    version: number,
-    payload: () => Writer,
-    parse: Parse,
-    tagged: boolean,
-    answerTagged: boolean,
-    callback: Callback,
-  ): void {
+  send(...[api, version, payload, parse, tagged, answerTagged, callback]: Sending): void {
     const id = (this.#sent + 1) & 0x7fff_ffff
     this.#sent = id
     const head = client.Writer.create().appendInt16(api).appendInt16(version).appendInt32(id)
