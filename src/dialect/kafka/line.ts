@@ -30,6 +30,11 @@ interface Waiting {
   readonly fail: (error: Error) => void
 }
 
+/** The requests that say who asks. */
+const PROOFS: ReadonlySet<number> = new Set([
+  client.saslHandshakeV1.api.key,
+  client.saslAuthenticateV2.api.key,
+])
 /** The part of the time that a proof of who asks holds for, after which it is told anew. */
 const LASTING = 0.8
 
@@ -48,6 +53,8 @@ export class Line {
   #failed: Error | null = null
   /** When the broker wants to be told again who asks; by the monotonic clock. */
   #until = Number.POSITIVE_INFINITY
+  /** It is being told: the broker takes nothing else meanwhile. */
+  #proving: Promise<void> | null = null
 
   private constructor(options: BaseOptions, broker: Broker, thread: SocketThread) {
     this.#options = options
@@ -86,7 +93,12 @@ export class Line {
 
   /** As a connection of the client, for requests that are sent over one. */
   async ready(): Promise<Connection> {
-    if (monotonic() > this.#until) await this.#prove()
+    if (monotonic() > this.#until) {
+      this.#proving ??= this.#prove().finally(() => {
+        this.#proving = null
+      })
+      await this.#proving
+    }
     return this.#asConnection
   }
 
@@ -103,13 +115,16 @@ export class Line {
     head.appendString(this.#options.clientId, false)
     if (tagged) head.appendTaggedFields()
     const bytes = head.appendFrom(payload()).prependLength().buffer
-    const answered = this.#answered(id, bytes).then((answer) => {
-      return parse(id, api, version, client.Reader.from(answer).skip(answerTagged ? 5 : 4))
-    })
+    const answered = this.#answered(id, bytes, PROOFS.has(api) ? null : this.#proving).then(
+      (answer) => {
+        return parse(id, api, version, client.Reader.from(answer).skip(answerTagged ? 5 : 4))
+      },
+    )
     answered.then((answer) => callback(null, answer), callback)
   }
 
-  async #answered(id: number, bytes: Buffer): Promise<Buffer> {
+  async #answered(id: number, bytes: Buffer, after: Promise<void> | null): Promise<Buffer> {
+    if (after !== null) await after
     if (this.#failed !== null) throw this.#failed
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
     this.#waiting.set(id, { take: resolve, fail: reject })
