@@ -66,6 +66,8 @@ export class Lane {
   #gone: Buffer | boolean
   #queue: Entry[] = []
   #head = 0
+  /** What makes the next one of those that have come; null where all are made. */
+  #draw: (() => Entry | null) | null = null
   #told: bigint
   #changes = Changes.empty()
   #ends: number[] = []
@@ -86,6 +88,7 @@ export class Lane {
     return this.#queue.length - this.#head >= MOST
   }
   get head(): Entry | undefined {
+    if (this.#head === this.#queue.length && this.#draw !== null) this.#drawNext(this.#draw)
     return this.#queue[this.#head]
   }
   get marks(): Marks {
@@ -105,6 +108,20 @@ export class Lane {
 
   push(entry: Entry): void {
     this.#queue.push(entry)
+  }
+
+  /**
+   * Entries are made by `next` as those before them are dealt with, so that few wait; it gives null
+   * after the last one. Those that it has not made are as if they had not come.
+   */
+  draws(next: (() => Entry | null) | null): void {
+    this.#draw = next
+  }
+
+  #drawNext(next: () => Entry | null): void {
+    const entry = next()
+    if (entry === null) this.#draw = null
+    else this.push(entry)
   }
 
   /** Those that wait behind the next one, and it. */
@@ -141,6 +158,18 @@ export class Lane {
   passed(offset: bigint): void {
     this.applied = offset + 1n
     this.#gone = false
+  }
+
+  /** The next entry, which waits no more, was dealt with so. */
+  shift(): void {
+    // Where one waits at a time, the list stays as it is.
+    if (this.#queue.length === 1) this.#queue.pop()
+    else this.#head++
+    if (this.#head < this.#queue.length) this.#forget()
+    else if (this.#head > 0) {
+      this.#queue = []
+      this.#head = 0
+    }
   }
 
   /** The next entry says nothing, or what it said was taken. */

@@ -57,9 +57,25 @@ export function judge(marks: Marks, origin: Origin | null, sharing: Sharing): Ve
 /** True for a lane that was followed past the event: its newest one came after it. */
 export function isAhead(marks: Marks, origin: Origin | null): boolean {
   const place = origin?.place ?? null
-  if (place === null || judge(marks, origin, 'alone') !== 'again') return false
+  if (place === null) return false
   const parts = marks.find(({ log }) => log === place.log)?.parts ?? null
+  if (parts !== null && isPast(place, parts)) return true
+  if (judge(marks, origin, 'alone') !== 'again') return false
   return parts === null || !isSame(place, parts)
+}
+
+/**
+ * True when the newest event was written after the commit that the event names, though the newest
+ * commit that is known came before that one: a connector that begins anew does not know of the
+ * commit before. Transactions are told in the order of their commits, and that of the event is the
+ * first after the commit: the newest event is of it or of a later one.
+ */
+function isPast(
+  { log, parts: [commit = null, own] }: Place,
+  [known, newest = null]: Parts,
+): boolean {
+  if (!isPostgres(log) || commit === null || newest === null) return false
+  return (known ?? -1) < commit && commit <= newest && newest !== own
 }
 
 function isTold(place: Place, mark: Mark, shares: boolean): boolean {

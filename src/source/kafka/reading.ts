@@ -15,6 +15,7 @@ import { isAhead, isInSnapshot, isLast, isOlder, isWhole, marked, order } from '
 import { Merge, memberOf, originOf } from './merge.ts'
 import { gone, Moves } from './moves.ts'
 import type { LanePlace } from './place.ts'
+import { followAll } from './plain.ts'
 import { tooLate, wentBack } from './refusals.ts'
 import { isReplaced, Renewal } from './renewal.ts'
 import { Shapes } from './shapes.ts'
@@ -110,11 +111,17 @@ export class TopicReading {
     return verdict === 'new' && this.#out.follow(lane, offset, event)
   }
 
+  /** True where entries wait for those of other partitions, and for nothing else. */
+  get merges(): boolean {
+    return this.lanes.length > 1 && this.#wholes === null
+  }
+
   /** Everything that can go on goes on. What it throws comes after the items before it. */
   drain(items: StreamItem[]): void {
     this.#out.items = items
     try {
       for (;;) {
+        if (this.merges && this.#renewal === null && !this.#begins) followAll(this.lanes, this.#out)
         const coming = this.#nextRenewal()
         for (const lane of this.lanes) this.#passOver(lane, coming)
         if (this.#nextRenewal() !== coming) continue

@@ -3,13 +3,11 @@ import { monotonic } from '../../async/clock.ts'
 import type { Decoder } from '../../dialect/debezium/decoder.ts'
 import type { Cluster, Topic } from '../../dialect/kafka/cluster.ts'
 import type { Fetcher, Wanted } from '../../dialect/kafka/fetcher.ts'
-import type { Portion } from '../../dialect/kafka/records.ts'
 import type { StreamItem } from '../../model/change.ts'
-import { type Entry, keptKey, type Lane } from './lane.ts'
-import { memberOf } from './merge.ts'
+import { take } from './intake.ts'
+import type { Lane } from './lane.ts'
 import type { TopicReading } from './reading.ts'
 import { type Ends, recallEnds } from './transactions.ts'
-import type { Wholes } from './wholes.ts'
 
 export interface StreamOptions {
   readonly cluster: Cluster
@@ -70,65 +68,6 @@ function end({ readings, wholes }: StreamOptions, items: StreamItem[]): void {
   while (wholes?.of.drain(items, monotonic()) === true) {
     for (const { reading } of readings) reading.drain(items)
   }
-}
-
-interface Intake {
-  readonly byName: ReadonlyMap<string, TopicReading>
-  readonly wholes: Wholes | null
-  readonly decoder: Decoder
-  readonly items: StreamItem[]
-  /** The number of this answer. */
-  readonly poll: number
-}
-
-/** What stands before a record that cannot be read is carried out; then it is refused. */
-function take(
-  portions: readonly Portion[],
-  { byName, wholes, decoder, items, poll }: Intake,
-): { readonly error: unknown } | null {
-  let failed: { readonly error: unknown } | null = null
-  for (const { topic, partition, messages, next, end, asked } of portions) {
-    const reading = byName.get(topic)
-    const lanes = topic === wholes?.lane.topic ? [wholes.lane] : (reading?.lanes ?? [])
-    const lane = lanes.find((one) => one.partition === partition)
-    if (lane === undefined) continue
-    try {
-      for (const message of messages) {
-        const { offset } = message
-        const event = decoder.decode(message)
-        if (reading?.follow(lane, offset, event) !== true) {
-          keep(
-            lane,
-            { offset, key: keptKey(message.key, event), event, poll, joined: false },
-            wholes,
-          )
-        }
-        lane.fetched = offset + 1n
-      }
-      lane.fetched = next
-      if (asked) lane.seen = { poll, end }
-    } catch (error) {
-      failed ??= { error }
-    }
-  }
-  for (const reading of new Set(portions.map(({ topic }) => byName.get(topic)))) {
-    try {
-      reading?.drain(items)
-    } catch (error) {
-      failed ??= { error }
-    }
-  }
-  return failed
-}
-
-function keep(lane: Lane, entry: Entry, wholes: Wholes | null): void {
-  if (entry.offset >= lane.apart) {
-    lane.push(entry)
-    return
-  }
-  // The transaction that it names has to know that it came.
-  wholes?.passed(lane.topic, memberOf(entry))
-  lane.push({ ...entry, apart: true })
 }
 
 /** Tells readings that wait for it where their partitions end now. */

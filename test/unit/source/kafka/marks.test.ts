@@ -3,7 +3,7 @@ import { suite, test } from 'node:test'
 import type { Origin, SnapshotMark } from '../../../../src/dialect/debezium/event.ts'
 import type { Parts, Whole } from '../../../../src/dialect/debezium/place.ts'
 import { Fault } from '../../../../src/model/fault.ts'
-import { judge, type Marks, marked } from '../../../../src/source/kafka/marks.ts'
+import { isAhead, judge, type Marks, marked } from '../../../../src/source/kafka/marks.ts'
 import { parsePosition, placeOf, positionAt } from '../../../../src/source/kafka/place.ts'
 
 interface Told {
@@ -64,6 +64,20 @@ suite('what was told before', () => {
     assert.equal(verdict('b:1'), 'again')
     assert.equal(verdict('a:6'), 'new')
     assert.equal(verdict('c:1'), 'new')
+  })
+
+  test('is past a commit that came after the newest known one, where a connector began anew between', () => {
+    const isPast = (told: readonly Told[], parts: Parts): boolean =>
+      isAhead(
+        after(...told.map((one) => ({ ...one, log: postgres }))),
+        origin({ log: postgres, parts }),
+      )
+    const anew: Told = { parts: [null, 251n] }
+    assert.equal(isPast([{ parts: [220n, 217n] }, anew], [229n, 232n]), true)
+    assert.equal(isPast([anew], [229n, 232n]), true)
+    assert.equal(isPast([{ parts: [220n, 217n] }, anew], [253n, 254n]), false)
+    assert.equal(isPast([{ parts: [220n, 217n] }, anew], [229n, 251n]), false)
+    assert.equal(isPast([{ parts: [220n, 217n] }], [229n, 232n]), false)
   })
 
   test('is known by commits where the log mixes transactions', () => {

@@ -6,6 +6,7 @@ import { Fault } from '../../../../src/model/fault.ts'
 import { Gathering } from '../../../../src/model/gathering.ts'
 import type { Position } from '../../../../src/model/position.ts'
 import { textsOf } from '../../../../src/model/tuple.ts'
+import type { Entry, Lane } from '../../../../src/source/kafka/lane.ts'
 import {
   type LanePlace,
   laneOf,
@@ -91,7 +92,7 @@ class Held {
       if (partial && before === undefined)
         throw new Refused(`an update of ${id}, which is not there`)
       if (old !== null && old !== id && this.rows.has(id)) {
-        throw new Error(`${old} moves to ${id}, which is there`)
+        throw new Refused(`${old} moves to ${id}, which is there`)
       }
       if (old !== null) this.rows.delete(old)
       this.rows.set(
@@ -164,18 +165,8 @@ class Company {
   /** False when others have to go on. */
   #poll(reading: TopicReading, most: number): boolean {
     this.#polls++
-    for (const lane of reading.lanes) {
-      const all = this.#connector.partitions[lane.partition] ?? []
-      const from = Number(lane.fetched)
-      for (const [i, { key, event }] of all.slice(from, from + this.#draw(most + 1)).entries()) {
-        const offset = BigInt(from + i)
-        const taken = reading.follow(lane, offset, event)
-        if (!taken) lane.push({ offset, key, event, poll: this.#polls, joined: false })
-        lane.fetched = BigInt(from + i + 1)
-      }
-    }
     const items: StreamItem[] = []
-    const gathering = this.#drain(reading, items)
+    const gathering = this.#take(reading, most, items)
     let left = this.#draw(10) === 0 ? this.#draw(8) : Number.POSITIVE_INFINITY
     if (!this.held.take(items, () => left-- <= 0)) {
       this.seen.kills++
@@ -187,6 +178,37 @@ class Company {
     for (const [lane, { token }] of gathering.back) this.held.tokens.set(lane, token)
     this.#gathering = gathering
     return false
+  }
+
+  /** Some of what comes next of each partition, all at once or as it is asked for. */
+  #take(reading: TopicReading, most: number, items: StreamItem[]): Gathering | null {
+    const arrivals = reading.lanes.map((lane) => this.#arrival(lane, most))
+    if (reading.merges && this.#draw(3) > 0) {
+      for (const { lane, next } of arrivals) lane.draws(next)
+      const gathering = this.#drain(reading, items)
+      if (gathering !== null) return gathering
+    }
+    for (const { lane, next } of arrivals) {
+      lane.draws(null)
+      for (let entry = next(); entry !== null; entry = next()) {
+        if (!reading.follow(lane, entry.offset, entry.event)) lane.push(entry)
+      }
+    }
+    return this.#drain(reading, items)
+  }
+
+  #arrival(lane: Lane, most: number) {
+    const all = this.#connector.partitions[lane.partition] ?? []
+    const from = Number(lane.fetched)
+    const coming = all.slice(from, from + this.#draw(most + 1)).entries()
+    const next = (): Entry | null => {
+      const { value } = coming.next()
+      if (value === undefined) return null
+      const [i, { key, event }] = value
+      lane.fetched = BigInt(from + i + 1)
+      return { offset: BigInt(from + i), key, event, poll: this.#polls, joined: false }
+    }
+    return { lane, next }
   }
 
   #drain(reading: TopicReading, items: StreamItem[]): Gathering | null {
