@@ -201,9 +201,11 @@ export class Lines {
   async to(broker: Broker): Promise<Connection> {
     if (this.#closed) throw new client.NetworkError('Connections are closed.')
     const name = `${broker.host}:${broker.port}`
-    const line = await (this.#lines.get(name) ?? this.#open(name, broker))
+    const known = this.#lines.get(name) ?? this.#open(name, broker)
+    const line = await known
     if (line.isOpen) return await line.ready()
-    this.#lines.delete(name)
+    // Somebody else may have opened another one meanwhile.
+    if (this.#lines.get(name) === known) this.#lines.delete(name)
     return await this.to(broker)
   }
 

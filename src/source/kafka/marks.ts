@@ -75,7 +75,7 @@ function isPast(
   [known, newest = null]: Parts,
 ): boolean {
   if (!isPostgres(log) || commit === null || newest === null) return false
-  return (known ?? -1) < commit && commit <= newest && newest !== own
+  return (known ?? -1) < commit && commit < newest && newest !== own
 }
 
 function isTold(place: Place, mark: Mark, shares: boolean): boolean {
