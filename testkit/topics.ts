@@ -55,12 +55,15 @@ export class TestTopics {
       replicas: 1,
       configs: Object.entries(settings).map(([key, value]) => ({ name: key, value })),
     })
-    // The controller answers before the broker has heard of it.
+    // The controller answers before the broker has heard of it, and the broker before each of its
+    // partitions is led: what is put into several then is put again into those that were.
     await eventually(
       `the broker knows the new topic ${name}`,
       async () => {
         const { topics } = await this.#admin.metadata({ topics: [name], forceUpdate: true })
-        return topics.get(name)?.id === made?.id
+        if (topics.get(name)?.id !== made?.id) return false
+        const ends = await this.ends(topic).catch(() => [])
+        return ends.length === partitions
       },
       { within: 60_000 },
     )
