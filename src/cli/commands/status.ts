@@ -104,9 +104,11 @@ async function withOthers(call: Call, own: Status, target: Endpoint | null): Pro
 
 /** With commands for the mirror that it is of. */
 function named(status: Status, typed: Typed): Status {
-  const { fault, mirror } = status
-  if (fault === null) return status
-  return { ...status, fault: { ...fault, todo: todoData(fault.todo, { ...typed, mirror }) } }
+  const { fault, left_out, mirror } = status
+  const of = <F extends Pick<NonNullable<Status['fault']>, 'todo'>>(one: F): F => {
+    return { ...one, todo: todoData(one.todo, { ...typed, mirror }) }
+  }
+  return { ...status, fault: fault === null ? null : of(fault), left_out: left_out.map(of) }
 }
 
 /** A status for a person. */
@@ -156,7 +158,7 @@ export function statusText(status: Status, paint: Paint, typed: Typed = {}): str
   if (waiting.length > 10) row('', `and ${waiting.length - 10} more tables`)
   for (const { code, what, todo } of status.left_out.slice(0, 10)) {
     row('left out', `${code} ${what}`)
-    for (const step of todo) row('', `  ${todoText(step, { mirror: status.mirror })}`)
+    for (const step of todo) row('', `  ${todoText(step, { ...typed, mirror: status.mirror })}`)
   }
   if (status.left_out.length > 10) row('', `and ${status.left_out.length - 10} more`)
   return lines.join('\n')

@@ -4,9 +4,9 @@ import { Fault } from '../../model/fault.ts'
 import { tlsOf } from './tls.ts'
 
 const PORT = 9092
-const CONNECT_MS = 5_000
+export const CONNECT_MS = 5_000
 /** A broker that says nothing for this long is gone. */
-const SILENT_MS = 30_000
+export const SILENT_MS = 30_000
 
 /** The brokers to ask first, as `host:port`. Throws Fault HF-C102. */
 export function brokersOf({ host, port }: Endpoint): readonly string[] {

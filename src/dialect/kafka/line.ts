@@ -8,6 +8,7 @@ import type {
 } from '@platformatic/kafka'
 import { monotonic, within } from '../../async/clock.ts'
 import { client } from './client.ts'
+import { CONNECT_MS, SILENT_MS } from './connect.ts'
 import type { Pipe, SocketThread } from './thread.ts'
 
 type Callback = (error: Error | null, answer?: unknown) => void
@@ -129,7 +130,7 @@ export class Line {
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
     this.#waiting.set(id, { take: resolve, fail: reject })
     this.#pipe.write(bytes)
-    return await within(this.#options.requestTimeout ?? Number.POSITIVE_INFINITY, promise, () => {
+    return await within(SILENT_MS, promise, () => {
       throw this.#fail(new client.TimeoutError('Request timed out'))
     })
   }
@@ -154,8 +155,7 @@ export class Line {
   }
 
   async #connected(): Promise<void> {
-    const { connectTimeout = Number.POSITIVE_INFINITY } = this.#options
-    await within(connectTimeout, this.#opened.promise, () => {
+    await within(CONNECT_MS, this.#opened.promise, () => {
       throw this.#fail(new client.TimeoutError(`Connection to ${this.#label} timed out.`))
     })
   }

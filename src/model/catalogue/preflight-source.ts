@@ -1,5 +1,5 @@
 import type { CatalogueEntry } from './entry.ts'
-import { exclude, grants, refusal, warning } from './parts.ts'
+import { exclude, grants, makeAgain, refusal, warning } from './parts.ts'
 
 /** What a look at a source finds that is read by the log of its rows. */
 export const sourcePreflightFaults = {
@@ -122,7 +122,7 @@ export const sourcePreflightFaults = {
         text: 'Mirror it by a mirror of its own, with the same URLs and another name.',
         run: 'holdfast run --name NAME --include schema.table',
       },
-      { text: 'Or make the whole mirror again: destroy, then run.' },
+      makeAgain,
     ],
   },
 } as const satisfies Record<string, CatalogueEntry>
